@@ -1,0 +1,85 @@
+/** The row of an environment: facts only (DESIGN §5). Ids are decimal strings, times are Dates. */
+export interface Environment {
+  readonly id: string;
+  readonly projectId: string;
+  readonly installationId: string;
+  readonly subject: string;
+  readonly slug: string;
+  readonly kind: 'production' | 'preview';
+  readonly facts: SubjectFacts;
+  readonly desiredState: 'running' | 'asleep' | 'absent';
+  readonly desiredCommit: string | null;
+  readonly policyCommit: string | null;
+  readonly heldReason: string | null;
+  readonly variablesRevision: string;
+  readonly requestId: string | null;
+  readonly generation: string;
+  readonly observedGeneration: string;
+  readonly lease: string;
+  readonly runningStep: string | null;
+  readonly waitingReason: string | null;
+  readonly failure: Failure | null;
+  readonly failures: number;
+  readonly retryAt: Date | null;
+  readonly releaseDeploymentId: string | null;
+  readonly dataSnapshotId: string | null;
+  readonly dataState: 'undecided' | 'empty' | 'cloned' | 'seeded' | 'own';
+  readonly dataNote: string | null;
+  readonly lastRequestAt: Date | null;
+  readonly expiresAt: Date | null;
+  readonly createdAt: Date;
+  readonly changedAt: Date;
+  readonly removedAt: Date | null;
+}
+
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly tail: readonly string[];
+}
+
+/** What the subject looked like when it was last read; shown, never acted on. */
+export interface SubjectFacts {
+  readonly title?: string;
+  readonly author?: string;
+  readonly url?: string;
+  readonly branch?: string;
+  readonly number?: number;
+  readonly baseBranch?: string;
+}
+
+export type Phase =
+  | 'held'
+  | 'queued'
+  | 'building'
+  | 'deploying'
+  | 'ready'
+  | 'asleep'
+  | 'failed'
+  | 'removing'
+  | 'removed';
+
+/** What people are shown. A pure function of the row: it is derived, never stored. */
+export function phase(
+  row: Pick<
+    Environment,
+    | 'desiredState'
+    | 'heldReason'
+    | 'generation'
+    | 'observedGeneration'
+    | 'runningStep'
+    | 'failure'
+    | 'removedAt'
+  >,
+): Phase {
+  if (row.removedAt !== null) return 'removed';
+  if (row.desiredState === 'absent') return 'removing';
+  if (row.heldReason !== null) return 'held';
+  if (row.runningStep !== null) return BUILD_STEPS.has(row.runningStep) ? 'building' : 'deploying';
+  if (row.failure !== null) return 'failed';
+  if (row.generation !== row.observedGeneration) return 'queued';
+  return row.desiredState === 'asleep' ? 'asleep' : 'ready';
+}
+
+const BUILD_STEPS: ReadonlySet<string> = new Set(['checkout', 'compile', 'build']);

@@ -1,0 +1,113 @@
+/** The manifest as read: every shorthand spelled out, every default still absent or written as documented. */
+export interface Manifest {
+  /** Files it was read from, in order, relative to the repository's root. */
+  readonly files: readonly string[];
+  readonly flavour: 'bough' | 'upsun';
+  readonly apps: readonly App[];
+  readonly services: readonly ServiceEntry[];
+  readonly routes: readonly RouteEntry[];
+  /** `previews:`; only the default branch's counts. */
+  readonly previews: PreviewPolicy;
+  /** `data:`; only the default branch's counts. Null: services of previews start empty and seed themselves. */
+  readonly data: DataPolicy | null;
+  /** Accepted, but not as the author may expect: legacy forms and what they were mapped to, keys not acted on yet. */
+  readonly notes: readonly Problem[];
+}
+
+export interface Problem {
+  readonly file: string;
+  /** 1-based. */
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export type ReadResult =
+  | { readonly kind: 'manifest'; readonly manifest: Manifest }
+  | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
+  /** The tree has no manifest at all. */
+  | { readonly kind: 'absent' };
+
+export interface App {
+  readonly name: string;
+  /** `nodejs:22`. */
+  readonly type: string;
+  /** Relative to the repository's root, without slashes at the ends; '' is the root. */
+  readonly root: string;
+  readonly hooks: {
+    readonly build: string | null;
+    readonly deploy: string | null;
+    readonly postDeploy: string | null;
+  };
+  readonly buildFlavor: string | null;
+  readonly web: {
+    readonly start: string | null;
+    readonly preStart: string | null;
+    readonly postStart: string | null;
+    readonly locations: Readonly<Record<string, unknown>>;
+  } | null;
+  readonly workers: readonly Worker[];
+  readonly relationships: readonly Relationship[];
+  readonly mounts: readonly MountEntry[];
+  /** `variables.env`: real variables; complex values as JSON. Other prefixes: see `otherVariables`. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly otherVariables: Readonly<Record<string, unknown>>;
+  readonly crons: readonly { readonly name: string; readonly spec: string; readonly start: string }[];
+  /** `size`-like wish, in MiB; null = the default. */
+  readonly memoryMib: number | null;
+  /** Where it is declared, for messages. */
+  readonly place: { readonly file: string; readonly line: number; readonly column: number };
+}
+
+export interface Worker {
+  readonly name: string;
+  readonly start: string;
+  readonly relationships: readonly Relationship[];
+  readonly mounts: readonly MountEntry[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface Relationship {
+  readonly name: string;
+  /** A service or another app. */
+  readonly target: string;
+  readonly endpoint: string;
+}
+
+export interface MountEntry {
+  /** Below the app, without slashes at the ends. */
+  readonly path: string;
+  readonly source: 'storage' | 'instance' | 'tmp' | 'service';
+  readonly sourcePath: string;
+  readonly service: string | null;
+}
+
+export interface ServiceEntry {
+  readonly name: string;
+  /** Before the colon: `postgresql`. */
+  readonly type: string;
+  readonly version: string;
+  readonly configuration: Readonly<Record<string, unknown>>;
+  readonly place: { readonly file: string; readonly line: number; readonly column: number };
+}
+
+export interface RouteEntry {
+  /** As written: `https://{default}/`, `https://api.{default}/`. */
+  readonly pattern: string;
+  readonly id: string | null;
+  readonly primary: boolean;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly kind: 'upstream' | 'redirect';
+  /** App name when upstream; address when redirect. */
+  readonly to: string;
+}
+
+export interface PreviewPolicy {
+  readonly access: 'open' | 'basic' | null;
+}
+
+export interface DataPolicy {
+  /** `none` is the words `sanitize: none`. */
+  readonly sanitize: 'none';
+}

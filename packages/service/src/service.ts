@@ -1,0 +1,100 @@
+import type { Secret } from '@bough/domain/secret';
+
+/**
+ * What a service of the manifest is: which program to run, how to tell that it is ready, how it joins a consistent
+ * snapshot, how it becomes somebody else's after a clone. It runs nothing itself: commands are data for an engine.
+ */
+export interface Service {
+  /** The manifest's `type` before the colon, with the aliases that mean the same: `postgresql`, `redis`, `redis-persistent`. */
+  readonly types: readonly string[];
+  /** False: it starts empty every time and has no volume. */
+  persistent(type: string): boolean;
+
+  /** Problems in the manifest's `configuration`, each with the key's path and a way out. Empty when it is fine. */
+  check(declaration: ServiceDeclaration): ConfigurationProblem[];
+
+  /** The engine's toolchain for it: `postgresql:16`. */
+  toolchain(declaration: ServiceDeclaration): string;
+  /** Fresh random credentials for one environment. Serialisable: kept encrypted by the store. */
+  credentials(declaration: ServiceDeclaration): Credentials;
+  /** Everything an engine needs to run it. Pure. The volume, if any, is at `/data`. */
+  program(declaration: ServiceDeclaration, credentials: Credentials, mode: ServiceMode): ServiceProgram;
+
+  /** Resolves when it answers with these credentials; its exact version as the server itself says it. Rejects when aborted. */
+  ready(address: Address, credentials: Credentials, signal: AbortSignal): Promise<{ version: string }>;
+  /** Brings databases, extensions, roles and endpoints to the declaration. Idempotent. */
+  provision(declaration: ServiceDeclaration, address: Address, credentials: Credentials): Promise<void>;
+  /** What apps get for each endpoint: `<relationship>.internal` is the host they use. */
+  endpoints(declaration: ServiceDeclaration, credentials: Credentials): Readonly<Record<string, Endpoint>>;
+
+  /** Absent where data cannot be cloned (Redis starts empty in a preview). */
+  readonly cloning?: Cloning;
+}
+
+export interface Cloning {
+  /** Lets a running server take part in a copy that is not atomic. Unused when the storage is atomic. */
+  join(address: Address, credentials: Credentials): SnapshotParticipation;
+  /** Edits of the copied files before anything is started on them: the copy must not write into production's archive, slots or mailboxes. */
+  defang(path: string): Promise<void>;
+  /** After the first start of a copy: its own passwords and identity; production's are gone. Idempotent. */
+  claim(address: Address, from: Credentials, to: Credentials): Promise<void>;
+  /** Rows per table, largest first, at most 100 tables: shown, and compared after a clone. */
+  count(address: Address, credentials: Credentials): Promise<readonly { table: string; rows: number }[]>;
+}
+
+export interface SnapshotParticipation {
+  readonly begin: () => Promise<void>;
+  readonly end: (paths: { source: string; copy: string }) => Promise<void>;
+  readonly release: () => Promise<void>;
+}
+
+/** `production` keeps every byte; `preview` may lose the last second on a power cut (fsync off, small memory); `capture` is private. */
+export type ServiceMode = 'production' | 'preview' | 'capture';
+
+export interface ServiceDeclaration {
+  readonly name: string;
+  readonly type: string;
+  readonly version: string;
+  readonly configuration: Readonly<Record<string, unknown>>;
+}
+
+export interface ConfigurationProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  readonly hint: string;
+}
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: Secret;
+  /** Users of further endpoints: endpoint name → its own. */
+  readonly endpoints: Readonly<Record<string, { username: string; password: Secret }>>;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ServiceProgram {
+  /** Dash script run once before the first start, with the volume at `/data`; must do nothing when done before. */
+  readonly initialise?: string;
+  /** Dash script; listens on 127.0.0.1 at $PORT. */
+  readonly command: string;
+  readonly env: Readonly<Record<string, string | Secret>>;
+  readonly stopSignal: 'SIGTERM' | 'SIGINT' | 'SIGQUIT';
+  readonly stopGraceMs: number;
+  readonly limits: { readonly memoryBytes: number; readonly pids: number; readonly cpus: number };
+}
+
+/** One endpoint of a service as applications see it (upsun-manifest.md §2.1). */
+export interface Endpoint {
+  readonly scheme: string;
+  /** Scheme that ordinary drivers accept in a URL: `postgresql` where the platform's own says `pgsql`. */
+  readonly urlScheme: string;
+  readonly username: string;
+  readonly password: Secret | null;
+  /** Database, vhost or core; without a leading slash. */
+  readonly path: string;
+  readonly query: Readonly<Record<string, unknown>>;
+}
