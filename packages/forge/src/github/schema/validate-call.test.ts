@@ -50,8 +50,8 @@ describe('validateCall', () => {
   });
 
   test('check runs: a completed one needs its conclusion', () => {
-    const at = (body: unknown) => validateCall({ method: 'POST', path: '/repos/a/b/check-runs', body });
-    expect(at({ name: 'bough', head_sha: 'a', status: 'in_progress' }).problems).toBeUndefined();
-    expect(at({ name: 'bough', head_sha: 'a', status: 'completed' }).problems).toBeDefined();
+    const at = (body: unknown) => validateCall({ method: 'PATCH', path: '/repos/a/b/check-runs/1', body });
+    expect(at({ status: 'in_progress' }).problems).toBeUndefined();
+    expect(at({ status: 'completed' }).problems).toBeDefined();
   });
 });
