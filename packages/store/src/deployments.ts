@@ -1,0 +1,150 @@
+import { type Database, only } from './database.ts';
+import type { Fence } from './environments.ts';
+
+export interface Deployment {
+  readonly id: string;
+  readonly environmentId: string;
+  readonly generation: string;
+  readonly commit: string;
+  readonly state: 'running' | 'ready' | 'failed' | 'superseded' | 'cancelled';
+  readonly fingerprint: string | null;
+  readonly failureCode: string | null;
+  readonly failureMessage: string | null;
+  readonly failureHint: string | null;
+  readonly failureTail: readonly string[];
+  readonly failureAnnotations: readonly Annotation[];
+  readonly startedAt: Date;
+  readonly finishedAt: Date | null;
+}
+
+/** A problem at a line of a file of the repository. */
+export interface Annotation {
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+}
+
+const COLUMNS = `id::text, environment_id::text as "environmentId", generation::text, commit, state, fingerprint,
+  failure_code as "failureCode", failure_message as "failureMessage", failure_hint as "failureHint", failure_tail as "failureTail",
+  failure_annotations as "failureAnnotations", started_at as "startedAt", finished_at as "finishedAt"`;
+
+/**
+ * The deployment of this generation: the one that a crashed worker left running, else a new one. Whatever else was
+ * running is superseded; the unique index on running deployments holds us to it.
+ */
+export async function openDeployment(db: Database, fence: Fence, commit: string): Promise<Deployment> {
+  await db.query(
+    `update deployments set state = 'superseded', finished_at = now()
+     where environment_id = $1 and state = 'running' and (generation <> $2 or commit <> $3)`,
+    [fence.environmentId, fence.generation, commit],
+  );
+  const { rows } = await db.query<Deployment>(
+    `insert into deployments (environment_id, generation, commit)
+     select $1, $2, $3 from environments e where e.id = $1 and e.lease = $4
+     on conflict (environment_id) where state = 'running' do update set commit = excluded.commit
+     returning ${COLUMNS}`,
+    [fence.environmentId, fence.generation, commit, fence.lease],
+  );
+  return only(rows);
+}
+
+export async function writePlan(
+  db: Database,
+  id: string,
+  plan: { fingerprint: string; plan: unknown },
+): Promise<void> {
+  await db.query('update deployments set fingerprint = $2, plan = $3 where id = $1', [
+    id,
+    plan.fingerprint,
+    JSON.stringify(plan.plan),
+  ]);
+}
+
+export async function readPlan(db: Database, id: string): Promise<unknown> {
+  const { rows } = await db.query<{ plan: unknown }>('select plan from deployments where id = $1', [id]);
+  return rows[0]?.plan ?? undefined;
+}
+
+export async function closeDeployment(
+  db: Database,
+  id: string,
+  end: {
+    state: 'ready' | 'failed' | 'superseded' | 'cancelled';
+    failure?: {
+      code: string;
+      message: string;
+      hint: string | null;
+      tail: readonly string[];
+      annotations?: readonly Annotation[];
+    };
+  },
+): Promise<void> {
+  await db.query(
+    `update deployments set state = $2, finished_at = now(), failure_code = $3, failure_message = $4, failure_hint = $5,
+       failure_tail = $6, failure_annotations = $7
+     where id = $1 and state = 'running'`,
+    [
+      id,
+      end.state,
+      end.failure?.code ?? null,
+      end.failure?.message ?? null,
+      end.failure?.hint ?? null,
+      end.failure?.tail ?? [],
+      JSON.stringify(end.failure?.annotations ?? []),
+    ],
+  );
+  await db.query(
+    `update steps set state = 'aborted', finished_at = now() where deployment_id = $1 and state = 'running'`,
+    [id],
+  );
+}
+
+/** Closes whatever runs for an environment that is going away. */
+export async function cancelDeployments(db: Database, environmentId: string): Promise<void> {
+  const { rows } = await db.query<{ id: string }>(
+    `select id::text from deployments where environment_id = $1 and state = 'running'`,
+    [environmentId],
+  );
+  for (const { id } of rows) await closeDeployment(db, id, { state: 'cancelled' });
+}
+
+export async function findDeployment(db: Database, id: string): Promise<Deployment | undefined> {
+  const { rows } = await db.query<Deployment>(`select ${COLUMNS} from deployments where id = $1`, [id]);
+  return rows[0];
+}
+
+/** Newest first. */
+export async function listDeployments(
+  db: Database,
+  environmentId: string,
+  limit = 20,
+): Promise<Deployment[]> {
+  const { rows } = await db.query<Deployment>(
+    `select ${COLUMNS} from deployments where environment_id = $1 order by id desc limit $2`,
+    [environmentId, Math.min(limit, 200)],
+  );
+  return rows;
+}
+
+export async function writeDeploymentArtifact(
+  db: Database,
+  use: { deploymentId: string; app: string; key: string; cached: boolean },
+): Promise<void> {
+  await db.query(
+    `insert into deployment_artifacts (deployment_id, app, key, cached) values ($1, $2, $3, $4)
+     on conflict (deployment_id, app) do update set key = excluded.key, cached = excluded.cached and deployment_artifacts.cached`,
+    [use.deploymentId, use.app, use.key, use.cached],
+  );
+}
+
+export async function listDeploymentArtifacts(
+  db: Database,
+  deploymentId: string,
+): Promise<{ app: string; key: string; cached: boolean }[]> {
+  const { rows } = await db.query<{ app: string; key: string; cached: boolean }>(
+    'select app, key, cached from deployment_artifacts where deployment_id = $1 order by app',
+    [deploymentId],
+  );
+  return rows;
+}

@@ -1,0 +1,120 @@
+import { BoughError } from '@bough/domain/bough-error';
+import pg from 'pg';
+import { type Fence, takeLease } from './environments.ts';
+
+/** First half of the advisory lock's key: "environment" among our advisory locks. */
+const LOCK_CLASS = 0xb006;
+/** A lost connection or a newer generation must stop a step within a second (DESIGN §5). */
+const HEARTBEAT_MS = 300;
+const HEARTBEAT_TIMEOUT_MS = 700;
+
+/** Why work under the lock must stop: somebody wants something newer, or the lock's connection is gone. */
+export class Interrupted extends Error {
+  readonly why: 'superseded' | 'lock-lost' | 'shutdown';
+
+  constructor(why: 'superseded' | 'lock-lost' | 'shutdown') {
+    super(`interrupted: ${why}`);
+    this.name = 'Interrupted';
+    this.why = why;
+  }
+}
+
+export interface EnvironmentLock {
+  readonly fence: Fence;
+  /** Aborts with an `Interrupted` as its reason. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs `work` while nobody else works on the environment. Mutual exclusion is a Postgres advisory lock on a connection
+ * of its own, never the queue: a stalled job can be handed out twice. Returns `busy` when another holds it and `gone`
+ * when the environment is removed.
+ *
+ * The connection beats: each beat reads the row's generation and lease, so the one query notices a dead connection, a
+ * newer wish and a usurper.
+ */
+export async function withEnvironmentLock<Result>(
+  options: { url: string; environmentId: string; signal: AbortSignal },
+  work: (lock: EnvironmentLock) => Promise<Result>,
+): Promise<{ kind: 'held'; result: Result } | { kind: 'busy' } | { kind: 'gone' }> {
+  const client = new pg.Client({
+    connectionString: options.url,
+    application_name: `bough lock ${options.environmentId}`,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  });
+  const controller = new AbortController();
+  const interrupt = (why: Interrupted['why']) => {
+    if (!controller.signal.aborted) controller.abort(new Interrupted(why));
+  };
+  client.on('error', () => interrupt('lock-lost'));
+  client.on('end', () => interrupt('lock-lost'));
+  const onShutdown = () => interrupt('shutdown');
+  options.signal.addEventListener('abort', onShutdown, { once: true });
+  let beating: NodeJS.Timeout | undefined;
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ locked: boolean }>(
+      'select pg_try_advisory_lock($1, $2::int) as locked',
+      [LOCK_CLASS, Number(BigInt(options.environmentId) % 2_147_483_647n)],
+    );
+    if (rows[0]?.locked !== true) return { kind: 'busy' };
+    const lease = await takeLease(client as never, options.environmentId);
+    if (lease === undefined) return { kind: 'gone' };
+    const generation = await readGeneration(client, options.environmentId, lease);
+    if (generation === undefined) return { kind: 'gone' };
+    const fence: Fence = { environmentId: options.environmentId, generation, lease };
+    if (options.signal.aborted) interrupt('shutdown');
+    const beat = async () => {
+      const now = await withTimeout(
+        readGeneration(client, options.environmentId, lease),
+        HEARTBEAT_TIMEOUT_MS,
+      ).catch(() => 'lost' as const);
+      if (now === 'lost') return interrupt('lock-lost');
+      if (now !== generation) return interrupt('superseded');
+      beating = setTimeout(beat, HEARTBEAT_MS);
+    };
+    beating = setTimeout(beat, HEARTBEAT_MS);
+    return { kind: 'held', result: await work({ fence, signal: controller.signal }) };
+  } finally {
+    clearTimeout(beating);
+    options.signal.removeEventListener('abort', onShutdown);
+    // Ending the session releases the lock, whatever state it is in.
+    await withTimeout(client.end(), 2_000).catch(() => {});
+  }
+}
+
+/** Undefined when somebody else has taken the lease since. */
+async function readGeneration(
+  client: pg.Client,
+  environmentId: string,
+  lease: string,
+): Promise<string | undefined> {
+  const { rows } = await client.query<{ generation: string }>(
+    'select generation::text from environments where id = $1 and lease = $2',
+    [environmentId, lease],
+  );
+  return rows[0]?.generation;
+}
+
+async function withTimeout<Result>(promise: Promise<Result>, timeoutMs: number): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new BoughError({
+            code: 'store-slow',
+            message: 'Postgres did not answer in time.',
+            retryable: true,
+          }),
+        ),
+      timeoutMs,
+    );
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

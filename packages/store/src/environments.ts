@@ -1,0 +1,301 @@
+import type { Environment, Failure, SubjectFacts } from '@bough/domain/environment';
+import { type Database, only } from './database.ts';
+
+interface EnvironmentRow extends Omit<Environment, 'failure'> {
+  readonly failureCode: string | null;
+  readonly failureMessage: string | null;
+  readonly failureHint: string | null;
+  readonly failureTail: readonly string[];
+}
+
+const COLUMNS = `
+  e.id::text, e.project_id::text as "projectId", e.installation_id as "installationId", e.subject, e.slug, e.kind, e.facts,
+  e.desired_state as "desiredState", e.desired_commit as "desiredCommit", e.policy_commit as "policyCommit",
+  e.held_reason as "heldReason", e.variables_revision::text as "variablesRevision", e.request_id::text as "requestId",
+  e.generation::text, e.observed_generation::text as "observedGeneration", e.lease::text,
+  e.running_step as "runningStep", e.waiting_reason as "waitingReason",
+  e.failure_code as "failureCode", e.failure_message as "failureMessage", e.failure_hint as "failureHint", e.failure_tail as "failureTail",
+  e.failures, e.retry_at as "retryAt", e.release_deployment_id::text as "releaseDeploymentId",
+  e.data_snapshot_id::text as "dataSnapshotId", e.data_state as "dataState", e.data_note as "dataNote",
+  e.last_request_at as "lastRequestAt", e.expires_at as "expiresAt",
+  e.created_at as "createdAt", e.changed_at as "changedAt", e.removed_at as "removedAt"`;
+
+function toEnvironment({
+  failureCode,
+  failureMessage,
+  failureHint,
+  failureTail,
+  ...row
+}: EnvironmentRow): Environment {
+  const failure: Failure | null =
+    failureCode === null
+      ? null
+      : { code: failureCode, message: failureMessage ?? '', hint: failureHint, tail: failureTail };
+  return { ...row, failure };
+}
+
+export interface DesiredRow {
+  readonly projectId: string;
+  readonly installationId: string;
+  readonly subject: string;
+  readonly slug: string;
+  readonly kind: 'production' | 'preview';
+  readonly facts: SubjectFacts;
+  readonly desiredState: 'running' | 'asleep';
+  readonly desiredCommit: string | null;
+  readonly policyCommit: string | null;
+  readonly heldReason: string | null;
+  readonly variablesRevision: string;
+  readonly requestId: string | null;
+}
+
+/**
+ * Writes what an environment should be. The generation rises only when something that the environment is made of
+ * differs, so that a label, a title or a policy that says the same never restarts a deployment. One statement: two
+ * observers of one subject may run at once.
+ */
+export async function writeDesired(
+  db: Database,
+  desired: DesiredRow,
+): Promise<{ environment: Environment; changed: boolean }> {
+  const { rows } = await db.query<EnvironmentRow & { changed: boolean }>(
+    `with before as (
+       select generation from environments where project_id = $1 and subject = $3 and removed_at is null
+     )
+     insert into environments as e (project_id, installation_id, subject, slug, kind, facts, desired_state, desired_commit,
+                               policy_commit, held_reason, variables_revision, request_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+     on conflict (project_id, subject) where removed_at is null do update set
+       facts = excluded.facts,
+       generation = e.generation + case when
+         (e.desired_state, e.desired_commit, e.held_reason, e.variables_revision, coalesce(e.request_id, 0))
+         is distinct from
+         (excluded.desired_state, excluded.desired_commit, excluded.held_reason, excluded.variables_revision,
+          coalesce(excluded.request_id, e.request_id, 0))
+         then 1 else 0 end,
+       changed_at = case when
+         (e.desired_state, e.desired_commit, e.held_reason) is distinct from
+         (excluded.desired_state, excluded.desired_commit, excluded.held_reason) then now() else e.changed_at end,
+       retry_at = case when e.desired_commit is distinct from excluded.desired_commit then null else e.retry_at end,
+       failures = case when e.desired_commit is distinct from excluded.desired_commit then 0 else e.failures end,
+       desired_state = excluded.desired_state,
+       desired_commit = excluded.desired_commit,
+       policy_commit = excluded.policy_commit,
+       held_reason = excluded.held_reason,
+       variables_revision = excluded.variables_revision,
+       request_id = coalesce(excluded.request_id, e.request_id)
+     returning ${COLUMNS}, coalesce(e.generation > (select generation from before), true) as changed`,
+    [
+      desired.projectId,
+      desired.installationId,
+      desired.subject,
+      desired.slug,
+      desired.kind,
+      JSON.stringify(desired.facts),
+      desired.desiredState,
+      desired.desiredCommit,
+      desired.policyCommit,
+      desired.heldReason,
+      desired.variablesRevision,
+      desired.requestId,
+    ],
+  );
+  const { changed, ...row } = only(rows);
+  return { environment: toEnvironment(row), changed };
+}
+
+/** Asks for an environment's removal. Nothing happens when it is asked for already, or when there is none. */
+export async function writeAbsent(
+  db: Database,
+  subject: { projectId: string; subject: string },
+): Promise<{ environment: Environment; changed: boolean } | undefined> {
+  const { rows } = await db.query<EnvironmentRow & { changed: boolean }>(
+    `with before as (
+       select id, desired_state from environments where project_id = $1 and subject = $2 and removed_at is null for update
+     )
+     update environments e set
+       desired_state = 'absent',
+       generation = e.generation + case when before.desired_state = 'absent' then 0 else 1 end,
+       changed_at = case when before.desired_state = 'absent' then e.changed_at else now() end,
+       retry_at = null
+     from before where e.id = before.id
+     returning ${COLUMNS}, before.desired_state <> 'absent' as changed`,
+    [subject.projectId, subject.subject],
+  );
+  const [found] = rows;
+  if (found === undefined) return undefined;
+  const { changed, ...row } = found;
+  return { environment: toEnvironment(row), changed };
+}
+
+export async function findEnvironment(db: Database, id: string): Promise<Environment | undefined> {
+  const { rows } = await db.query<EnvironmentRow>(`select ${COLUMNS} from environments e where id = $1`, [
+    id,
+  ]);
+  return rows[0] && toEnvironment(rows[0]);
+}
+
+/** The living environment of a slug, else the last one that had it. */
+export async function findEnvironmentBySlug(db: Database, slug: string): Promise<Environment | undefined> {
+  const { rows } = await db.query<EnvironmentRow>(`select ${COLUMNS} from environments e where slug = $1`, [
+    slug,
+  ]);
+  return rows[0] && toEnvironment(rows[0]);
+}
+
+export async function findLivingEnvironment(
+  db: Database,
+  of: { projectId: string; subject: string },
+): Promise<Environment | undefined> {
+  const { rows } = await db.query<EnvironmentRow>(
+    `select ${COLUMNS} from environments e where project_id = $1 and subject = $2 and removed_at is null`,
+    [of.projectId, of.subject],
+  );
+  return rows[0] && toEnvironment(rows[0]);
+}
+
+/** The newest environment of a subject, removed ones too. */
+export async function findLastEnvironment(
+  db: Database,
+  of: { projectId: string; subject: string },
+): Promise<Environment | undefined> {
+  const { rows } = await db.query<EnvironmentRow>(
+    `select ${COLUMNS} from environments e where project_id = $1 and subject = $2 order by id desc limit 1`,
+    [of.projectId, of.subject],
+  );
+  return rows[0] && toEnvironment(rows[0]);
+}
+
+/** Living environments, oldest first; those removed within the last day too when asked. At most 2,000. */
+export async function listEnvironments(
+  db: Database,
+  filter: { projectId?: string; includeRemoved?: boolean } = {},
+): Promise<Environment[]> {
+  const { rows } = await db.query<EnvironmentRow>(
+    `select ${COLUMNS} from environments e
+     where ($1::bigint is null or project_id = $1)
+       and (removed_at is null or ($2 and removed_at > now() - interval '1 day'))
+     order by id limit 2000`,
+    [filter.projectId ?? null, filter.includeRemoved ?? false],
+  );
+  return rows.map(toEnvironment);
+}
+
+/** Ids of living environments whose world may differ from their row: unfinished, failed and due, or being removed. */
+export async function listUnsettledEnvironments(db: Database): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `select id::text from environments
+     where removed_at is null and (generation <> observed_generation or running_step is not null or desired_state = 'absent')
+       and (retry_at is null or retry_at <= now())
+     order by id limit 2000`,
+  );
+  return rows.map((row) => row.id);
+}
+
+/** Where a writer stands: writes count only while the row is still at this generation and lease. */
+export interface Fence {
+  readonly environmentId: string;
+  readonly generation: string;
+  readonly lease: string;
+}
+
+/** Raises the lease: whoever held the environment before can no longer write. */
+export async function takeLease(db: Database, id: string): Promise<string | undefined> {
+  const { rows } = await db.query<{ lease: string }>(
+    `update environments set lease = lease + 1 where id = $1 and removed_at is null returning lease::text`,
+    [id],
+  );
+  return rows[0]?.lease;
+}
+
+const AT_FENCE = 'id = $1 and generation = $2 and lease = $3';
+
+async function writeAtFence(
+  db: Database,
+  fence: Fence,
+  set: string,
+  values: readonly unknown[] = [],
+): Promise<boolean> {
+  const { rowCount } = await db.query(`update environments set ${set} where ${AT_FENCE}`, [
+    fence.environmentId,
+    fence.generation,
+    fence.lease,
+    ...values,
+  ]);
+  return rowCount === 1;
+}
+
+export function writeRunningStep(db: Database, fence: Fence, step: string): Promise<boolean> {
+  return writeAtFence(db, fence, 'running_step = $4, waiting_reason = null', [step]);
+}
+
+/** It waits for something that is not its fault (a build slot, capacity): no step runs, nothing failed. */
+export function writeWaiting(db: Database, fence: Fence, reason: string): Promise<boolean> {
+  return writeAtFence(db, fence, 'running_step = null, waiting_reason = $4', [reason]);
+}
+
+/** The world matches the row. */
+export function writeSettled(
+  db: Database,
+  fence: Fence,
+  release: { deploymentId: string | null },
+): Promise<boolean> {
+  return writeAtFence(
+    db,
+    fence,
+    `observed_generation = generation, running_step = null, waiting_reason = null, failure_code = null, failure_message = null,
+     failure_hint = null, failure_tail = '{}', failures = 0, retry_at = null,
+     release_deployment_id = coalesce($4, release_deployment_id), changed_at = now()`,
+    [release.deploymentId],
+  );
+}
+
+/** The release that serves, as soon as its route is swapped: a crash after the swap must not forget it. */
+export function writeRelease(db: Database, fence: Fence, deploymentId: string): Promise<boolean> {
+  return writeAtFence(db, fence, 'release_deployment_id = $4', [deploymentId]);
+}
+
+/** `retryAt` null: trying again cannot help until somebody changes something, so the generation counts as observed. */
+export function writeFailure(
+  db: Database,
+  fence: Fence,
+  failure: Failure,
+  retryAt: Date | null,
+): Promise<boolean> {
+  return writeAtFence(
+    db,
+    fence,
+    `failure_code = $4, failure_message = $5, failure_hint = $6, failure_tail = $7, failures = failures + 1, retry_at = $8,
+     running_step = null, waiting_reason = null,
+     observed_generation = case when $8::timestamptz is null then generation else observed_generation end, changed_at = now()`,
+    [failure.code, failure.message, failure.hint, failure.tail, retryAt],
+  );
+}
+
+export function writeData(
+  db: Database,
+  fence: Fence,
+  data: { state: Environment['dataState']; snapshotId: string | null; note: string | null },
+): Promise<boolean> {
+  return writeAtFence(db, fence, 'data_state = $4, data_snapshot_id = $5, data_note = $6', [
+    data.state,
+    data.snapshotId,
+    data.note,
+  ]);
+}
+
+/** Nothing of it is left. Credentials go with it; the row and its deployments stay as history. */
+export async function writeRemoved(db: Database, fence: Fence): Promise<boolean> {
+  const removed = await writeAtFence(
+    db,
+    fence,
+    `removed_at = now(), observed_generation = generation, running_step = null, waiting_reason = null, changed_at = now(),
+     failure_code = null, failure_message = null, failure_hint = null, failure_tail = '{}', release_deployment_id = null,
+     slug = slug || '~' || id, data_snapshot_id = null`,
+  );
+  if (removed) {
+    await db.query('delete from credentials where environment_id = $1', [fence.environmentId]);
+    await db.query('delete from routes where environment_id = $1', [fence.environmentId]);
+  }
+  return removed;
+}

@@ -1,0 +1,75 @@
+import { type Database, only } from './database.ts';
+
+export type RequestKind =
+  | 'open'
+  | 'redeploy'
+  | 'rebuild'
+  | 'sync'
+  | 'reset'
+  | 'sleep'
+  | 'wake'
+  | 'keep'
+  | 'approve'
+  | 'delete';
+
+export interface Request {
+  readonly id: string;
+  readonly projectId: string;
+  readonly subject: string;
+  readonly kind: RequestKind;
+  readonly argument: string | null;
+  readonly askedBy: string;
+  readonly askedAt: Date;
+}
+
+const COLUMNS = `id::text, project_id::text as "projectId", subject, kind, argument, asked_by as "askedBy", asked_at as "askedAt"`;
+
+/** What a person asked for. Durable: it is acted on by observe, however often that has to start. */
+export async function insertRequest(
+  db: Database,
+  request: {
+    projectId: string;
+    subject: string;
+    kind: RequestKind;
+    argument: string | null;
+    askedBy: string;
+  },
+): Promise<Request> {
+  const { rows } = await db.query<Request>(
+    `insert into requests (project_id, subject, kind, argument, asked_by) values ($1, $2, $3, $4, $5) returning ${COLUMNS}`,
+    [request.projectId, request.subject, request.kind, request.argument, request.askedBy],
+  );
+  return only(rows);
+}
+
+/** Oldest first. */
+export async function openRequests(
+  db: Database,
+  of: { projectId: string; subject: string },
+): Promise<Request[]> {
+  const { rows } = await db.query<Request>(
+    `select ${COLUMNS} from requests where project_id = $1 and subject = $2 and handled_at is null order by id limit 100`,
+    [of.projectId, of.subject],
+  );
+  return rows;
+}
+
+/** The last request of a kind for a subject, handled or not: `delete` keeps a preview away until somebody asks again. */
+export async function lastRequest(
+  db: Database,
+  of: { projectId: string; subject: string; kinds: readonly RequestKind[] },
+): Promise<Request | undefined> {
+  const { rows } = await db.query<Request>(
+    `select ${COLUMNS} from requests where project_id = $1 and subject = $2 and kind = any($3) order by id desc limit 1`,
+    [of.projectId, of.subject, of.kinds],
+  );
+  return rows[0];
+}
+
+export async function handleRequests(db: Database, ids: readonly string[], outcome: string): Promise<void> {
+  if (ids.length === 0) return;
+  await db.query(
+    'update requests set handled_at = now(), outcome = $2 where id = any($1::bigint[]) and handled_at is null',
+    [ids, outcome],
+  );
+}

@@ -1,0 +1,111 @@
+import { type Database, only } from './database.ts';
+
+/** A frozen copy of an environment's volumes. Only one in state `frozen`, with an attestation, may be cloned. */
+export interface SnapshotRow {
+  readonly id: string;
+  readonly environmentId: string;
+  readonly state: 'capturing' | 'captured' | 'sanitized' | 'verified' | 'frozen' | 'failed' | 'removed';
+  readonly sanitize: string;
+  readonly policyCommit: string | null;
+  readonly sourceCommit: string | null;
+  /** Service or mount name → the storage's snapshot. */
+  readonly volumes: Readonly<Record<string, SnapshotVolume>>;
+  readonly credentialsEncrypted: Buffer | null;
+  readonly attestation: unknown;
+  readonly failureMessage: string | null;
+  readonly sizeBytes: string | null;
+  readonly capturedAt: Date | null;
+  readonly frozenAt: Date | null;
+}
+
+export interface SnapshotVolume {
+  readonly snapshotId: string;
+  readonly type: string;
+  readonly version: string | null;
+}
+
+const COLUMNS = `id::text, environment_id::text as "environmentId", state, sanitize, policy_commit as "policyCommit",
+  source_commit as "sourceCommit", volumes, credentials_encrypted as "credentialsEncrypted", attestation,
+  failure_message as "failureMessage", size_bytes::text as "sizeBytes", captured_at as "capturedAt", frozen_at as "frozenAt"`;
+
+export async function insertSnapshot(
+  db: Database,
+  snapshot: {
+    environmentId: string;
+    sanitize: string;
+    policyCommit: string | null;
+    sourceCommit: string | null;
+  },
+): Promise<SnapshotRow> {
+  const { rows } = await db.query<SnapshotRow>(
+    `insert into snapshots (environment_id, sanitize, policy_commit, source_commit) values ($1, $2, $3, $4) returning ${COLUMNS}`,
+    [snapshot.environmentId, snapshot.sanitize, snapshot.policyCommit, snapshot.sourceCommit],
+  );
+  return only(rows);
+}
+
+export async function freezeSnapshot(
+  db: Database,
+  id: string,
+  frozen: {
+    volumes: Readonly<Record<string, SnapshotVolume>>;
+    credentialsEncrypted: Buffer;
+    attestation: unknown;
+    sizeBytes: number;
+    capturedAt: Date;
+  },
+): Promise<void> {
+  await db.query(
+    `update snapshots set state = 'frozen', volumes = $2, credentials_encrypted = $3, attestation = $4, size_bytes = $5,
+       captured_at = $6, frozen_at = now()
+     where id = $1 and state <> 'removed'`,
+    [
+      id,
+      JSON.stringify(frozen.volumes),
+      frozen.credentialsEncrypted,
+      JSON.stringify(frozen.attestation),
+      frozen.sizeBytes,
+      frozen.capturedAt,
+    ],
+  );
+}
+
+export async function failSnapshot(db: Database, id: string, message: string): Promise<void> {
+  await db.query(
+    `update snapshots set state = 'failed', failure_message = $2 where id = $1 and state <> 'frozen'`,
+    [id, message],
+  );
+}
+
+export async function markSnapshotRemoved(db: Database, id: string): Promise<void> {
+  await db.query(`update snapshots set state = 'removed' where id = $1`, [id]);
+}
+
+export async function findSnapshot(db: Database, id: string): Promise<SnapshotRow | undefined> {
+  const { rows } = await db.query<SnapshotRow>(`select ${COLUMNS} from snapshots where id = $1`, [id]);
+  return rows[0];
+}
+
+export async function newestFrozenSnapshot(
+  db: Database,
+  environmentId: string,
+): Promise<SnapshotRow | undefined> {
+  const { rows } = await db.query<SnapshotRow>(
+    `select ${COLUMNS} from snapshots where environment_id = $1 and state = 'frozen' order by id desc limit 1`,
+    [environmentId],
+  );
+  return rows[0];
+}
+
+/** Snapshots that still have something on disk, and how many living environments descend from each. */
+export async function listKeptSnapshots(
+  db: Database,
+  environmentId?: string,
+): Promise<(SnapshotRow & { descendants: number })[]> {
+  const { rows } = await db.query<SnapshotRow & { descendants: number }>(
+    `select ${COLUMNS}, (select count(*)::int from environments d where d.data_snapshot_id = s.id and d.removed_at is null) as descendants
+     from snapshots s where state not in ('removed') and ($1::bigint is null or environment_id = $1) order by id desc limit 2000`,
+    [environmentId ?? null],
+  );
+  return rows;
+}
