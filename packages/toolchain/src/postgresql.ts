@@ -51,7 +51,7 @@ async function fetchFromRegistry(want: Want, context: ToolContext): Promise<Reso
     (version) => Number.parseInt(version, 10) >= oldestMajor && !version.includes('alpha'),
   );
   const pin = newestFitting(offered, want.version);
-  if (pin === undefined) throw notAvailable(want, offered);
+  if (pin === undefined) throw notAvailable(want, offered.map(postgresVersion));
   const fetchInto = async (directory: string) => {
     await installPackages(directory, { [packageName]: pin }, context);
     return join(directory, 'node_modules', packageName, 'native');
@@ -91,7 +91,7 @@ async function materialisePostgres(
   nativeFrom: (directory: string) => Promise<string>,
   context: ToolContext,
 ): Promise<ResolvedToolchain> {
-  const version = pin.split('.').slice(0, 2).join('.');
+  const version = postgresVersion(pin);
   const target = join(context.home, 'npm', `postgresql-${version}`);
   const fill = async (directory: string) => {
     const work = join(directory, 'work');
@@ -179,4 +179,9 @@ function describe(version: string, source: 'npm' | 'system', prefix: string): Re
 async function askVersion(bin: string): Promise<string | undefined> {
   const result = await runCommand(join(bin, 'postgres'), ['--version'], { env: {}, timeoutMs: 10_000 });
   return result.ok ? /\(PostgreSQL\) (\d+\.\d+)/.exec(result.stdout)?.[1] : undefined;
+}
+
+/** The package 17.10.0-beta.17 holds PostgreSQL 17.10. */
+function postgresVersion(pin: string): string {
+  return pin.split('.').slice(0, 2).join('.');
 }

@@ -1,0 +1,139 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { chmod, mkdir, realpath, stat } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+import { Secret } from '@bough/domain/secret';
+import { readOrMake } from './private-file.ts';
+
+/** `BOUGH_HOME`: where everything of one installation lies. */
+export interface BoughHome {
+  readonly path: string;
+  /** Also kept in Postgres; when the two disagree, nothing is reaped. */
+  readonly installationId: string;
+  readonly adminToken: Secret;
+  /** 32 bytes, base64. */
+  readonly masterKey: Secret;
+  readonly directories: Readonly<Record<HomeDirectory, string>>;
+}
+
+export type HomeDirectory = (typeof directoryNames)[number];
+
+const directoryNames = [
+  'artifacts',
+  'builds',
+  'cache',
+  'environments',
+  'gateway',
+  'logs',
+  'mirrors',
+  'postgres',
+  'redis',
+  'run',
+  'toolchains',
+  'tmp',
+  'volumes',
+] as const;
+
+export interface HomeOptions {
+  readonly path: string;
+  /** `BOUGH_ADMIN_TOKEN` and `BOUGH_MASTER_KEY`, when the operator keeps them elsewhere. */
+  readonly adminToken?: Secret | undefined;
+  readonly masterKey?: Secret | undefined;
+}
+
+/** Opens the home directory and makes at the first start what is missing. Nobody but its owner can look into it. */
+export async function openHome(options: HomeOptions): Promise<BoughHome> {
+  const path = resolve(options.path);
+  await makePrivate(path);
+  const entries = directoryNames.map((name) => [name, join(path, name)] as const);
+  for (const [, directory] of entries) await mkdir(directory, { recursive: true, mode: 0o700 });
+  const keyFile = join(path, 'master-key');
+  const masterKey = options.masterKey ?? new Secret(await readOrMake(keyFile, newMasterKey));
+  return {
+    path,
+    installationId: await readOrMake(join(path, 'installation-id'), newInstallationId),
+    adminToken: options.adminToken ?? new Secret(await readOrMake(join(path, 'admin-token'), newAdminToken)),
+    masterKey: checkedMasterKey(masterKey, options.masterKey ? 'BOUGH_MASTER_KEY' : keyFile),
+    directories: Object.fromEntries(entries) as Record<HomeDirectory, string>,
+  };
+}
+
+async function makePrivate(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const entry = await stat(path);
+  if (entry.uid !== process.getuid?.()) {
+    throw new BoughError({
+      code: 'home-not-ours',
+      message: `${path} belongs to another user (uid ${entry.uid}).`,
+      hint: 'Run Bough as that user, or set BOUGH_HOME to a directory of your own.',
+    });
+  }
+  if ((entry.mode & 0o077) !== 0) await chmod(path, 0o700);
+}
+
+/** Short, lower case, no look-alikes: it stands in names, labels and markers. */
+function newInstallationId(): string {
+  const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789';
+  const letters = [...randomBytes(64)].filter((byte) => byte < 248).slice(0, 12);
+  return letters.map((byte) => alphabet[byte % alphabet.length]).join('');
+}
+
+function newAdminToken(): string {
+  return `bough_${randomBytes(24).toString('base64url')}`;
+}
+
+function newMasterKey(): string {
+  return randomBytes(32).toString('base64');
+}
+
+function checkedMasterKey(key: Secret, where: string): Secret {
+  if (Buffer.from(key.reveal(), 'base64').length === 32) return key;
+  throw new BoughError({
+    code: 'master-key-malformed',
+    message: `The master key in ${where} is not 32 bytes in base64.`,
+    hint: 'Restore it from your backup. A new one (`openssl rand -base64 32`) cannot read the secrets stored so far.',
+  });
+}
+
+/**
+ * Takes the home for one `bough serve`: two on one home would each stop the other's database. The claim is a socket in
+ * Linux's abstract namespace, which only one process can hold and which the kernel frees however that process ends.
+ */
+export async function claimHome(path: string): Promise<() => Promise<void>> {
+  const name = `\0bough-home-${createHash('sha256')
+    .update(await realpath(path))
+    .digest('hex')}`;
+  // Whoever asks is told who holds it.
+  const server = createServer((socket) => socket.on('error', () => {}).end(String(process.pid)));
+  const isOurs = await new Promise<boolean>((resolve, reject) => {
+    server.once('listening', () => resolve(true));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(false) : reject(error),
+    );
+    server.listen(name);
+  });
+  if (!isOurs) throw alreadyServing(path, await askHolder(name));
+  server.unref();
+  return () => new Promise((resolve) => server.close(() => resolve()));
+}
+
+function askHolder(name: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(name).setTimeout(1_000, () => socket.destroy());
+    let pid = '';
+    socket.on('data', (chunk) => {
+      pid = `${pid}${chunk}`.slice(0, 20);
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(pid === '' ? 'unknown' : pid));
+  });
+}
+
+function alreadyServing(path: string, holder: string): BoughError {
+  return new BoughError({
+    code: 'already-serving',
+    message: `Bough already runs on ${path} (process ${holder}).`,
+    hint: 'Stop that one first, or set BOUGH_HOME to another directory.',
+  });
+}
