@@ -13,7 +13,7 @@ export async function redisCommand(url: string, command: readonly string[]): Pro
   const target = new URL(url);
   const socket = open(target);
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer from ${target.host} within 5 s`)));
-  const commands = [...authentication(target), command];
+  const commands = [...authentication(target), ...selection(target), command];
   try {
     return await converse(socket, commands);
   } finally {
@@ -32,6 +32,12 @@ function authentication(target: URL): string[][] {
   if (target.password === '') return [];
   const user = target.username === '' ? [] : [decodeURIComponent(target.username)];
   return [['AUTH', ...user, decodeURIComponent(target.password)]];
+}
+
+/** `redis://host:6379/3` means the database 3. */
+function selection(target: URL): string[][] {
+  const database = target.pathname.slice(1);
+  return /^\d+$/.test(database) ? [['SELECT', database]] : [];
 }
 
 function converse(socket: Socket, commands: readonly (readonly string[])[]): Promise<string> {

@@ -1,0 +1,21 @@
+import type { TestProject } from 'vitest/node';
+import { removeAbandonedHomes } from './temp-home.ts';
+import { startTestPostgres } from './test-database.ts';
+import { startTestRedis, type TestRedisServer } from './test-redis.ts';
+
+/** One Postgres and one Redis for a whole run of the `integration` project; test files get databases of their own. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await removeAbandonedHomes();
+  const postgres = await startTestPostgres();
+  project.provide('boughPostgresUrl', postgres.url);
+  const redis = await startTestRedis().catch((error: unknown) => String(error));
+  project.provide('boughRedis', typeof redis === 'string' ? { missing: redis } : { url: redis.url });
+  return async () => {
+    if (isServer(redis)) await redis.stop();
+    await postgres.stop();
+  };
+}
+
+function isServer(redis: TestRedisServer | string): redis is TestRedisServer {
+  return typeof redis !== 'string';
+}
