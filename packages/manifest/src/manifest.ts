@@ -14,11 +14,15 @@ export interface Manifest {
   readonly notes: readonly Problem[];
 }
 
-export interface Problem {
+/** Where something is written, for messages. */
+export interface Place {
   readonly file: string;
-  /** 1-based. */
+  /** 1-based, as is the column. */
   readonly line: number;
   readonly column: number;
+}
+
+export interface Problem extends Place {
   readonly message: string;
   readonly hint: string;
 }
@@ -33,6 +37,8 @@ export interface App {
   readonly name: string;
   /** `nodejs:22`. */
   readonly type: string;
+  /** What it runs on, the primary one first: `['nodejs:22']`; several only for `composable`. */
+  readonly toolchains: readonly string[];
   /** Relative to the repository's root, without slashes at the ends; '' is the root. */
   readonly root: string;
   readonly hooks: {
@@ -56,8 +62,9 @@ export interface App {
   readonly crons: readonly { readonly name: string; readonly spec: string; readonly start: string }[];
   /** `size`-like wish, in MiB; null = the default. */
   readonly memoryMib: number | null;
-  /** Where it is declared, for messages. */
-  readonly place: { readonly file: string; readonly line: number; readonly column: number };
+  readonly place: Place;
+  /** Where `source.root` is written; the app's own place when it is not. */
+  readonly rootPlace: Place;
 }
 
 export interface Worker {
@@ -89,7 +96,7 @@ export interface ServiceEntry {
   readonly type: string;
   readonly version: string;
   readonly configuration: Readonly<Record<string, unknown>>;
-  readonly place: { readonly file: string; readonly line: number; readonly column: number };
+  readonly place: Place;
 }
 
 export interface RouteEntry {
