@@ -1,0 +1,279 @@
+import http, { type IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Route, RouteTable } from '@bough/domain/route';
+import type { Secret } from '@bough/domain/secret';
+import { createAccessGuard } from './access.ts';
+import type { Cause } from './cause.ts';
+import { sendErrorPage } from './error-page.ts';
+import { type ForwardContext, forward } from './forward.ts';
+import type { GatewayLog } from './gateway-log.ts';
+import { type GatewayMetrics, noMetrics, type VisitOutcome } from './gateway-metrics.ts';
+import { createHolding } from './holding.ts';
+import { defaultLimits, type GatewayLimits } from './limits.ts';
+import { redirectLocation } from './redirect-location.ts';
+import { refuseBytes } from './refuse-bytes.ts';
+import { requestTarget } from './request-target.ts';
+import { indexRoutes, type RouteIndex } from './route-index.ts';
+import { createTableFile } from './table-file.ts';
+import { trustedProxies } from './trusted-proxies.ts';
+import type { Visit } from './visit.ts';
+
+export interface GatewayOptions {
+  /** Where the last table is kept; read here, once. */
+  readonly tableFile: string;
+  /** Pattern of preview URLs as visitors see them; its scheme is what trusted proxies are assumed to serve. */
+  readonly previewUrl?: string | undefined;
+  /** Addresses, CIDR networks or `loopback`. */
+  readonly trustedProxies: readonly string[];
+  readonly limits?: Partial<GatewayLimits> | undefined;
+  /** What the worker sends as `x-bough-probe` to look at environments that are closed to the public. */
+  readonly probeToken?: Secret | undefined;
+  readonly log: GatewayLog;
+  readonly metrics?: GatewayMetrics | undefined;
+}
+
+export interface Gateway {
+  readonly server: http.Server;
+  /** Replaces the whole table, lets held requests look again, and saves it. */
+  setTable(table: RouteTable): void;
+  /** Resolves with the port that was bound. */
+  listen(port: number, host: string): Promise<{ port: number }>;
+  /** Refuses new connections, answers what is held, gives running requests their grace, then cuts. */
+  close(): Promise<void>;
+}
+
+/** A route that can be proxied to, or why not. */
+type Settled =
+  | { readonly route: Route; readonly cause: null }
+  | { readonly route: Route | null; readonly cause: Cause };
+
+/** Below the five seconds after which most Node servers close an idle connection: fewer races for us to lose. */
+const pooledIdleMs = 4_000;
+
+const ownPrefix = '/.well-known/bough/';
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const { log } = options;
+  const limits: GatewayLimits = { ...defaultLimits, ...options.limits };
+  const metrics = options.metrics ?? noMetrics;
+  const proxies = trustedProxies(options.trustedProxies);
+  const tableFile = createTableFile(options.tableFile, log);
+  const holding = createHolding({ limits, onCount: (count) => metrics.held(count) });
+  const guard = createAccessGuard({
+    probeToken: options.probeToken ?? null,
+    failuresPerMinute: limits.passwordFailuresPerMinute,
+  });
+  const pool = new http.Agent({
+    keepAlive: true,
+    maxFreeSockets: 64,
+    scheduling: 'lifo',
+    timeout: pooledIdleMs,
+  });
+  const closing = new AbortController();
+  const upgraded = new Set<Duplex>();
+
+  const saved = tableFile.load();
+  let index: RouteIndex | null = saved === null ? null : indexRoutes(saved);
+  if (saved !== null)
+    log.info({ routes: saved.routes.length, writtenAt: saved.writtenAt }, 'routing table restored');
+
+  const forwarding: ForwardContext = {
+    proxies,
+    limits,
+    pool,
+    scheme: options.previewUrl?.startsWith('https:') === true ? 'https' : 'http',
+    closing: () => closing.signal.aborted,
+  };
+
+  async function serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    extra: Pick<Visit, 'upgrade' | 'expectsContinue'>,
+  ): Promise<void> {
+    const startedAt = performance.now();
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    response.on('error', () => {});
+    request.on('error', () => {});
+    let outcome: VisitOutcome;
+    try {
+      outcome = await answer(request, response, { ...extra, gone: gone.signal });
+    } catch (error) {
+      log.error({ err: error, host: request.headers.host }, 'a request could not be handled');
+      outcome = refuse(request, response, 'gateway-error', null);
+    }
+    metrics.visit(outcome, performance.now() - startedAt);
+  }
+
+  async function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    extra: Pick<Visit, 'upgrade' | 'expectsContinue' | 'gone'>,
+  ): Promise<VisitOutcome> {
+    if (closing.signal.aborted) response.shouldKeepAlive = false;
+    if (request.url?.startsWith(ownPrefix) === true) return answerOwnPath(request, response);
+    const target = requestTarget(request);
+    if (target === null) return refuse(request, response, 'bad-host', null);
+    const visit: Visit = { request, response, target, ...extra };
+
+    return await proxy(visit);
+  }
+
+  /** Looks the route up and asks for the password. Done again after each wait, since both may have changed. */
+  function admit(visit: Visit): Settled {
+    if (index === null) return { route: null, cause: 'no-table' };
+    const lookup = index.find(visit.target.host, visit.target.path);
+    if (lookup.kind !== 'found') return { route: null, cause: lookup.kind };
+    const decision = guard.decide(visit.request, lookup.route, proxies.clientAddress(visit.request));
+    // Who may not come in is not told what state the environment is in.
+    return decision === 'granted' ? { route: lookup.route, cause: null } : { route: null, cause: decision };
+  }
+
+  async function proxy(visit: Visit): Promise<VisitOutcome> {
+    const tried = new Set<Cause>();
+    for (;;) {
+      const { route, cause } = await settle(visit);
+      if (visit.gone.aborted) return 'abandoned';
+      if (cause !== null) return refuse(visit.request, visit.response, cause, route);
+      if (route.redirect !== null) return redirect(visit, route, route.redirect);
+      if (route.target === null) return refuse(visit.request, visit.response, 'gateway-error', route);
+
+      const outcome = await forward(visit, route, route.target, forwarding, tried.size > 0);
+      if (outcome.kind !== 'failed') return outcome.kind;
+      if (!outcome.replayable || tried.has(outcome.cause)) {
+        const fields = { environmentId: route.environmentId, cause: outcome.cause, err: outcome.error };
+        log.warn(fields, 'the app did not answer');
+        return refuse(visit.request, visit.response, outcome.cause, route);
+      }
+      tried.add(outcome.cause);
+      // The app may be a moment away from listening, or the table about to name another target.
+      if (outcome.cause === 'upstream-refused') await holding.untilChange(limits.refusedRetryMs, visit.gone);
+    }
+  }
+
+  function redirect(visit: Visit, route: Route, { to, code }: { to: string; code: number }): VisitOutcome {
+    visit.response.writeHead(code, {
+      location: redirectLocation(to, visit.target.url, route.path),
+      'content-length': 0,
+      'x-bough-environment': route.environmentSlug,
+      ...(route.indexable ? {} : { 'x-robots-tag': 'noindex, nofollow' }),
+    });
+    visit.response.end();
+    return 'redirected';
+  }
+
+  /** Waits, in a bounded place and for a bounded time, until a release that is being swapped is there. */
+  async function settle(visit: Visit): Promise<Settled> {
+    const deadline = performance.now() + limits.holdMs;
+    let place: ReturnType<typeof holding.enter> = null;
+    try {
+      for (;;) {
+        const admitted = admit(visit);
+        if (admitted.cause !== null) return admitted;
+        const { route } = admitted;
+        if (route.state === 'serving' || route.redirect !== null) return admitted;
+        if (route.state !== 'swapping') return { route, cause: route.state };
+        place ??= holding.enter(route.environmentId);
+        if (place === null) return { route, cause: 'too-many-held' };
+        if (closing.signal.aborted) return { route, cause: 'gateway-closing' };
+        if (performance.now() >= deadline) return { route, cause: 'swap-timeout' };
+        await holding.untilChange(deadline - performance.now(), visit.gone);
+        if (visit.gone.aborted) return admitted;
+      }
+    } finally {
+      place?.leave();
+    }
+  }
+
+  function answerOwnPath(request: IncomingMessage, response: ServerResponse): VisitOutcome {
+    const path = request.url?.split('?')[0];
+    if (path !== `${ownPrefix}healthz`) return refuse(request, response, 'reserved-path', null);
+    response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+    response.end('ok\n');
+    return 'health';
+  }
+
+  function refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    cause: Cause,
+    route: Route | null,
+  ): VisitOutcome {
+    if (response.destroyed) return 'abandoned';
+    if (response.headersSent) response.destroy();
+    else sendErrorPage(request, response, cause, route);
+    return cause;
+  }
+
+  const server = http.createServer({
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersMs,
+    // Uploads may take as long as they move; the idle timeout below ends those that do not.
+    requestTimeout: 0,
+    requireHostHeader: false,
+    keepAliveTimeout: 65_000,
+    connectionsCheckingInterval: 5_000,
+    noDelay: true,
+  });
+  server.maxConnections = limits.connections;
+  server.timeout = Math.max(limits.idleMs, limits.holdMs + limits.upstreamMs);
+  server.on('drop', () => metrics.dropped());
+  server.on('request', (request, response) => {
+    void serve(request, response, { upgrade: null, expectsContinue: false });
+  });
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    void serve(request, response, { upgrade: null, expectsContinue: true });
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const cause = refuseBytes(error, socket);
+    if (cause !== null) metrics.visit(cause, 0);
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    socket.on('error', () => {});
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    if (socket instanceof Socket) response.assignSocket(socket);
+    response.once('finish', () => socket.end());
+    // Other protocols that are offered (h2c) may be ignored: the request is then an ordinary one.
+    const webSocket = request.headers.upgrade?.toLowerCase() === 'websocket' && request.method === 'GET';
+    void serve(request, response, { upgrade: webSocket ? { socket, head } : null, expectsContinue: false });
+  });
+
+  return {
+    server,
+    setTable(table) {
+      index = indexRoutes(table);
+      holding.release();
+      tableFile.save(table);
+    },
+    listen(port, host) {
+      return new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, host, () => {
+          server.removeListener('error', reject);
+          const address = server.address();
+          resolve({ port: typeof address === 'object' && address !== null ? address.port : port });
+        });
+      });
+    },
+    async close() {
+      closing.abort();
+      holding.release();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const idle = setInterval(() => server.closeIdleConnections(), 50);
+      const cut = setTimeout(() => {
+        server.closeAllConnections();
+        for (const socket of upgraded) socket.destroy();
+      }, limits.closeGraceMs);
+      await closed;
+      clearInterval(idle);
+      clearTimeout(cut);
+      for (const socket of upgraded) socket.destroy();
+      pool.destroy();
+      await tableFile.flush();
+    },
+  };
+}
