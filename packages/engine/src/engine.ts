@@ -30,6 +30,9 @@ export interface Engine {
    */
   ensure(spec: WorkloadSpec, options?: { signal?: AbortSignal }): Promise<Workload>;
 
+  /** Stops its processes as `remove` does, but keeps its port and its logs: the next `ensure` starts it where it was. */
+  stop(id: string): Promise<void>;
+
   /** Stops (stop signal, grace, then SIGKILL of everything in it) and forgets the workload, its port and its files, logs included. */
   remove(id: string): Promise<void>;
 

@@ -1,0 +1,64 @@
+import { mkdir, readdir, readlink, rename, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { checkedKey } from './artifacts.ts';
+import { copyTree } from './copy-tree.ts';
+import { isOwnerAlive, ownedName, ownerOf } from './owner.ts';
+import { removeTree } from './remove-tree.ts';
+
+/**
+ * A project's build cache. Every build works on a copy; a successful `shared` build publishes its copy as the next
+ * version. So a build that is killed cannot spoil the cache, builds never wait for each other, and nobody reads what
+ * somebody else is writing. Where the disk can share blocks between files, the copy costs nothing.
+ */
+export interface BuildCache {
+  /** Fills an empty directory with the newest version, if there is one. */
+  copyTo(key: string, directory: string, signal: AbortSignal | undefined): Promise<void>;
+  publish(key: string, directory: string): Promise<void>;
+}
+
+export function createBuildCache(home: string): BuildCache {
+  const root = (key: string) => join(home, 'caches', checkedKey(key));
+  return {
+    async copyTo(key, directory, signal) {
+      for (let attempt = 0; attempt < 3; attempt += 1) {
+        const version = await readlink(join(root(key), 'current')).catch(() => undefined);
+        if (version === undefined) return;
+        if (
+          await copyTree(join(root(key), version), directory, signal).then(() => true, rethrowAborted(signal))
+        )
+          return;
+        // The version was replaced while we copied it: once more, from nothing.
+        await removeTree(directory);
+        await mkdir(directory, { mode: 0o700 });
+      }
+    },
+    async publish(key, directory) {
+      await mkdir(root(key), { recursive: true, mode: 0o700 });
+      const version = await ownedName();
+      await rename(directory, join(root(key), version));
+      await symlink(version, join(root(key), `next.${version}`));
+      const before = await readlink(join(root(key), 'current')).catch(() => undefined);
+      await rename(join(root(key), `next.${version}`), join(root(key), 'current'));
+      await removeOld(root(key), before);
+    },
+  };
+}
+
+/** The version before stays until the next one comes, for whoever is copying it. */
+async function removeOld(root: string, before: string | undefined): Promise<void> {
+  const current = await readlink(join(root, 'current')).catch(() => undefined);
+  for (const name of await readdir(root)) {
+    if (name === 'current' || name === current || name === before) continue;
+    const owner = ownerOf(name);
+    // Another process may be between its rename and its link; its own is left to it while it lives.
+    const isAnothers = owner !== undefined && owner !== ownerOf(current ?? '') && (await isOwnerAlive(owner));
+    if (!isAnothers) await removeTree(join(root, name));
+  }
+}
+
+function rethrowAborted(signal: AbortSignal | undefined): () => false {
+  return () => {
+    signal?.throwIfAborted();
+    return false;
+  };
+}

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+import type { Toolchain } from '@bough/toolchain/toolchain';
+import type { BaseSystem } from './base-system.ts';
+import type { BuildEnvironment } from './build-environment.ts';
+import type { Hierarchy } from './cgroup.ts';
+import type { Bubblewrap } from './launch.ts';
+
+/** The part of a logger that is used here; pino's fits. */
+export interface EngineLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+/** What all parts of the engine work with. */
+export interface EngineContext {
+  readonly home: string;
+  readonly installationId: string;
+  readonly toolchain: Toolchain;
+  readonly log: EngineLog;
+  readonly buildEnvironment: BuildEnvironment;
+  readonly base: BaseSystem;
+  readonly hierarchies: readonly Hierarchy[];
+  readonly logBytes: number;
+}
+
+/** Found anew each time: quick once it is there, and a machine that gets bubblewrap later needs no restart. */
+export async function findBubblewrap(context: Pick<EngineContext, 'toolchain'>): Promise<Bubblewrap> {
+  const resolved = await context.toolchain.resolve('bubblewrap');
+  const [directory] = resolved.bin;
+  if (directory === undefined) throw noBubblewrap();
+  return { file: join(directory, 'bwrap'), libraries: resolved.libraryPath.join(':') };
+}
+
+function noBubblewrap(): BoughError {
+  return new BoughError({
+    code: 'isolation-unavailable',
+    message: 'bubblewrap, without which nothing can be isolated, is not on this machine.',
+    hint: 'Install it (`apt install bubblewrap`) and look again with `bough doctor`.',
+  });
+}

@@ -1,0 +1,88 @@
+import { randomInt } from 'node:crypto';
+import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+
+/** Below Linux's range for outgoing connections (32768 on), so that no client socket can take one. */
+const firstPort = 20_000;
+const lastPort = 32_000;
+const attempts = 200;
+
+/**
+ * Ports of workloads. A port is one workload's from its first start until it is removed; the reservation is a file
+ * named after the port, made by `link`, which exactly one of any number of processes can do.
+ */
+export interface Ports {
+  /** The workload's port, kept from an earlier call when there was one and it is not `avoid`. */
+  reserve(id: string, options?: { avoid?: number; wanted?: number }): Promise<number>;
+  release(id: string): Promise<void>;
+}
+
+export function createPorts(directory: string): Ports {
+  async function reserve(id: string, options: { avoid?: number; wanted?: number } = {}): Promise<number> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const kept = (await portsOf(directory, id)).find((port) => port !== options.avoid);
+    if (kept !== undefined) return kept;
+    const listening = await listeningPorts();
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
+      const wanted = attempt === 0 ? options.wanted : undefined;
+      const port = wanted ?? randomInt(firstPort, lastPort);
+      if (port === options.avoid || (wanted === undefined && listening.has(port))) continue;
+      if (await claim(directory, port, id)) return port;
+    }
+    throw new BoughError({
+      code: 'ports-exhausted',
+      message: `No free port was found between ${firstPort} and ${lastPort}.`,
+      hint: 'Remove previews that are not needed, or look at what listens with `ss -ltn`.',
+      retryable: true,
+    });
+  }
+
+  return {
+    reserve,
+    async release(id) {
+      for (const port of await portsOf(directory, id))
+        await rm(join(directory, String(port)), { force: true });
+    },
+  };
+}
+
+async function portsOf(directory: string, id: string): Promise<number[]> {
+  const names = (await readdir(directory).catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const owned = await Promise.all(
+    names.map(async (name) => {
+      const owner = await readFile(join(directory, name), 'utf8').catch(() => undefined);
+      return owner === id ? Number(name) : undefined;
+    }),
+  );
+  return owned.filter((port) => port !== undefined);
+}
+
+/** Written aside and linked, so that a reservation is never seen without its owner. */
+async function claim(directory: string, port: number, id: string): Promise<boolean> {
+  const aside = join(directory, `.${port}-${process.pid}-${randomInt(2 ** 32)}`);
+  await writeFile(aside, id, { mode: 0o600 });
+  try {
+    await link(aside, join(directory, String(port)));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+/** Every TCP port of this network namespace on which somebody listens, whatever the address. */
+export async function listeningPorts(): Promise<Set<number>> {
+  const tables = await Promise.all(
+    ['/proc/net/tcp', '/proc/net/tcp6'].map((file) => readFile(file, 'utf8').catch(() => '')),
+  );
+  const ports = new Set<number>();
+  for (const line of tables.join('\n').split('\n')) {
+    const [, local, , state] = line.trim().split(/\s+/);
+    const port = local?.split(':')[1];
+    if (state === '0A' && port !== undefined) ports.add(Number.parseInt(port, 16));
+  }
+  return ports;
+}

@@ -1,0 +1,121 @@
+# Keeps one workload running: starts it in its sandbox, starts it again when it exits, bounds its log.
+#
+# It is a shell script so that it costs next to nothing, survives the worker that started it, and shows in `ps` what it
+# is. All of it is a function that is read before anything runs: replacing this file does no harm to what is running.
+#
+# SIGTERM means: do not start it again. Killing it kills the workload (bwrap --die-with-parent).
+# In its environment: the labels (see labels.ts) and BOUGH_STATE, BOUGH_BWRAP, BOUGH_BWRAP_LIBRARIES, BOUGH_GROUPS,
+# BOUGH_OOM_FILE, BOUGH_LOG_BYTES. In BOUGH_STATE: `args` (for bwrap, with secrets), `status`, `output.log`.
+
+launch() {
+  trap - TERM
+  trap - HUP INT PIPE
+  for group in $BOUGH_GROUPS; do
+    if ! echo 0 >"$group/cgroup.procs"; then
+      echo "[bough] the resource limits could not be applied: $group"
+      exit 125
+    fi
+  done
+  [ -z "$BOUGH_BWRAP_LIBRARIES" ] || export LD_LIBRARY_PATH="$BOUGH_BWRAP_LIBRARIES"
+  exec "$BOUGH_BWRAP" --args 3 -- /bin/sh /run/bough/command 3<"$BOUGH_STATE/args"
+}
+
+# Reads what the workload says into output.log and, when that is full, goes on in a new one; the one before is kept.
+# When the disk is full, lines are dropped rather than the workload stopped.
+keep_log() {
+  trap '' TERM HUP INT
+  log="$BOUGH_STATE/output.log"
+  while :; do
+    size=$(stat -c %s "$log" 2>/dev/null || echo 0)
+    if [ "$size" -ge "$BOUGH_LOG_BYTES" ]; then
+      mv -f "$log" "$log.1" || : >"$log"
+      size=0
+    fi
+    if dd bs=65536 count=$((BOUGH_LOG_BYTES - size)) iflag=count_bytes oflag=append conv=notrunc status=none of="$log" 2>/dev/null; then
+      size=$(stat -c %s "$log" 2>/dev/null || echo 0)
+      # Ended before the log was full: nobody writes any more.
+      [ "$size" -ge "$BOUGH_LOG_BYTES" ] || break
+    else
+      dd bs=65536 count=16 of=/dev/null status=none 2>/dev/null || break
+      [ -d "$BOUGH_STATE" ] || exec cat >/dev/null
+      sleep 1
+    fi
+  done
+}
+
+report() {
+  echo "$1 $restarts ${code:--} ${started:--} ${child:--}" >"$BOUGH_STATE/status.new" 2>/dev/null &&
+    mv -f "$BOUGH_STATE/status.new" "$BOUGH_STATE/status" 2>/dev/null
+}
+
+# Somebody listens on our port although our workload does not run.
+port_taken() {
+  [ -n "$BOUGH_PORT" ] || return 1
+  grep -qE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$BOUGH_PORT") [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null
+}
+
+memory_kills() {
+  [ -n "$BOUGH_OOM_FILE" ] || return 0
+  sed -n 's/^oom_kill //p' "$BOUGH_OOM_FILE" 2>/dev/null
+}
+
+pause() {
+  sleep "$1" &
+  nap=$!
+  wait "$nap"
+  kill "$nap" 2>/dev/null
+}
+
+await_child() {
+  while :; do
+    wait "$child"
+    code=$?
+    # A signal for us ends `wait` too; then the child still lives.
+    kill -0 "$child" 2>/dev/null || break
+  done
+  child=
+}
+
+run_once() {
+  started=$(date +%s)
+  kills=$(memory_kills)
+  launch &
+  child=$!
+  report running
+  await_child
+  [ -z "$stopping" ] || return 0
+  why="exited with code $code"
+  [ "$(memory_kills)" = "$kills" ] || why="was killed because it used more memory than its limit"
+  restarts=$((restarts + 1))
+  [ $(($(date +%s) - started)) -lt 60 ] || delay=1
+  report restarting
+  echo "[bough] $BOUGH_NAME $why, starting it again in $delay s (restart $restarts)"
+}
+
+main() {
+  stopping= child= code= started= restarts=0 delay=1
+  trap 'stopping=1; report stopping' TERM
+  trap '' HUP INT PIPE
+  cd / || exit 1
+  rm -f "$BOUGH_STATE/pipe"
+  mkfifo -m 600 "$BOUGH_STATE/pipe" || exit 1
+  keep_log <"$BOUGH_STATE/pipe" >/dev/null 2>&1 &
+  exec >"$BOUGH_STATE/pipe" 2>&1
+  rm -f "$BOUGH_STATE/pipe"
+  while [ -z "$stopping" ]; do
+    if port_taken; then
+      report port-taken
+      echo "[bough] port $BOUGH_PORT is taken by another process on this machine, trying again in $delay s"
+    else
+      run_once
+    fi
+    [ -z "$stopping" ] || break
+    pause "$delay"
+    delay=$((delay * 2))
+    [ "$delay" -le 30 ] || delay=30
+  done
+  report stopped
+}
+
+main
+exit

@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { BoughError } from '@bough/domain/bough-error';
+import type { Group } from './cgroup.ts';
+import { parseRecord, recordVariables, type WorkloadRecord } from './labels.ts';
+import type { Bubblewrap } from './launch.ts';
+
+const script = fileURLToPath(new URL('./supervisor.sh', import.meta.url));
+const startTimeoutMs = 10_000;
+
+/** One workload's own directory: its record, bubblewrap's arguments, its status and its log. */
+export function stateDirectory(home: string, id: string): string {
+  return join(home, 'engine/workloads', id);
+}
+
+export interface SupervisorStart {
+  readonly directory: string;
+  readonly record: WorkloadRecord;
+  readonly args: readonly string[];
+  readonly bubblewrap: Bubblewrap;
+  readonly group: Group;
+  readonly logBytes: number;
+}
+
+export interface SupervisorStatus {
+  readonly state: 'running' | 'restarting' | 'port-taken' | 'stopping' | 'stopped';
+  readonly restarts: number;
+  readonly exitCode?: number;
+  readonly startedAt?: Date;
+}
+
+/** Starts the supervisor and returns when it has taken over. From then on it does not need this process. */
+export async function startSupervisor(start: SupervisorStart): Promise<void> {
+  const { directory, record } = start;
+  await writeFile(join(directory, 'args'), `${start.args.join('\0')}\0`, { mode: 0o600 });
+  await rm(join(directory, 'status'), { force: true });
+  await writeRecord(directory, record);
+  const child = spawn('/bin/sh', [script, record.id], {
+    cwd: '/',
+    detached: true,
+    stdio: 'ignore',
+    env: {
+      ...recordVariables(record),
+      PATH: '/usr/bin:/bin',
+      BOUGH_STATE: directory,
+      BOUGH_BWRAP: start.bubblewrap.file,
+      BOUGH_BWRAP_LIBRARIES: start.bubblewrap.libraries,
+      BOUGH_GROUPS: start.group.directories.join(' '),
+      BOUGH_OOM_FILE: start.group.memoryEventsFile ?? '',
+      BOUGH_LOG_BYTES: String(start.logBytes),
+    },
+  });
+  let exited = false;
+  child.once('error', () => (exited = true));
+  child.once('exit', () => (exited = true));
+  child.unref();
+  const deadline = Date.now() + startTimeoutMs;
+  while ((await readStatus(directory)) === undefined) {
+    if (exited || Date.now() > deadline) throw notStarted(record.id, directory);
+    await delay(10);
+  }
+}
+
+export async function readStatus(directory: string): Promise<SupervisorStatus | undefined> {
+  const text = await readFile(join(directory, 'status'), 'utf8').catch(() => '');
+  const [state, restarts, code, started] = text.trim().split(' ');
+  const known = states.find((name) => name === state);
+  if (known === undefined) return undefined;
+  return {
+    state: known,
+    restarts: Number(restarts),
+    ...(code === '-' || code === undefined ? {} : { exitCode: Number(code) }),
+    ...(started === '-' || started === undefined ? {} : { startedAt: new Date(Number(started) * 1000) }),
+  };
+}
+
+const states = ['running', 'restarting', 'port-taken', 'stopping', 'stopped'] as const;
+
+/** Kept in the form of the supervisor's own environment, so that there is one way to read a record. */
+export async function writeRecord(directory: string, record: WorkloadRecord): Promise<void> {
+  const file = join(directory, 'record.json');
+  await writeFile(`${file}.new`, JSON.stringify(recordVariables(record)), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+export async function readRecord(directory: string): Promise<WorkloadRecord | undefined> {
+  try {
+    const parsed: unknown = JSON.parse(await readFile(join(directory, 'record.json'), 'utf8'));
+    return typeof parsed === 'object' && parsed !== null ? parseRecord(stringsOf(parsed)) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function stringsOf(value: object): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}
+
+export async function listStateDirectories(home: string): Promise<string[]> {
+  return readdir(join(home, 'engine/workloads')).catch(() => []);
+}
+
+export async function makeStateDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+function notStarted(id: string, directory: string): BoughError {
+  return new BoughError({
+    code: 'workload-not-started',
+    message: `The supervisor of ${id} did not start.`,
+    hint: `Check that ${directory} is writable and that its disk is not full, then redeploy.`,
+    retryable: true,
+  });
+}
