@@ -30,10 +30,18 @@ export async function replaceRoutes(
   environmentId: string,
   routes: readonly EnvironmentRoute[],
 ): Promise<void> {
-  await transaction(pool, async (db) => {
-    await db.query('delete from routes where environment_id = $1', [environmentId]);
-    const { rows } = await db.query<{ host: string; path: string }>(
-      `insert into routes (host, path, environment_id, deployment_id, route, state, target_host, target_port, redirect_to, redirect_code,
+  await transaction(pool, (db) => writeRoutes(db, environmentId, routes));
+}
+
+/** The same inside a transaction of the caller's, together with what must change with it. */
+export async function writeRoutes(
+  db: Database,
+  environmentId: string,
+  routes: readonly EnvironmentRoute[],
+): Promise<void> {
+  await db.query('delete from routes where environment_id = $1', [environmentId]);
+  const { rows } = await db.query<{ host: string; path: string }>(
+    `insert into routes (host, path, environment_id, deployment_id, route, state, target_host, target_port, redirect_to, redirect_code,
                            access, indexable, is_primary)
        select host, path, $1, "deploymentId", route, state, target->>'host', (target->>'port')::integer,
               redirect->>'to', (redirect->>'code')::integer, access, indexable, "isPrimary"
@@ -41,14 +49,11 @@ export async function replaceRoutes(
             redirect jsonb, access jsonb, indexable boolean, "isPrimary" boolean)
        on conflict (host, path) do nothing
        returning host, path`,
-      [environmentId, JSON.stringify(routes)],
-    );
-    const taken = routes.find(
-      ({ host, path }) => !rows.some((row) => row.host === host && row.path === path),
-    );
-    if (taken) throw routeTaken(taken);
-    await announce(db, environmentId);
-  });
+    [environmentId, JSON.stringify(routes)],
+  );
+  const taken = routes.find(({ host, path }) => !rows.some((row) => row.host === host && row.path === path));
+  if (taken) throw routeTaken(taken);
+  await announce(db, environmentId);
 }
 
 function routeTaken({ host, path, route }: EnvironmentRoute): BoughError {

@@ -1,0 +1,71 @@
+import type { Secret } from '@bough/domain/secret';
+import type { Engine } from '@bough/engine/engine';
+import type { Forge } from '@bough/forge/forge';
+import type { GitCommand } from '@bough/forge/git/run-git';
+import type { Service } from '@bough/service/service';
+import type { Storage } from '@bough/storage/storage';
+import type { Encryption } from '@bough/store/encryption';
+import type pg from 'pg';
+import type { BuildSlots } from './build-slots.ts';
+
+/** Everything that observe and reconcile work with. Made once by an app's wiring and passed down. */
+export interface Context {
+  readonly pool: pg.Pool;
+  /** For connections of their own: locks. */
+  readonly databaseUrl: string;
+  readonly installationId: string;
+  readonly enqueue: (
+    queue: 'observe' | 'reconcile' | 'feedback' | 'data',
+    key: string,
+    options?: { delayMs?: number },
+  ) => Promise<void>;
+  readonly forge: (kind: string) => Forge;
+  readonly git: GitCommand;
+  readonly engine: Engine;
+  readonly storage: Storage;
+  readonly service: (type: string) => Service;
+  /** Seals and opens what is kept encrypted in the store. */
+  readonly encryption: Encryption;
+  /** Signs attestations and keys the digests of secrets in artifact keys. */
+  readonly signingKey: Secret;
+  readonly directories: Directories;
+  readonly gateway: { readonly host: string; readonly port: number; readonly probeToken: Secret };
+  readonly previewUrl: string;
+  readonly publicUrl: string;
+  /** False where the engine cannot isolate: previews then get no cloned data (DESIGN §6). */
+  readonly isolation: { readonly ok: boolean; readonly reason?: string };
+  readonly buildSlots: BuildSlots;
+  readonly deadlines: Deadlines;
+  readonly log: Log;
+}
+
+export interface Directories {
+  /** Bare mirrors, one per project. */
+  readonly mirrors: string;
+  /** Sources that are being built; emptied at start. */
+  readonly checkouts: string;
+  /** `deployments/<id>/<step>.log`. */
+  readonly logs: string;
+}
+
+export interface Deadlines {
+  readonly buildMs: number;
+  readonly hookMs: number;
+  readonly serviceMs: number;
+  readonly listenMs: number;
+  readonly verifyMs: number;
+}
+
+export interface Log {
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
+}
+
+export const DEFAULT_DEADLINES: Deadlines = {
+  buildMs: 30 * 60_000,
+  hookMs: 30 * 60_000,
+  serviceMs: 90_000,
+  listenMs: 60_000,
+  verifyMs: 30_000,
+};

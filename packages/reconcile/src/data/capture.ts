@@ -1,0 +1,218 @@
+import { BoughError } from '@bough/domain/bough-error';
+import { Secret } from '@bough/domain/secret';
+import type { PlannedService } from '@bough/manifest/plan';
+import type { Credentials } from '@bough/service/service';
+import type { Snapshot } from '@bough/storage/storage';
+import type { Encryption } from '@bough/store/encryption';
+import {
+  failSnapshot,
+  freezeSnapshot,
+  insertSnapshot,
+  type SnapshotRow,
+  type SnapshotVolume,
+} from '@bough/store/snapshots';
+import { z } from 'zod';
+import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+import {
+  credentialsOf,
+  declarationOf,
+  serviceVolumeId,
+  serviceWorkloadId,
+  startService,
+} from '../deploy/services.ts';
+import { mountVolumeId } from '../deploy/surroundings.ts';
+import { untilReady } from '../probe.ts';
+import { readCredentials, writeCredentials } from '../service-credentials.ts';
+import { attest } from './attestation.ts';
+
+const StoredCredentials = z.record(z.string(), z.string());
+
+/**
+ * Capture → cleanly stopped → frozen: a golden snapshot of the running parent, which keeps serving. What a preview
+ * starts from is always this, never the parent itself: a clean copy starts in tens of milliseconds, while the copy of
+ * something running must first recover (reference/data.md §1.2).
+ *
+ * `parent` is a run of the parent's serving release, made only to be read from. Throws after having removed whatever
+ * it made; a crash leaves things that carry the label `capture`, which resync reaps.
+ */
+export async function captureGolden(
+  parent: PlannedRun,
+  policy: { sanitize: 'none'; commit: string },
+  voice: StepVoice,
+): Promise<SnapshotRow> {
+  const { context, environment } = parent;
+  const row = await insertSnapshot(context.pool, {
+    environmentId: environment.id,
+    sanitize: policy.sanitize,
+    policyCommit: policy.commit,
+    sourceCommit: parent.commit,
+  });
+  const made: Snapshot[] = [];
+  try {
+    const capturedAt = new Date();
+    const volumes: Record<string, SnapshotVolume> = {};
+    const inherited: Record<string, string> = {};
+    for (const planned of parent.plan.common.services) {
+      const captured = await captureService(parent, row.id, planned, voice);
+      if (captured === undefined) continue;
+      made.push(captured.snapshot);
+      volumes[`service:${planned.name}`] = {
+        snapshotId: captured.snapshot.id,
+        type: `${planned.type}:${planned.version}`,
+        version: captured.version,
+      };
+      inherited[planned.name] = writeCredentials(captured.credentials);
+    }
+    for (const volume of mountVolumes(parent)) {
+      const snapshot = await captureMount(parent, row.id, volume);
+      made.push(snapshot);
+      volumes[`mount:${volume}`] = { snapshotId: snapshot.id, type: 'mount', version: null };
+    }
+    const attestation = attest(context.signingKey, {
+      snapshotId: row.id,
+      environmentId: environment.id,
+      sanitize: policy.sanitize,
+      policyCommit: policy.commit,
+      volumes,
+      capturedAt: capturedAt.toISOString(),
+    });
+    const frozen = {
+      volumes,
+      credentialsEncrypted: context.encryption.encrypt(
+        new Secret(JSON.stringify(inherited)),
+        `snapshot:${row.id}`,
+      ),
+      attestation,
+      sizeBytes: made.reduce((sum, snapshot) => sum + snapshot.sizeBytes, 0),
+      capturedAt,
+    };
+    await freezeSnapshot(context.pool, row.id, frozen);
+    return { ...row, ...frozen, state: 'frozen', sizeBytes: String(frozen.sizeBytes), frozenAt: new Date() };
+  } catch (error) {
+    for (const snapshot of made) await context.storage.removeSnapshot(snapshot.id);
+    await failSnapshot(context.pool, row.id, error instanceof Error ? error.message : String(error));
+    throw error;
+  }
+}
+
+/** The passwords that a golden's files carry: every clone replaces them before anything else happens. */
+export function goldenCredentials(encryption: Encryption, row: SnapshotRow): Record<string, Credentials> {
+  if (row.credentialsEncrypted === null) return {};
+  const text = encryption.decrypt(row.credentialsEncrypted, `snapshot:${row.id}`).reveal();
+  const stored = StoredCredentials.parse(JSON.parse(text));
+  return Object.fromEntries(Object.entries(stored).map(([name, sealed]) => [name, readCredentials(sealed)]));
+}
+
+/** Undefined for services whose data is not cloned (Redis starts empty in a preview). */
+async function captureService(
+  parent: PlannedRun,
+  snapshotRowId: string,
+  planned: PlannedService,
+  voice: StepVoice,
+): Promise<{ snapshot: Snapshot; version: string; credentials: Credentials } | undefined> {
+  const { context, environment, lock } = parent;
+  const service = context.service(planned.type);
+  const { cloning } = service;
+  if (cloning === undefined || !service.persistent(planned.type)) return undefined;
+  const declaration = declarationOf(planned);
+  const credentials = await credentialsOf(parent, declaration);
+  const source = await context.engine.observe(serviceWorkloadId(parent, planned.name));
+  if (source?.address === undefined) {
+    throw new BoughError({
+      code: 'parent-not-running',
+      message: `Data cannot be captured: service "${planned.name}" of ${environment.slug} does not run.`,
+      hint: `Bring it back first: bough env redeploy ${environment.slug}`,
+      retryable: true,
+    });
+  }
+  const name = `s${snapshotRowId}-${planned.name}`;
+  const labels = {
+    installationId: context.installationId,
+    environmentId: environment.id,
+    name: `capture:${planned.name}`,
+    kind: 'capture' as const,
+  };
+  const ids = captureIds(context.installationId, name);
+  const workloadName = `capture ${name}`;
+  let captureWorkload: string | undefined;
+  try {
+    const from = Date.now();
+    await context.storage.snapshot(
+      serviceVolumeId(parent, planned.name),
+      { id: ids.raw, labels },
+      context.storage.atomic ? undefined : cloning.join(source.address, credentials),
+    );
+    voice.line(
+      `${planned.name}: captured in ${Date.now() - from} ms (${context.storage.kind}) while it serves`,
+    );
+    lock.signal.throwIfAborted();
+    const volume = await context.storage.ensure({ id: ids.volume, labels, from: ids.raw });
+    await cloning.defang(volume.path);
+    const own = service.credentials(declaration);
+    // The program starts with the parent's password in its files; `claim` gives it one that only goldens have.
+    const started = await startService(parent, {
+      service,
+      declaration,
+      credentials,
+      volume,
+      mode: 'capture',
+      voice,
+      workloadName,
+    });
+    captureWorkload = started.workload.id;
+    await untilReady((signal) => service.ready(started.address, credentials, signal), {
+      timeoutMs: context.deadlines.serviceMs,
+      signal: lock.signal,
+      onTimeout: (cause) =>
+        new BoughError({
+          code: 'capture-not-ready',
+          message: `The captured copy of "${planned.name}" did not start.`,
+          hint: 'Bough tries again; the previous golden snapshot stays in use.',
+          retryable: true,
+          cause,
+        }),
+    });
+    await cloning.claim(started.address, credentials, own);
+    const { version } = await service.ready(started.address, own, lock.signal);
+    await context.engine.remove(started.workload.id);
+    captureWorkload = undefined;
+    const snapshot = await context.storage.snapshot(ids.volume, { id: ids.golden, labels });
+    voice.line(`${planned.name}: cleanly stopped and frozen after ${Date.now() - from} ms`);
+    return { snapshot, version, credentials: own };
+  } finally {
+    if (captureWorkload !== undefined) await context.engine.remove(captureWorkload);
+    await context.storage.remove(ids.volume);
+    await context.storage.removeSnapshot(ids.raw);
+  }
+}
+
+function captureIds(installationId: string, name: string): { raw: string; volume: string; golden: string } {
+  return {
+    raw: `${installationId}-${name}-raw`,
+    volume: `${installationId}-${name}-capture`,
+    golden: `${installationId}-${name}-golden`,
+  };
+}
+
+function mountVolumes(parent: PlannedRun): string[] {
+  const volumes = parent.plan.common.apps.flatMap((app) =>
+    [...app.mounts, ...app.workers.flatMap((worker) => worker.mounts)]
+      .filter((mount) => mount.source === 'storage')
+      .map((mount) => mount.volume),
+  );
+  return [...new Set(volumes)];
+}
+
+function captureMount(parent: PlannedRun, snapshotRowId: string, volume: string): Promise<Snapshot> {
+  const { context, environment } = parent;
+  return context.storage.snapshot(mountVolumeId(parent, volume), {
+    id: captureIds(context.installationId, `s${snapshotRowId}-m-${volume.replace(/[^a-z0-9]+/g, '-')}`)
+      .golden,
+    labels: {
+      installationId: context.installationId,
+      environmentId: environment.id,
+      name: `capture:mount:${volume}`,
+      kind: 'capture' as const,
+    },
+  });
+}

@@ -1,0 +1,71 @@
+import type { Environment } from '@bough/domain/environment';
+import type { Credentials } from '@bough/service/service';
+import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+import { serviceVolumeId } from '../deploy/services.ts';
+import { mountVolumeId } from '../deploy/surroundings.ts';
+import type { AttestedSnapshot } from './attestation.ts';
+
+/**
+ * Makes a preview's volumes from a golden snapshot. Takes an attestation, not a path. Volumes that are there already
+ * are left alone, so that it can be called again after a crash half-way.
+ *
+ * A service that the pull request adds, or whose type or version it changes, is not in the golden or cannot be started
+ * on its files: it starts empty, and that is said.
+ */
+export async function cloneGolden(
+  run: PlannedRun,
+  golden: AttestedSnapshot,
+  voice: StepVoice,
+): Promise<{ cloned: string[]; left: string[] }> {
+  const cloned: string[] = [];
+  const left: string[] = [];
+  for (const planned of run.plan.common.services) {
+    const service = run.context.service(planned.type);
+    if (service.cloning === undefined || !service.persistent(planned.type)) continue;
+    const source = golden.facts.volumes[`service:${planned.name}`];
+    const type = `${planned.type}:${planned.version}`;
+    if (source === undefined) left.push(`${planned.name} is new here and starts empty`);
+    else if (source.type !== type)
+      left.push(`${planned.name} changes from ${source.type} to ${type} and starts empty`);
+    else {
+      await ensureClone(
+        run,
+        serviceVolumeId(run, planned.name),
+        `service:${planned.name}`,
+        source.snapshotId,
+      );
+      cloned.push(planned.name);
+    }
+  }
+  for (const [name, source] of Object.entries(golden.facts.volumes)) {
+    if (!name.startsWith('mount:')) continue;
+    const volume = name.slice('mount:'.length);
+    await ensureClone(run, mountVolumeId(run, volume), name, source.snapshotId);
+    cloned.push(volume);
+  }
+  voice.line(`cloned from golden snapshot ${golden.facts.snapshotId}: ${cloned.join(', ') || 'nothing'}`);
+  for (const reason of left) voice.line(reason);
+  return { cloned, left };
+}
+
+async function ensureClone(run: PlannedRun, id: string, name: string, from: string): Promise<void> {
+  run.lock.signal.throwIfAborted();
+  await run.context.storage.ensure({
+    id,
+    from,
+    labels: {
+      installationId: run.context.installationId,
+      environmentId: run.environment.id,
+      name,
+      kind: 'preview',
+    },
+  });
+}
+
+/** What a preview's data is, for the row. */
+export interface DataOutcome {
+  readonly state: Environment['dataState'];
+  readonly snapshotId: string | null;
+  readonly note: string | null;
+  readonly inherited: Readonly<Record<string, Credentials>>;
+}

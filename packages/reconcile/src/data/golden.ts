@@ -1,0 +1,164 @@
+import { BoughError } from '@bough/domain/bough-error';
+import type { Environment } from '@bough/domain/environment';
+import { findDeployment, readPlan } from '@bough/store/deployments';
+import type { EnvironmentLock } from '@bough/store/environment-lock';
+import { findLivingEnvironment } from '@bough/store/environments';
+import type { Project } from '@bough/store/projects';
+import {
+  listKeptSnapshots,
+  markSnapshotRemoved,
+  newestFrozenSnapshot,
+  type SnapshotRow,
+} from '@bough/store/snapshots';
+import type pg from 'pg';
+import type { Context } from '../context.ts';
+import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+import { mirrorOf } from '../observe.ts';
+import type { Policy } from '../policy.ts';
+import { readStoredPlan } from '../stored-plan.ts';
+import { captureGolden } from './capture.ts';
+
+/** First half of the advisory lock's key: "capture" among our advisory locks. */
+const CAPTURE_LOCK_CLASS = 0xb007;
+/** Goldens that are kept beside those that a preview descends from. */
+const GOLDENS_KEPT = 2;
+
+export type GoldenSource =
+  | { readonly kind: 'golden'; readonly snapshot: SnapshotRow; readonly parent: Environment }
+  /** There is nothing to clone from, and why, in words for the comment. */
+  | { readonly kind: 'none'; readonly reason: string };
+
+/** The newest golden snapshot of the project's production; captured now when there is none yet. */
+export async function findOrCaptureGolden(
+  context: Context,
+  of: { project: Project; policy: Policy; sanitize: 'none'; lock: EnvironmentLock; voice: StepVoice },
+): Promise<GoldenSource> {
+  const parent = await findLivingEnvironment(context.pool, {
+    projectId: of.project.id,
+    subject: 'production',
+  });
+  if (parent === undefined || parent.releaseDeploymentId === null) {
+    return {
+      kind: 'none',
+      reason:
+        of.project.production === 'external'
+          ? 'production does not run on this Bough, so there is nothing to clone; services start empty'
+          : 'production has not been deployed yet, so there is nothing to clone; services start empty',
+    };
+  }
+  const present = await newestFrozenSnapshot(context.pool, parent.id);
+  if (present?.sanitize === of.sanitize) return { kind: 'golden', snapshot: present, parent };
+  of.voice.line('no golden snapshot of production yet: capturing one');
+  const snapshot = await refreshGolden(context, { ...of, parent, onlyIfAbsent: true });
+  return { kind: 'golden', snapshot, parent };
+}
+
+/**
+ * Captures the parent anew and removes goldens that nobody needs. One capture of a parent at a time; who comes second
+ * with `onlyIfAbsent` takes what the first one made.
+ */
+export async function refreshGolden(
+  context: Context,
+  of: {
+    project: Project;
+    parent: Environment;
+    policy: Policy;
+    sanitize: 'none';
+    lock: EnvironmentLock;
+    voice: StepVoice;
+    onlyIfAbsent: boolean;
+  },
+): Promise<SnapshotRow> {
+  const golden = await withCaptureLock(context, of.parent.id, { wait: true }, async () => {
+    if (of.onlyIfAbsent) {
+      const present = await newestFrozenSnapshot(context.pool, of.parent.id);
+      if (present?.sanitize === of.sanitize) return present;
+    }
+    const run = await readRelease(context, of.project, of.parent, of.lock);
+    const snapshot = await captureGolden(run, { sanitize: of.sanitize, commit: of.policy.commit }, of.voice);
+    await pruneGoldens(context, of.parent.id);
+    return snapshot;
+  });
+  if (golden === undefined)
+    throw new BoughError({ code: 'capture-busy', message: 'Another capture is under way.', retryable: true });
+  return golden;
+}
+
+/** A run of the environment's serving release, to read its plan and reach its services; nothing is deployed by it. */
+export async function readRelease(
+  context: Context,
+  project: Project,
+  environment: Environment,
+  lock: EnvironmentLock,
+): Promise<PlannedRun> {
+  const id = environment.releaseDeploymentId;
+  const deployment = id === null ? undefined : await findDeployment(context.pool, id);
+  const stored = id === null ? undefined : readStoredPlan(await readPlan(context.pool, id));
+  if (deployment === undefined || stored === undefined) {
+    throw new BoughError({
+      code: 'release-unknown',
+      message: `${environment.slug} has no release that could be read.`,
+      hint: `Deploy it again: bough env redeploy ${environment.slug}`,
+    });
+  }
+  return {
+    context,
+    lock,
+    project,
+    environment,
+    deployment,
+    commit: deployment.commit,
+    mirror: mirrorOf(context, project),
+    policy: null,
+    secrets: new Set(),
+    ...stored,
+  };
+}
+
+/**
+ * Runs `work` while no other capture of the parent does. Without `wait`, does nothing when one is under way. The lock is
+ * a session's: it ends with the process that captures.
+ */
+export async function withCaptureLock<Result>(
+  context: Context,
+  parentId: string,
+  options: { wait: boolean },
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  const client: pg.PoolClient = await context.pool.connect();
+  let broken: Error | undefined;
+  try {
+    // Waiting for another capture may take longer than a statement usually may.
+    await client.query('set statement_timeout = 0');
+    const take = options.wait
+      ? 'select pg_advisory_lock($1, $2::int), true as locked'
+      : 'select pg_try_advisory_lock($1, $2::int) as locked';
+    const { rows } = await client.query<{ locked: boolean }>(take, [
+      CAPTURE_LOCK_CLASS,
+      Number(parentId) % 2_147_483_647,
+    ]);
+    return rows[0]?.locked === true ? await work() : undefined;
+  } finally {
+    await client
+      .query('select pg_advisory_unlock_all()')
+      .then(() => client.query('set statement_timeout = 30000'))
+      .catch((error: Error) => {
+        broken = error;
+      });
+    client.release(broken);
+  }
+}
+
+/** Removes goldens that no living preview descends from, except the newest ones; and what failed captures left. */
+export async function pruneGoldens(context: Context, parentId: string): Promise<void> {
+  const kept = await listKeptSnapshots(context.pool, parentId);
+  const frozen = kept.filter((row) => row.state === 'frozen');
+  const stale = frozen.slice(GOLDENS_KEPT).filter((row) => row.descendants === 0);
+  for (const row of stale) {
+    // First the row: a golden that is half removed must not be cloned.
+    await markSnapshotRemoved(context.pool, row.id);
+    for (const volume of Object.values(row.volumes)) await context.storage.removeSnapshot(volume.snapshotId);
+  }
+  for (const row of kept.filter((candidate) => candidate.state === 'failed'))
+    await markSnapshotRemoved(context.pool, row.id);
+}

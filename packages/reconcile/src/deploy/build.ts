@@ -1,0 +1,150 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+import type { EnvironmentVariables } from '@bough/engine/engine';
+import { checkoutSource } from '@bough/forge/git/source';
+import { artifactKey } from '@bough/manifest/artifact-key';
+import { buildVariables } from '@bough/manifest/environment-variables';
+import type { PlannedApp } from '@bough/manifest/plan';
+import { findArtifact, recordArtifact } from '@bough/store/artifacts';
+import { writeDeploymentArtifact } from '@bough/store/deployments';
+import { readVariables } from '@bough/store/variables';
+import { type PlannedRun, type StepVoice, Waiting } from './run.ts';
+
+/** Comes again when a slot may be free; the release of a slot also wakes whoever waits. */
+const SLOT_RETRY_MS = 2_000;
+const BUILD_MEMORY_BYTES = 4 * 1024 ** 3;
+
+/** App name → key of its artifact. */
+export type Artifacts = ReadonlyMap<string, string>;
+
+/** Builds each app whose artifact is not there. Equal keys are the same bytes in every environment. */
+export async function build(
+  run: PlannedRun,
+  voice: StepVoice,
+): Promise<{ artifacts: Artifacts; cached: boolean }> {
+  const { context, plan, project } = run;
+  const variables = await readVariables(context.pool, context.encryption, {
+    projectId: project.id,
+    at: 'build',
+    kind: run.environment.kind,
+  });
+  for (const variable of variables) if (variable.secret) run.secrets.add(variable.value);
+  const artifacts = new Map<string, string>();
+  const notes: string[] = [];
+  let cached = true;
+  for (const app of plan.common.apps) {
+    const env = buildVariables({
+      app,
+      project: { slug: project.slug, entropy: project.entropy },
+      treeId: run.trees.get(app.name) ?? '',
+      variables,
+    });
+    const key = artifactKey({
+      app,
+      treeId: run.trees.get(app.name) ?? '',
+      env,
+      variables,
+      hmacKey: context.signingKey,
+      engine: context.engine.kind,
+      architecture: process.arch,
+      trust: 'trusted',
+    });
+    artifacts.set(app.name, key);
+    const present = await context.engine.artifacts.find(key);
+    const reused = present !== undefined;
+    if (reused) {
+      const known = await findArtifact(context.pool, key);
+      notes.push(`${app.name}: reused, built for ${known?.builtFor ?? 'an earlier deployment'}`);
+      voice.line(`${app.name}: artifact ${key.slice(0, 12)} is there already`);
+    } else {
+      cached = false;
+      notes.push(`${app.name}: built`);
+      await buildApp(run, { app, key, env }, voice);
+    }
+    const artifact = present ?? (await context.engine.artifacts.find(key));
+    await recordArtifact(context.pool, {
+      key,
+      projectId: project.id,
+      app: app.name,
+      treeId: run.trees.get(app.name) ?? '',
+      commit: run.commit,
+      sizeBytes: artifact?.sizeBytes ?? 0,
+      buildMs: artifact?.durationMs ?? 0,
+      builtFor: run.environment.slug,
+    });
+    await writeDeploymentArtifact(context.pool, {
+      deploymentId: run.deployment.id,
+      app: app.name,
+      key,
+      cached: reused,
+    });
+  }
+  await voice.note(notes.join('; '));
+  return { artifacts, cached };
+}
+
+async function buildApp(
+  run: PlannedRun,
+  what: { app: PlannedApp; key: string; env: EnvironmentVariables },
+  voice: StepVoice,
+): Promise<void> {
+  const { context, lock, environment } = run;
+  const { app } = what;
+  const slot = context.buildSlots.take();
+  if (slot === undefined) {
+    throw new Waiting(
+      `all ${context.buildSlots.limit} build slots are taken; the build of "${app.name}" starts when one is free`,
+      SLOT_RETRY_MS,
+    );
+  }
+  await voice.note(`building ${app.name}`);
+  await mkdir(context.directories.checkouts, { recursive: true });
+  const checkout = await mkdtemp(join(context.directories.checkouts, `e${environment.id}-`));
+  try {
+    await checkoutSource({
+      mirror: run.mirror,
+      commit: run.commit,
+      into: checkout,
+      git: context.git,
+      signal: lock.signal,
+    });
+    await context.engine.build({
+      key: what.key,
+      toolchains: app.toolchains.map((toolchain) => toolchain.want),
+      source: join(checkout, app.root),
+      hook: app.build.hook,
+      env: what.env,
+      // Only builds of the default branch write the shared cache (DESIGN §6.3).
+      cache: {
+        key: `${run.project.id}-${app.name}`,
+        mode: environment.kind === 'production' ? 'shared' : 'throwaway',
+      },
+      labels: {
+        installationId: context.installationId,
+        environmentId: environment.id,
+        role: 'web',
+        name: app.name,
+        release: run.deployment.id,
+      },
+      limits: { memoryBytes: BUILD_MEMORY_BYTES, pids: 2_000, cpus: 2 },
+      timeoutMs: context.deadlines.buildMs,
+      signal: lock.signal,
+      onOutput: voice.line,
+    });
+  } catch (error) {
+    if (error instanceof BoughError && error.code === 'build-failed') {
+      throw new BoughError({
+        code: 'build-failed',
+        message: `The build hook of app "${app.name}" failed.`,
+        hint: error.hint ?? 'Read the last lines below, fix the hook or the code, and push again.',
+        tail: error.tail,
+        cause: error,
+      });
+    }
+    throw error;
+  } finally {
+    slot.release();
+    await rm(checkout, { recursive: true, force: true });
+  }
+}

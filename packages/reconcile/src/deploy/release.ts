@@ -1,0 +1,177 @@
+import { BoughError } from '@bough/domain/bough-error';
+import { workloadId } from '@bough/domain/names';
+import type { Workload, WorkloadSpec } from '@bough/engine/engine';
+import { withEnvironmentFile } from '@bough/manifest/environment-variables';
+import type { PlannedApp } from '@bough/manifest/plan';
+import { accepts, untilReady } from '../probe.ts';
+import type { Artifacts } from './build.ts';
+import type { PlannedRun, StepVoice } from './run.ts';
+import { lastLines, type RunningService } from './services.ts';
+import { surroundingsOf } from './surroundings.ts';
+
+/** Web processes by app, once they listen. */
+export type WebAddresses = ReadonlyMap<string, { host: string; port: number }>;
+
+/** Starts the new release's workloads beside the old one's and waits until each web process listens. */
+export async function startRelease(
+  run: PlannedRun,
+  with_: { artifacts: Artifacts; services: readonly RunningService[] },
+  voice: StepVoice,
+): Promise<WebAddresses> {
+  const addresses = new Map<string, { host: string; port: number }>();
+  for (const app of inOrder(run.plan.common.apps)) {
+    if (app.web === null) continue;
+    const workload = await ensureWorkload(run, {
+      app,
+      name: app.name,
+      role: 'web',
+      command: [app.web.preStart, app.web.start].filter((script) => script !== null).join('\n'),
+      part: app,
+      ...with_,
+      addresses,
+    });
+    addresses.set(app.name, await untilListening(run, app, workload));
+    voice.line(`${app.name}: listens on port ${workload.address?.port}`);
+  }
+  for (const app of run.plan.common.apps) {
+    for (const worker of app.workers) {
+      await ensureWorkload(run, {
+        app,
+        name: `${app.name}/${worker.name}`,
+        role: 'worker',
+        command: worker.start,
+        part: worker,
+        ...with_,
+        addresses,
+      });
+      voice.line(`${app.name}/${worker.name}: started`);
+    }
+  }
+  return addresses;
+}
+
+/** Ids of the workloads that a release consists of. */
+export function releaseWorkloadIds(run: PlannedRun): string[] {
+  return run.plan.common.apps.flatMap((app) => [
+    ...(app.web === null ? [] : [releaseWorkloadId(run, app.name)]),
+    ...app.workers.map((worker) => releaseWorkloadId(run, `${app.name}/${worker.name}`)),
+  ]);
+}
+
+/** Stops every app workload that is not of this release. */
+export async function stopOtherReleases(run: PlannedRun): Promise<void> {
+  const { context, environment } = run;
+  const mine = new Set(releaseWorkloadIds(run));
+  const others = (await context.engine.list({ environmentId: environment.id })).filter(
+    (workload) =>
+      (workload.labels.role === 'web' || workload.labels.role === 'worker') && !mine.has(workload.id),
+  );
+  await Promise.all(others.map((workload) => context.engine.remove(workload.id)));
+}
+
+/** Stops this release's workloads: it did not become what serves. */
+export async function stopRelease(run: PlannedRun): Promise<void> {
+  await Promise.all(releaseWorkloadIds(run).map((id) => run.context.engine.remove(id)));
+}
+
+function releaseWorkloadId(run: PlannedRun, name: string): string {
+  return workloadId({
+    installationId: run.context.installationId,
+    environmentId: run.environment.id,
+    name,
+    release: run.deployment.id,
+  });
+}
+
+async function ensureWorkload(
+  run: PlannedRun,
+  what: {
+    app: PlannedApp;
+    name: string;
+    role: 'web' | 'worker';
+    command: string;
+    part: Pick<PlannedApp, 'relationships' | 'mounts' | 'env'>;
+    artifacts: Artifacts;
+    services: readonly RunningService[];
+    addresses: WebAddresses;
+  },
+): Promise<Workload> {
+  const { context, lock } = run;
+  const { part } = what;
+  const surroundings = await surroundingsOf(
+    run,
+    { app: what.app, relationships: part.relationships, mounts: part.mounts, env: part.env },
+    { artifact: what.artifacts.get(what.app.name) ?? '', services: what.services, apps: what.addresses },
+  );
+  const spec: WorkloadSpec = {
+    ...surroundings,
+    id: releaseWorkloadId(run, what.name),
+    labels: {
+      installationId: context.installationId,
+      environmentId: run.environment.id,
+      role: what.role,
+      name: what.name,
+      release: run.deployment.id,
+    },
+    command: withEnvironmentFile(what.command),
+    listens: what.role === 'web',
+    stopSignal: 'SIGTERM',
+    stopGraceMs: 10_000,
+  };
+  return await context.engine.ensure(spec, { signal: lock.signal });
+}
+
+async function untilListening(
+  run: PlannedRun,
+  app: PlannedApp,
+  workload: Workload,
+): Promise<{ host: string; port: number }> {
+  const { context, lock } = run;
+  const { address } = workload;
+  if (address === undefined)
+    throw new BoughError({
+      code: 'app-without-address',
+      message: `App "${app.name}" got no port.`,
+      retryable: true,
+    });
+  await untilReady(
+    async (signal) => {
+      await accepts(address, signal);
+    },
+    {
+      timeoutMs: context.deadlines.listenMs,
+      signal: lock.signal,
+      onTimeout: async (cause) => {
+        const now = await context.engine.observe(workload.id);
+        const crashed = (now?.restarts ?? 0) > 0;
+        return new BoughError({
+          code: crashed ? 'app-crashes' : 'app-not-listening',
+          message: crashed
+            ? `App "${app.name}" exits as soon as it is started (exit code ${now?.lastExitCode ?? 'unknown'}).`
+            : `App "${app.name}" did not listen on its port within ${context.deadlines.listenMs / 1000} s.`,
+          hint: crashed
+            ? 'Its last lines are below. What served before keeps serving.'
+            : 'It must listen on the port in $PORT, at 127.0.0.1 or 0.0.0.0. Its last lines are below.',
+          tail: await lastLines(run, workload.id),
+          cause,
+        });
+      },
+    },
+  );
+  return address;
+}
+
+/** Apps that others relate to come first; the manifest allows no cycles. */
+function inOrder(apps: readonly PlannedApp[]): PlannedApp[] {
+  const ordered: PlannedApp[] = [];
+  const visit = (app: PlannedApp) => {
+    if (ordered.includes(app)) return;
+    for (const { target } of app.relationships) {
+      const other = apps.find((candidate) => candidate.name === target && candidate !== app);
+      if (other !== undefined && !ordered.includes(other)) visit(other);
+    }
+    ordered.push(app);
+  };
+  for (const app of apps) visit(app);
+  return ordered;
+}

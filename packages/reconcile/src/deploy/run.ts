@@ -1,0 +1,48 @@
+import type { Environment } from '@bough/domain/environment';
+import type { Secret } from '@bough/domain/secret';
+import type { Plan } from '@bough/manifest/plan';
+import type { Deployment } from '@bough/store/deployments';
+import type { EnvironmentLock } from '@bough/store/environment-lock';
+import type { Project } from '@bough/store/projects';
+import type { Context } from '../context.ts';
+import type { Policy } from '../policy.ts';
+
+/** One attempt to bring an environment to a commit: what its steps share. */
+export interface DeploymentRun {
+  readonly context: Context;
+  readonly lock: EnvironmentLock;
+  readonly project: Project;
+  readonly environment: Environment;
+  readonly deployment: Deployment;
+  readonly commit: string;
+  readonly mirror: string;
+  readonly policy: Policy | null;
+  /** Everything that must never show in a log of this run. Grows as credentials are made. */
+  readonly secrets: Set<Secret>;
+}
+
+/** A run whose plan is known. */
+export interface PlannedRun extends DeploymentRun {
+  readonly plan: Plan;
+  /** App name → git tree id of its source. */
+  readonly trees: ReadonlyMap<string, string>;
+}
+
+/** What a step can say while it works. */
+export interface StepVoice {
+  /** A line of the step's log. */
+  readonly line: (text: string) => void;
+  /** One short phrase shown as progress and, at the end, as the step's result. */
+  readonly note: (text: string) => Promise<void>;
+}
+
+/** A reason to give the lock back and come again, which is nobody's failure: all build slots are taken. */
+export class Waiting extends Error {
+  readonly delayMs: number;
+
+  constructor(reason: string, delayMs: number) {
+    super(reason);
+    this.name = 'Waiting';
+    this.delayMs = delayMs;
+  }
+}

@@ -1,0 +1,263 @@
+import { BoughError } from '@bough/domain/bough-error';
+import { volumeId, workloadId } from '@bough/domain/names';
+import { Secret } from '@bough/domain/secret';
+import type { Workload } from '@bough/engine/engine';
+import type { PlannedService } from '@bough/manifest/plan';
+import type {
+  Address,
+  Credentials,
+  Endpoint,
+  Service,
+  ServiceDeclaration,
+  ServiceMode,
+} from '@bough/service/service';
+import type { Volume } from '@bough/storage/storage';
+import { ensureCredential } from '@bough/store/credentials';
+import { untilReady } from '../probe.ts';
+import { readCredentials, secretsOf, writeCredentials } from '../service-credentials.ts';
+import type { DeploymentRun, PlannedRun, StepVoice } from './run.ts';
+
+/** A service that answers. */
+export interface RunningService {
+  readonly declaration: ServiceDeclaration;
+  readonly service: Service;
+  readonly credentials: Credentials;
+  readonly address: Address;
+  /** As the server itself says it. */
+  readonly version: string;
+  readonly endpoints: Readonly<Record<string, Endpoint>>;
+  readonly volume: Volume | null;
+}
+
+/** Credentials that the copied files still carry, by service: they are replaced at the first start. */
+export type InheritedCredentials = Readonly<Record<string, Credentials>>;
+
+/** Starts each service of the plan, or leaves it alone where nothing about it changed; stops those that the plan dropped. */
+export async function ensureServices(
+  run: PlannedRun,
+  inherited: InheritedCredentials,
+  voice: StepVoice,
+): Promise<RunningService[]> {
+  await removeDropped(run);
+  const running = await Promise.all(
+    run.plan.common.services.map((planned) => ensureService(run, planned, inherited[planned.name], voice)),
+  );
+  await voice.note(
+    running
+      .map((service) => `${service.declaration.name} ${service.declaration.type} ${service.version}`)
+      .join(', '),
+  );
+  return running;
+}
+
+export function serviceVolumeId(run: Pick<DeploymentRun, 'context' | 'environment'>, name: string): string {
+  return volumeId({
+    installationId: run.context.installationId,
+    environmentId: run.environment.id,
+    name: `service:${name}`,
+  });
+}
+
+export function serviceWorkloadId(run: Pick<DeploymentRun, 'context' | 'environment'>, name: string): string {
+  return workloadId({
+    installationId: run.context.installationId,
+    environmentId: run.environment.id,
+    name: `service ${name}`,
+  });
+}
+
+export function declarationOf(planned: PlannedService): ServiceDeclaration {
+  return {
+    name: planned.name,
+    type: planned.type,
+    version: planned.version,
+    configuration: planned.configuration,
+  };
+}
+
+/** The environment's own credentials of a service: made once, sealed in the store. */
+export async function credentialsOf(
+  run: DeploymentRun,
+  declaration: ServiceDeclaration,
+): Promise<Credentials> {
+  const { context, environment } = run;
+  const text = await ensureCredential(
+    context.pool,
+    context.encryption,
+    { environmentId: environment.id, name: `service:${declaration.name}` },
+    () => new Secret(writeCredentials(context.service(declaration.type).credentials(declaration))),
+  );
+  const credentials = readCredentials(text.reveal());
+  for (const secret of secretsOf(credentials)) run.secrets.add(secret);
+  return credentials;
+}
+
+async function ensureService(
+  run: PlannedRun,
+  planned: PlannedService,
+  inherited: Credentials | undefined,
+  voice: StepVoice,
+): Promise<RunningService> {
+  const { context, environment, lock } = run;
+  const service = context.service(planned.type);
+  const declaration = declarationOf(planned);
+  const credentials = await credentialsOf(run, declaration);
+  const volume = service.persistent(declaration.type)
+    ? await context.storage.ensure({
+        id: serviceVolumeId(run, declaration.name),
+        labels: {
+          installationId: context.installationId,
+          environmentId: environment.id,
+          name: `service:${declaration.name}`,
+          kind: environment.kind,
+        },
+      })
+    : null;
+  const started = await startService(run, {
+    service,
+    declaration,
+    credentials,
+    volume,
+    mode: environment.kind,
+    voice,
+  });
+  const { cloning } = service;
+  if (inherited !== undefined && cloning !== undefined && volume?.from !== undefined) {
+    await untilReady(() => cloning.claim(started.address, inherited, credentials), {
+      timeoutMs: context.deadlines.serviceMs,
+      signal: lock.signal,
+      onTimeout: (cause) => serviceNotReady(run, declaration, started.workload, cause),
+    });
+  }
+  const { version } = await untilReady((signal) => service.ready(started.address, credentials, signal), {
+    timeoutMs: context.deadlines.serviceMs,
+    signal: lock.signal,
+    onTimeout: (cause) => serviceNotReady(run, declaration, started.workload, cause),
+  });
+  await service.provision(declaration, started.address, credentials);
+  voice.line(`${declaration.name}: ${declaration.type} ${version} answers on port ${started.address.port}`);
+  return {
+    declaration,
+    service,
+    credentials,
+    address: started.address,
+    version,
+    endpoints: service.endpoints(declaration, credentials),
+    volume,
+  };
+}
+
+/** Initialises the volume when it is fresh and starts the program; does not wait for it. */
+export async function startService(
+  run: DeploymentRun,
+  what: {
+    service: Service;
+    declaration: ServiceDeclaration;
+    credentials: Credentials;
+    volume: Volume | null;
+    mode: ServiceMode;
+    voice: StepVoice;
+    workloadName?: string;
+  },
+): Promise<{ address: Address; workload: Workload }> {
+  const { context, environment, lock } = run;
+  const { service, declaration, volume } = what;
+  const program = service.program(declaration, what.credentials, what.mode);
+  const labels = {
+    installationId: context.installationId,
+    environmentId: environment.id,
+    role: what.mode === 'capture' ? ('capture' as const) : ('service' as const),
+    name: what.workloadName ?? declaration.name,
+  };
+  const surroundings = {
+    toolchains: [service.toolchain(declaration)],
+    env: program.env,
+    mounts: volume === null ? [] : [{ source: volume.path, at: '/data' }],
+    hosts: {},
+    limits: program.limits,
+  };
+  const id =
+    what.workloadName === undefined
+      ? serviceWorkloadId(run, declaration.name)
+      : workloadId({
+          installationId: context.installationId,
+          environmentId: environment.id,
+          name: what.workloadName,
+        });
+  // A clone brings its data directory along.
+  const fresh = volume?.from === undefined;
+  if (fresh && program.initialise !== undefined && (await context.engine.observe(id)) === undefined) {
+    const result = await context.engine.run({
+      ...surroundings,
+      labels,
+      command: program.initialise,
+      timeoutMs: context.deadlines.serviceMs,
+      signal: lock.signal,
+      onOutput: (line) => what.voice.line(`${declaration.name}: ${line}`),
+    });
+    lock.signal.throwIfAborted();
+    if (result.exitCode !== 0) {
+      throw new BoughError({
+        code: 'service-initialise-failed',
+        message: `The data directory of service "${declaration.name}" could not be initialised.`,
+        hint: 'The last lines say why. A full disk is the usual cause: `bough doctor` shows the space.',
+        tail: result.tail,
+        retryable: true,
+      });
+    }
+  }
+  const workload = await context.engine.ensure(
+    {
+      ...surroundings,
+      id,
+      labels,
+      command: program.command,
+      listens: true,
+      stopSignal: program.stopSignal,
+      stopGraceMs: program.stopGraceMs,
+    },
+    { signal: lock.signal },
+  );
+  if (workload.address === undefined) {
+    throw new BoughError({
+      code: 'service-without-address',
+      message: `Service "${declaration.name}" was started without an address.`,
+      retryable: true,
+    });
+  }
+  return { address: workload.address, workload };
+}
+
+async function serviceNotReady(
+  run: DeploymentRun,
+  declaration: ServiceDeclaration,
+  workload: Workload,
+  cause: unknown,
+): Promise<BoughError> {
+  return new BoughError({
+    code: 'service-not-ready',
+    message: `Service "${declaration.name}" (${declaration.type}:${declaration.version}) did not become ready in ${run.context.deadlines.serviceMs / 1000} s.`,
+    hint: 'Its last lines are below. Bough tries again by itself.',
+    tail: await lastLines(run, workload.id),
+    retryable: true,
+    cause,
+  });
+}
+
+export async function lastLines(run: DeploymentRun, id: string): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of run.context.engine.logs(id, { lines: 20 })) lines.push(line);
+  return lines;
+}
+
+/** Stops services that the plan no longer has. A preview's volume goes with them; production's stays. */
+async function removeDropped(run: PlannedRun): Promise<void> {
+  const { context, environment } = run;
+  const wanted = new Set(run.plan.common.services.map((service) => service.name));
+  for (const workload of await context.engine.list({ environmentId: environment.id })) {
+    const { role, name } = workload.labels;
+    if (role !== 'service' || wanted.has(name)) continue;
+    await context.engine.remove(workload.id);
+    if (environment.kind === 'preview') await context.storage.remove(serviceVolumeId(run, name));
+  }
+}

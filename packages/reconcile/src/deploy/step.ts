@@ -1,0 +1,69 @@
+import { Interrupted } from '@bough/store/environment-lock';
+import { writeRunningStep } from '@bough/store/environments';
+import { finishStep, noteStep, startStep } from '@bough/store/steps';
+import { openStepLog } from '../step-log.ts';
+import { type DeploymentRun, type StepVoice, Waiting } from './run.ts';
+
+/** The steps of a deployment, in order: the ordinal is the place in this list. */
+export const STEPS = [
+  'checkout',
+  'compile',
+  'build',
+  'data',
+  'services',
+  'deploy hook',
+  'release',
+  'verify',
+  'post_deploy',
+] as const;
+export type StepName = (typeof STEPS)[number];
+
+/**
+ * Runs one step: its log, its duration, its result. Starts by asking whether anything newer is wanted: after that
+ * point nobody would want the effects of this one.
+ */
+export async function runStep<Result>(
+  run: DeploymentRun,
+  name: StepName,
+  work: (voice: StepVoice) => Promise<{ result: Result; state?: 'done' | 'cached' | 'skipped' }>,
+): Promise<Result> {
+  const { context, lock, deployment, environment } = run;
+  lock.signal.throwIfAborted();
+  if (!(await writeRunningStep(context.pool, lock.fence, name))) throw new Interrupted('superseded');
+  await startStep(context.pool, { deploymentId: deployment.id, ordinal: STEPS.indexOf(name), name });
+  await context.enqueue('feedback', environment.id);
+  const log = await openStepLog(
+    context.directories.logs,
+    { deploymentId: deployment.id, name: fileName(name) },
+    () => run.secrets,
+  );
+  let note: string | null = null;
+  const voice: StepVoice = {
+    line: log.line,
+    note: async (text) => {
+      note = text;
+      log.line(text);
+      await noteStep(context.pool, { deploymentId: deployment.id, name, note: text });
+    },
+  };
+  const finish = (state: 'done' | 'cached' | 'skipped' | 'failed' | 'aborted') =>
+    finishStep(context.pool, { deploymentId: deployment.id, name, state, note });
+  try {
+    const { result, state } = await work(voice);
+    lock.signal.throwIfAborted();
+    await finish(state ?? 'done');
+    return result;
+  } catch (error) {
+    const interrupted = error instanceof Interrupted || error instanceof Waiting || lock.signal.aborted;
+    log.line(interrupted ? 'interrupted' : error instanceof Error ? error.message : String(error));
+    await finish(interrupted ? 'aborted' : 'failed');
+    throw error;
+  } finally {
+    await log.close();
+  }
+}
+
+/** `deploy hook` → `deploy-hook`: the log's file and its place in addresses. */
+export function fileName(step: string): string {
+  return step.replaceAll(/[^a-z0-9]+/g, '-');
+}

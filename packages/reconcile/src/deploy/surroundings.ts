@@ -1,0 +1,121 @@
+import { volumeId } from '@bough/domain/names';
+import type { Mount, Surroundings } from '@bough/engine/engine';
+import {
+  type RelationshipTarget,
+  relationshipHosts,
+  runVariables,
+} from '@bough/manifest/environment-variables';
+import type { Relationship } from '@bough/manifest/manifest';
+import type { PlannedApp, PlannedMount } from '@bough/manifest/plan';
+import { readVariables } from '@bough/store/variables';
+import type { PlannedRun } from './run.ts';
+import type { RunningService } from './services.ts';
+
+/** What of an app is to run: its web process, its hooks, or one of its workers. */
+export interface Part {
+  readonly app: PlannedApp;
+  readonly relationships: readonly Relationship[];
+  readonly mounts: readonly PlannedMount[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Web processes of this release that already have an address, for relationships from app to app. */
+export type AppAddresses = ReadonlyMap<string, { host: string; port: number }>;
+
+/** Everything an app's process finds around it: artifact, volumes, variables, names of its relationships. */
+export async function surroundingsOf(
+  run: PlannedRun,
+  part: Part,
+  with_: { artifact: string; services: readonly RunningService[]; apps: AppAddresses },
+): Promise<Surroundings> {
+  const { context, project, environment, plan } = run;
+  const variables = await readVariables(context.pool, context.encryption, {
+    projectId: project.id,
+    at: 'run',
+    kind: environment.kind,
+  });
+  for (const variable of variables) if (variable.secret) run.secrets.add(variable.value);
+  const targets = targetsOf(part.relationships, with_.services, with_.apps);
+  const env = runVariables({
+    app: part.app,
+    env: part.env,
+    plan,
+    project: { slug: project.slug, entropy: project.entropy },
+    environment: {
+      slug: environment.slug,
+      kind: environment.kind,
+      branch: environment.facts.branch ?? environment.subject,
+      commit: run.commit,
+      deploymentId: run.deployment.id,
+    },
+    treeId: run.trees.get(part.app.name) ?? '',
+    targets,
+    variables,
+  });
+  return {
+    toolchains: part.app.toolchains.map((toolchain) => toolchain.want),
+    env,
+    artifact: with_.artifact,
+    mounts: await ensureMounts(run, part.mounts),
+    hosts: relationshipHosts(targets),
+    limits: { memoryBytes: part.app.limits.memoryMib * 1024 ** 2, pids: 512, cpus: 1 },
+  };
+}
+
+function targetsOf(
+  relationships: readonly Relationship[],
+  services: readonly RunningService[],
+  apps: AppAddresses,
+): RelationshipTarget[] {
+  return relationships.flatMap((relationship): RelationshipTarget[] => {
+    const service = services.find((candidate) => candidate.declaration.name === relationship.target);
+    if (service !== undefined) {
+      const endpoint = service.endpoints[relationship.endpoint];
+      if (endpoint === undefined) return [];
+      return [
+        {
+          relationship,
+          type: `${service.declaration.type}:${service.declaration.version}`,
+          address: service.address,
+          endpoint,
+        },
+      ];
+    }
+    const address = apps.get(relationship.target);
+    if (address === undefined) return [];
+    return [
+      {
+        relationship,
+        type: 'app',
+        address,
+        endpoint: { scheme: 'http', urlScheme: 'http', username: '', password: null, path: '', query: {} },
+      },
+    ];
+  });
+}
+
+export function mountVolumeId(run: Pick<PlannedRun, 'context' | 'environment'>, volume: string): string {
+  return volumeId({
+    installationId: run.context.installationId,
+    environmentId: run.environment.id,
+    name: `mount:${volume}`,
+  });
+}
+
+async function ensureMounts(run: PlannedRun, mounts: readonly PlannedMount[]): Promise<Mount[]> {
+  const { context, environment } = run;
+  const ensured: Mount[] = [];
+  for (const mount of mounts) {
+    const volume = await context.storage.ensure({
+      id: mountVolumeId(run, mount.volume),
+      labels: {
+        installationId: context.installationId,
+        environmentId: environment.id,
+        name: `mount:${mount.volume}`,
+        kind: environment.kind,
+      },
+    });
+    ensured.push({ source: volume.path, at: `/app/${mount.path}` });
+  }
+  return ensured;
+}

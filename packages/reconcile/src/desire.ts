@@ -1,0 +1,133 @@
+import type { SubjectFacts } from '@bough/domain/environment';
+import type { PullRequest } from '@bough/forge/forge';
+import type { Request } from '@bough/store/requests';
+
+/** What observe found out about a subject, as facts. */
+export type Observation =
+  | {
+      readonly kind: 'production';
+      readonly mode: 'external' | 'managed';
+      readonly head: { commit: string } | 'gone';
+      readonly branch: string;
+    }
+  | { readonly kind: 'pull'; readonly pull: PullRequest | 'gone' }
+  | { readonly kind: 'branch'; readonly branch: string; readonly head: { commit: string } | 'gone' };
+
+export type Desired =
+  | {
+      readonly kind: 'running';
+      readonly commit: string;
+      readonly heldReason: string | null;
+      readonly facts: SubjectFacts;
+      /** The request that this wish answers: a new one makes a new generation of the same commit. */
+      readonly requestId: string | null;
+    }
+  | { readonly kind: 'absent'; readonly reason: string }
+  | { readonly kind: 'declined'; readonly reason: string };
+
+/**
+ * What should be, from what is known. Pure. `requests` are the subject's open ones, oldest first; `lastLasting` is the
+ * last request that lasts (`delete` keeps a preview away until somebody asks for it again).
+ */
+export function desire(
+  observation: Observation,
+  requests: readonly Request[],
+  lastLasting: Request | undefined,
+): Desired {
+  const requestId = requests.at(-1)?.id ?? null;
+  switch (observation.kind) {
+    case 'production':
+      return desireProduction(observation, requestId);
+    case 'pull':
+      return desirePull(observation.pull, requestId, lastLasting);
+    case 'branch':
+      return desireBranch(observation, requestId, lastLasting);
+  }
+}
+
+function desireProduction(
+  observation: Extract<Observation, { kind: 'production' }>,
+  requestId: string | null,
+): Desired {
+  if (observation.mode === 'external') {
+    return {
+      kind: 'declined',
+      reason:
+        'production of this project is external, so a push to the default branch deploys nothing; `bough project add … --production managed` changes that',
+    };
+  }
+  if (observation.head === 'gone') {
+    // A missing default branch is never a reason to remove production.
+    return {
+      kind: 'declined',
+      reason: `the default branch ${observation.branch} does not exist on the forge`,
+    };
+  }
+  return {
+    kind: 'running',
+    commit: observation.head.commit,
+    heldReason: null,
+    facts: { branch: observation.branch, title: 'production' },
+    requestId,
+  };
+}
+
+function desirePull(
+  pull: PullRequest | 'gone',
+  requestId: string | null,
+  lastLasting: Request | undefined,
+): Desired {
+  if (pull === 'gone') return { kind: 'absent', reason: 'the pull request is gone from the forge' };
+  if (pull.state === 'closed')
+    return {
+      kind: 'absent',
+      reason: pull.merged ? 'the pull request is merged' : 'the pull request is closed',
+    };
+  if (lastLasting?.kind === 'delete')
+    return { kind: 'absent', reason: `${lastLasting.askedBy} asked for its deletion` };
+  return {
+    kind: 'running',
+    commit: pull.head.commit,
+    heldReason: isFork(pull)
+      ? 'it comes from a fork. Bough does not run code from forks yet; somebody with write access can push the branch to this repository instead'
+      : null,
+    facts: {
+      title: pull.title,
+      author: pull.author,
+      url: pull.url,
+      branch: pull.head.branch,
+      baseBranch: pull.base.branch,
+      number: pull.number,
+    },
+    requestId,
+  };
+}
+
+/** The head's repository is another one, or was deleted (DESIGN §10). Names prove nothing: ids do. */
+export function isFork(pull: PullRequest): boolean {
+  return pull.head.repositoryId === null || pull.head.repositoryId !== pull.base.repositoryId;
+}
+
+function desireBranch(
+  observation: Extract<Observation, { kind: 'branch' }>,
+  requestId: string | null,
+  lastLasting: Request | undefined,
+): Desired {
+  if (observation.head === 'gone') return { kind: 'absent', reason: 'the branch is gone from the forge' };
+  if (lastLasting?.kind === 'delete')
+    return { kind: 'absent', reason: `${lastLasting.askedBy} asked for its deletion` };
+  if (lastLasting?.kind !== 'open') {
+    return {
+      kind: 'declined',
+      reason:
+        'a branch without a pull request gets an environment only when somebody asks for one: `bough env open <owner/repo> <branch>`',
+    };
+  }
+  return {
+    kind: 'running',
+    commit: observation.head.commit,
+    heldReason: null,
+    facts: { branch: observation.branch, title: observation.branch },
+    requestId: requestId ?? lastLasting.id,
+  };
+}

@@ -1,0 +1,189 @@
+import { join } from 'node:path';
+import { environmentSlug, shortHash, slugify } from '@bough/domain/names';
+import { parseSubject, type Subject } from '@bough/domain/subject';
+import type { Forge, RepositoryRef } from '@bough/forge/forge';
+import { settleDeliveries, unsettledDeliveriesOf } from '@bough/store/deliveries';
+import { writeAbsent, writeDesired } from '@bough/store/environments';
+import { appendEvent } from '@bough/store/events';
+import { findProject, type Project } from '@bough/store/projects';
+import { handleRequests, lastRequest, openRequests } from '@bough/store/requests';
+import type { Context } from './context.ts';
+import { type Desired, desire, type Observation } from './desire.ts';
+
+export type Outcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly delayMs: number };
+
+/** The key of the observe queue: which subject of which project to look at. */
+export function observeKey(projectId: string, subject: string): string {
+  return `${projectId}:${subject}`;
+}
+
+/**
+ * Looks at one subject and writes what should be. The webhook that caused it is forgotten by now: payloads are hints
+ * and come in any order, so the forge is asked.
+ */
+export async function observe(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
+  const { projectId, subject } = parseKey(key);
+  const project = await findProject(context.pool, projectId);
+  const parsed = parseSubject(subject);
+  if (project === undefined || project.state !== 'active' || parsed === undefined) return { kind: 'done' };
+  const forge = context.forge(project.forge);
+  // Read before the forge is asked: what comes in meanwhile gets a look of its own.
+  const deliveries = await unsettledDeliveriesOf(context.pool, {
+    repositoryId: project.repositoryId,
+    subject,
+  });
+
+  const observation = await lookAt(forge, project, parsed, signal);
+  const requests = await openRequests(context.pool, { projectId, subject });
+  const lasting = await lastRequest(context.pool, {
+    projectId,
+    subject,
+    kinds: ['open', 'delete', 'redeploy', 'rebuild'],
+  });
+  const desired = desire(observation, requests, lasting);
+  const outcome = await writeDown(context, project, { subject, parsed, desired, forge, signal });
+
+  await handleRequests(
+    context.pool,
+    requests.map((request) => request.id),
+    outcome,
+  );
+  await settleDeliveries(
+    context.pool,
+    deliveries.map((delivery) => delivery.id),
+    { fate: desired.kind === 'declined' ? 'declined' : 'observed', reason: outcome },
+  );
+  return { kind: 'done' };
+}
+
+function parseKey(key: string): { projectId: string; subject: string } {
+  const colon = key.indexOf(':');
+  return { projectId: key.slice(0, colon), subject: key.slice(colon + 1) };
+}
+
+async function lookAt(
+  forge: Forge,
+  project: Project,
+  subject: Subject,
+  signal: AbortSignal,
+): Promise<Observation> {
+  const repository = repositoryOf(project);
+  switch (subject.kind) {
+    case 'production': {
+      // An external production is not looked at: nothing would follow from it.
+      const head =
+        project.production === 'managed'
+          ? await forge.readBranch(repository, project.defaultBranch, signal)
+          : ('gone' as const);
+      return { kind: 'production', mode: project.production, head, branch: project.defaultBranch };
+    }
+    case 'pull':
+      return { kind: 'pull', pull: await forge.readPullRequest(repository, subject.number, signal) };
+    case 'branch':
+      return {
+        kind: 'branch',
+        branch: subject.branch,
+        head: await forge.readBranch(repository, subject.branch, signal),
+      };
+  }
+}
+
+export function repositoryOf(project: Project): RepositoryRef {
+  return {
+    id: project.repositoryId,
+    owner: project.owner,
+    name: project.name,
+    ...(project.forgeInstallationId === null ? {} : { forgeInstallationId: project.forgeInstallationId }),
+  };
+}
+
+export function mirrorOf(context: Context, project: Project): string {
+  return join(context.directories.mirrors, `${project.id}.git`);
+}
+
+/** Writes the wish and wakes whoever makes it true. Returns in words what came of it. */
+async function writeDown(
+  context: Context,
+  project: Project,
+  look: { subject: string; parsed: Subject; desired: Desired; forge: Forge; signal: AbortSignal },
+): Promise<string> {
+  const { desired, subject } = look;
+  if (desired.kind === 'declined') return desired.reason;
+  if (desired.kind === 'absent') {
+    const written = await writeAbsent(context.pool, { projectId: project.id, subject });
+    if (written === undefined) return `${desired.reason}; there is no environment to remove`;
+    if (written.changed) {
+      await appendEvent(context.pool, {
+        projectId: project.id,
+        environmentId: written.environment.id,
+        actor: 'bough',
+        kind: 'environment.absent',
+        detail: { reason: desired.reason },
+      });
+    }
+    await context.enqueue('reconcile', written.environment.id);
+    await context.enqueue('feedback', written.environment.id);
+    return desired.reason;
+  }
+
+  const policyCommit = await readPolicyCommit(look.forge, project, subject, desired.commit, look.signal);
+  const { environment, changed } = await writeDesired(context.pool, {
+    projectId: project.id,
+    installationId: context.installationId,
+    subject,
+    slug: environmentSlug(subjectSlug(look.parsed), project.slug),
+    kind: subject === 'production' ? 'production' : 'preview',
+    facts: desired.facts,
+    desiredState: 'running',
+    desiredCommit: desired.commit,
+    policyCommit,
+    heldReason: desired.heldReason,
+    variablesRevision: project.variablesRevision,
+    requestId: desired.requestId,
+  });
+  if (changed) {
+    await appendEvent(context.pool, {
+      projectId: project.id,
+      environmentId: environment.id,
+      actor: 'bough',
+      kind: desired.heldReason === null ? 'environment.desired' : 'environment.held',
+      detail: { commit: desired.commit, generation: environment.generation, reason: desired.heldReason },
+    });
+  }
+  if (environment.generation !== environment.observedGeneration)
+    await context.enqueue('reconcile', environment.id);
+  await context.enqueue('feedback', environment.id);
+  const commit = desired.commit.slice(0, 7);
+  if (desired.heldReason !== null) return `held: ${desired.heldReason}`;
+  return changed ? `${environment.slug} is to run ${commit}` : `${environment.slug} is at ${commit} already`;
+}
+
+/** The commit whose `previews:` and `data:` count: the head of the default branch now. */
+async function readPolicyCommit(
+  forge: Forge,
+  project: Project,
+  subject: string,
+  commit: string,
+  signal: AbortSignal,
+): Promise<string | null> {
+  if (subject === 'production') return commit;
+  const head = await forge.readBranch(repositoryOf(project), project.defaultBranch, signal);
+  return head === 'gone' ? null : head.commit;
+}
+
+/** The environment's part of a host name; made once, when the row is. */
+function subjectSlug(subject: Subject): string {
+  switch (subject.kind) {
+    case 'production':
+      return 'production';
+    case 'pull':
+      return `pr-${subject.number}`;
+    case 'branch': {
+      // Branch names differ where their slugs do not (`a/b`, `a-b`), and `pr-7` is taken by pull requests.
+      const slug = slugify(subject.branch);
+      return slug === subject.branch && !/^pr-\d+$/.test(slug)
+        ? slug
+        : `${slug}-${shortHash(subject.branch)}`;
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Between two tries. Small: a preview is ready when it is ready, and a try costs nothing. */
+const RETRY_MS = 50;
+
+/** Tries until it works, the time is over, or somebody interrupts. The last failure is handed to `onTimeout`. */
+export async function untilReady<Result>(
+  attempt: (signal: AbortSignal) => Promise<Result>,
+  options: { timeoutMs: number; signal: AbortSignal; onTimeout: (cause: unknown) => Promise<Error> | Error },
+): Promise<Result> {
+  const deadline = Date.now() + options.timeoutMs;
+  for (;;) {
+    options.signal.throwIfAborted();
+    try {
+      return await attempt(
+        AbortSignal.any([options.signal, AbortSignal.timeout(Math.max(1, deadline - Date.now()))]),
+      );
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (Date.now() + RETRY_MS >= deadline) throw await options.onTimeout(error);
+    }
+    await delay(RETRY_MS, undefined, { signal: options.signal }).catch(() => {});
+  }
+}
+
+/** Whether something accepts connections there. */
+export function accepts(address: { host: string; port: number }, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: address.host, port: address.port, signal });
+    socket.setTimeout(2_000, () => socket.destroy(new Error('no answer in 2 s')));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', reject);
+  });
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The first 4 KiB. */
+  readonly body: string;
+}
+
+/**
+ * One GET over node:http. Not `fetch`: on Node 20 it can hang for ever when it meets a port that is about to listen
+ * (reference/platform.md §4).
+ */
+export function get(options: {
+  host: string;
+  port: number;
+  path: string;
+  headers?: Readonly<Record<string, string>>;
+  timeoutMs: number;
+  signal: AbortSignal;
+}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        host: options.host,
+        port: options.port,
+        path: options.path,
+        headers: options.headers,
+        signal: options.signal,
+        agent: false,
+        timeout: options.timeoutMs,
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        const finish = () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString('utf8').slice(0, 4096),
+          });
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size <= 4096) chunks.push(chunk);
+          else {
+            finish();
+            response.destroy();
+          }
+        });
+        response.once('end', finish);
+        response.once('error', reject);
+      },
+    );
+    outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer in ${options.timeoutMs} ms`)));
+    outgoing.once('error', reject);
+    outgoing.end();
+  });
+}

@@ -1,0 +1,103 @@
+import type { StorageLabels } from '@bough/storage/storage';
+import { forgetArtifact, listStaleArtifacts } from '@bough/store/artifacts';
+import { listEnvironments } from '@bough/store/environments';
+import { appendEvent } from '@bough/store/events';
+import { clearOrphans, sightOrphans } from '@bough/store/orphans';
+import { failSnapshot, listKeptSnapshots } from '@bough/store/snapshots';
+import type { Context } from './context.ts';
+import { withCaptureLock } from './data/golden.ts';
+
+/** Listings that must agree before anything is removed: one alone may have met a moment of change. */
+const LISTINGS_NEEDED = 2;
+/** Above this share of everything listed (and this many), something is wrong with us, not with the world. */
+const SHARE_MAX = 0.5;
+const COUNT_FREE = 5;
+const ARTIFACTS_UNUSED_DAYS = 7;
+
+interface Orphan {
+  readonly kind: 'workload' | 'volume' | 'snapshot';
+  readonly name: string;
+}
+
+/**
+ * Removes what no row owns. Found by label on the things themselves; quarantined first, removed when two listings in a
+ * row agree. Production's volumes are never touched. Returns how many were removed.
+ */
+export async function reap(context: Context): Promise<number> {
+  await settleDeadCaptures(context);
+  const { orphans, total } = await listOrphans(context);
+  const doomed = await sightOrphans(context.pool, orphans, LISTINGS_NEEDED);
+  if (doomed.length > COUNT_FREE && doomed.length > total * SHARE_MAX) {
+    context.log.error(
+      { doomed: doomed.length, total },
+      'reaping is stopped: more than half of everything would go. Is this the right database for this BOUGH_HOME? `bough doctor` compares them',
+    );
+    return 0;
+  }
+  for (const orphan of doomed) {
+    if (orphan.kind === 'workload') await context.engine.remove(orphan.name);
+    else if (orphan.kind === 'volume') await context.storage.remove(orphan.name);
+    else await context.storage.removeSnapshot(orphan.name);
+    context.log.warn({ ...orphan }, 'reaped what no environment owns');
+    await appendEvent(context.pool, {
+      projectId: null,
+      environmentId: null,
+      actor: 'bough',
+      kind: 'reaped',
+      detail: { ...orphan },
+    });
+  }
+  await clearOrphans(context.pool, doomed);
+  for (const key of await listStaleArtifacts(context.pool, ARTIFACTS_UNUSED_DAYS)) {
+    await context.engine.artifacts.remove(key);
+    await forgetArtifact(context.pool, key);
+  }
+  return doomed.length;
+}
+
+async function listOrphans(context: Context): Promise<{ orphans: Orphan[]; total: number }> {
+  // The world is listed before the rows: what is made meanwhile has its row already.
+  const workloads = await context.engine.list();
+  const volumes = (await context.storage.list()).filter(
+    (volume) => volume.labels.installationId === context.installationId,
+  );
+  const snapshots = (await context.storage.listSnapshots()).filter(
+    (snapshot) => snapshot.labels.installationId === context.installationId,
+  );
+  const living = new Set((await listEnvironments(context.pool)).map((environment) => environment.id));
+  const goldens = await listKeptSnapshots(context.pool);
+  const captured = new Set(
+    goldens.flatMap((row) => Object.values(row.volumes).map((volume) => volume.snapshotId)),
+  );
+  // While something is captured, its parts belong to nobody yet.
+  const capturing = goldens.some((row) => row.state === 'capturing');
+  const owned = (labels: StorageLabels, id: string) =>
+    labels.kind === 'production' ||
+    (labels.kind === 'capture' ? capturing || captured.has(id) : living.has(labels.environmentId));
+  return {
+    total: workloads.length + volumes.length + snapshots.length,
+    orphans: [
+      ...workloads
+        .filter((workload) =>
+          workload.labels.role === 'capture' ? !capturing : !living.has(workload.labels.environmentId),
+        )
+        .map((workload) => ({ kind: 'workload' as const, name: workload.id })),
+      ...volumes
+        .filter((volume) => !owned(volume.labels, volume.id))
+        .map((volume) => ({ kind: 'volume' as const, name: volume.id })),
+      ...snapshots
+        .filter((snapshot) => !owned(snapshot.labels, snapshot.id))
+        .map((snapshot) => ({ kind: 'snapshot' as const, name: snapshot.id })),
+    ],
+  };
+}
+
+/** A capture whose worker died stays `capturing` for ever: nobody holds its lock any more, so it is over. */
+async function settleDeadCaptures(context: Context): Promise<void> {
+  const dead = (await listKeptSnapshots(context.pool)).filter((row) => row.state === 'capturing');
+  for (const row of dead) {
+    await withCaptureLock(context, row.environmentId, { wait: false }, () =>
+      failSnapshot(context.pool, row.id, 'the worker that captured it died'),
+    );
+  }
+}

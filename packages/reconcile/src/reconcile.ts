@@ -1,0 +1,240 @@
+import { BoughError } from '@bough/domain/bough-error';
+import type { Environment } from '@bough/domain/environment';
+import { closeDeployment, openDeployment } from '@bough/store/deployments';
+import { type EnvironmentLock, Interrupted, withEnvironmentLock } from '@bough/store/environment-lock';
+import { findEnvironment, writeFailure, writeSettled, writeWaiting } from '@bough/store/environments';
+import { findProject, type Project } from '@bough/store/projects';
+import { listRoutes } from '@bough/store/routes';
+import type { Context } from './context.ts';
+import { readRelease } from './data/golden.ts';
+import { decide, type World } from './decide.ts';
+import { ManifestProblems } from './deploy/compile.ts';
+import { deploy } from './deploy/deploy.ts';
+import { releaseWorkloadIds } from './deploy/release.ts';
+import { type DeploymentRun, Waiting } from './deploy/run.ts';
+import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
+import { type Policy, readPolicyAt } from './policy.ts';
+import { removeEnvironment } from './remove-environment.ts';
+import { restoreRelease } from './restore-release.ts';
+
+/** Another worker holds the environment: it will see the newest wish itself, or be gone soon. */
+const BUSY_RETRY_MS = 1_000;
+const RETRY_FIRST_MS = 2_000;
+const RETRY_MAX_MS = 5 * 60_000;
+const RETRIES_MAX = 8;
+
+/** Makes one environment match its row. The key is the environment's id. */
+export async function reconcile(
+  context: Context,
+  environmentId: string,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const held = await withEnvironmentLock({ url: context.databaseUrl, environmentId, signal }, (lock) =>
+    converge(context, environmentId, lock),
+  );
+  switch (held.kind) {
+    case 'busy':
+      return { kind: 'again', delayMs: BUSY_RETRY_MS };
+    case 'gone':
+      return { kind: 'done' };
+    case 'held':
+      return held.result;
+  }
+}
+
+async function converge(context: Context, environmentId: string, lock: EnvironmentLock): Promise<Outcome> {
+  const environment = await findEnvironment(context.pool, environmentId);
+  const project = environment && (await findProject(context.pool, environment.projectId));
+  if (environment === undefined || project === undefined) return { kind: 'done' };
+  const log = { environmentId, generation: lock.fence.generation, lease: lock.fence.lease };
+  try {
+    const outcome = await act(context, { environment, project, lock });
+    await context.enqueue('feedback', environmentId);
+    return outcome;
+  } catch (error) {
+    if (lock.signal.aborted || error instanceof Interrupted) {
+      const reason: unknown = lock.signal.aborted ? lock.signal.reason : error;
+      const why = reason instanceof Interrupted ? reason.why : 'superseded';
+      context.log.info({ ...log, why }, 'reconcile interrupted');
+      return { kind: 'again', delayMs: 0 };
+    }
+    if (error instanceof Waiting) {
+      await writeWaiting(context.pool, lock.fence, error.message);
+      await context.enqueue('feedback', environmentId);
+      return { kind: 'again', delayMs: error.delayMs };
+    }
+    return await fail(context, environment, lock, error);
+  }
+}
+
+async function act(
+  context: Context,
+  of: { environment: Environment; project: Project; lock: EnvironmentLock },
+): Promise<Outcome> {
+  const { environment, lock } = of;
+  const decision = decide(environment, await lookAround(context, of));
+  switch (decision.kind) {
+    case 'nothing':
+      return { kind: 'done' };
+    case 'wait':
+      return { kind: 'again', delayMs: decision.delayMs };
+    case 'hold':
+      await writeSettled(context.pool, lock.fence, { deploymentId: null });
+      return { kind: 'done' };
+    case 'remove':
+      await removeEnvironment(context, environment, lock);
+      return { kind: 'done' };
+    case 'restore':
+      await restoreRelease(context, { ...of, policy: await policyOf(context, of) });
+      return { kind: 'done' };
+    case 'sleep':
+      // Nothing asks for sleep yet; the row can say so, but no command writes it.
+      await writeSettled(context.pool, lock.fence, { deploymentId: null });
+      return { kind: 'done' };
+    case 'deploy':
+      return await deployOnce(context, of);
+  }
+}
+
+async function lookAround(
+  context: Context,
+  of: { environment: Environment; project: Project; lock: EnvironmentLock },
+): Promise<World> {
+  const { environment } = of;
+  if (environment.releaseDeploymentId === null || environment.desiredState !== 'running') {
+    return { release: { wanted: 0, running: 0 }, routesServing: true, now: new Date() };
+  }
+  const run = await readRelease(context, of.project, environment, of.lock);
+  const wanted = releaseWorkloadIds(run);
+  const services = new Set(run.plan.common.services.map((service) => service.name));
+  const present = await context.engine.list({ environmentId: environment.id });
+  const running = present.filter(
+    (workload) =>
+      workload.state !== 'stopped' &&
+      (wanted.includes(workload.id) ||
+        (workload.labels.role === 'service' && services.has(workload.labels.name))),
+  );
+  const routes = await listRoutes(context.pool, environment.id);
+  return {
+    release: { wanted: wanted.length + services.size, running: running.length },
+    routesServing: routes.every((route) => route.state === 'serving'),
+    now: new Date(),
+  };
+}
+
+async function deployOnce(
+  context: Context,
+  of: { environment: Environment; project: Project; lock: EnvironmentLock },
+): Promise<Outcome> {
+  const { environment, project, lock } = of;
+  const commit = environment.desiredCommit;
+  if (commit === null) return { kind: 'done' };
+  const deployment = await openDeployment(context.pool, lock.fence, commit);
+  const mirror = mirrorOf(context, project);
+  const run: DeploymentRun = {
+    context,
+    lock,
+    project,
+    environment,
+    deployment,
+    commit,
+    mirror,
+    policy: await policyOf(context, of),
+    secrets: new Set(),
+  };
+  try {
+    await deploy(run, () => restorePrevious(context, of, run.policy));
+    await closeDeployment(context.pool, deployment.id, { state: 'ready' });
+    if (!(await writeSettled(context.pool, lock.fence, { deploymentId: deployment.id })))
+      throw new Interrupted('superseded');
+    if (environment.kind === 'production') await context.enqueue('data', environment.id);
+    return { kind: 'done' };
+  } catch (error) {
+    const interruption: unknown = lock.signal.aborted ? lock.signal.reason : error;
+    // A shutdown or a lost lock leaves it running: the next holder goes on with it.
+    if (interruption instanceof Interrupted) {
+      if (interruption.why === 'superseded')
+        await closeDeployment(context.pool, deployment.id, { state: 'superseded' });
+    } else if (!(error instanceof Waiting)) {
+      await closeDeployment(context.pool, deployment.id, { state: 'failed', failure: describe(error) });
+    }
+    throw error;
+  }
+}
+
+/** The newer release had taken over and was found wanting: the one before it serves again, or the page says failed. */
+async function restorePrevious(
+  context: Context,
+  of: { environment: Environment; project: Project; lock: EnvironmentLock },
+  policy: Policy | null,
+): Promise<void> {
+  if (of.environment.releaseDeploymentId !== null) await restoreRelease(context, { ...of, policy });
+}
+
+async function policyOf(
+  context: Context,
+  of: { environment: Environment; project: Project; lock: EnvironmentLock },
+): Promise<Policy | null> {
+  const { environment, project, lock } = of;
+  if (environment.policyCommit === null) return null;
+  const mirror = mirrorOf(context, project);
+  await context
+    .forge(project.forge)
+    .fetch(repositoryOf(project), { mirror, commit: environment.policyCommit, signal: lock.signal });
+  return await readPolicyAt(context, { mirror, commit: environment.policyCommit, signal: lock.signal });
+}
+
+async function fail(
+  context: Context,
+  environment: Environment,
+  lock: EnvironmentLock,
+  error: unknown,
+): Promise<Outcome> {
+  const failure = describe(error);
+  const retryable = !(error instanceof BoughError) || error.retryable;
+  const again = retryable && environment.failures < RETRIES_MAX;
+  const delayMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** environment.failures);
+  const fields = {
+    environmentId: environment.id,
+    generation: lock.fence.generation,
+    code: failure.code,
+    retry: again,
+    error,
+  };
+  if (error instanceof BoughError) context.log.info(fields, 'environment failed');
+  else context.log.error(fields, 'environment failed unexpectedly');
+  await writeFailure(context.pool, lock.fence, failure, again ? new Date(Date.now() + delayMs) : null);
+  await context.enqueue('feedback', environment.id);
+  return again ? { kind: 'again', delayMs } : { kind: 'done' };
+}
+
+function describe(error: unknown): {
+  code: string;
+  message: string;
+  hint: string | null;
+  tail: readonly string[];
+  annotations: { path: string; line: number; column: number; message: string }[];
+} {
+  if (!(error instanceof BoughError)) {
+    return {
+      code: 'unexpected',
+      message: 'Bough failed in a way it should not.',
+      hint: 'It tries again by itself. The server log has the details; please report them.',
+      tail: [],
+      annotations: [],
+    };
+  }
+  const problems = error instanceof ManifestProblems ? error.problems : [];
+  return {
+    code: error.code,
+    message: error.message,
+    hint: error.hint ?? null,
+    tail: error.tail,
+    annotations: problems.map(({ file, line, column, message, hint }) => ({
+      path: file,
+      line,
+      column,
+      message: `${message}\n${hint}`,
+    })),
+  };
+}

@@ -1,0 +1,54 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Environment } from '@bough/domain/environment';
+import { cancelDeployments, listDeployments } from '@bough/store/deployments';
+import { type EnvironmentLock, Interrupted } from '@bough/store/environment-lock';
+import { writeRemoved, writeRunningStep } from '@bough/store/environments';
+import { appendEvent } from '@bough/store/events';
+import { deleteRoutes } from '@bough/store/routes';
+import type { Context } from './context.ts';
+
+/**
+ * Removes everything that an environment is made of: route first, so that nobody meets half of it, then workloads,
+ * volumes, snapshots and logs. What is found by label is removed, not what we remember. Feedback then says goodbye on
+ * the forge.
+ */
+export async function removeEnvironment(
+  context: Context,
+  environment: Environment,
+  lock: EnvironmentLock,
+): Promise<void> {
+  if (!(await writeRunningStep(context.pool, lock.fence, 'remove'))) throw new Interrupted('superseded');
+  await context.enqueue('feedback', environment.id);
+  await cancelDeployments(context.pool, environment.id);
+  await deleteRoutes(context.pool, environment.id);
+  lock.signal.throwIfAborted();
+  const workloads = await context.engine.list({ environmentId: environment.id });
+  await Promise.all(workloads.map((workload) => context.engine.remove(workload.id)));
+  lock.signal.throwIfAborted();
+  await removeVolumes(context, environment);
+  // Logs of a preview go with it; what happened stays in the deployments' rows.
+  for (const deployment of await listDeployments(context.pool, environment.id, 200)) {
+    await rm(join(context.directories.logs, 'deployments', deployment.id), { recursive: true, force: true });
+  }
+  if (!(await writeRemoved(context.pool, lock.fence))) throw new Interrupted('superseded');
+  await appendEvent(context.pool, {
+    projectId: environment.projectId,
+    environmentId: environment.id,
+    actor: 'bough',
+    kind: 'environment.removed',
+    detail: { workloads: workloads.length },
+  });
+}
+
+/** Production's volumes are never removed by Bough (DESIGN §5). */
+async function removeVolumes(context: Context, environment: Environment): Promise<void> {
+  if (environment.kind === 'production') return;
+  const mine = (labels: { environmentId: string; installationId: string }) =>
+    labels.environmentId === environment.id && labels.installationId === context.installationId;
+  for (const volume of await context.storage.list())
+    if (mine(volume.labels)) await context.storage.remove(volume.id);
+  for (const snapshot of await context.storage.listSnapshots()) {
+    if (mine(snapshot.labels)) await context.storage.removeSnapshot(snapshot.id);
+  }
+}

@@ -1,0 +1,177 @@
+import { type Environment, phase } from '@bough/domain/environment';
+import type { PullRequest } from '@bough/forge/forge';
+import { deleteDeliveries, unsettledDeliveries } from '@bough/store/deliveries';
+import { listEnvironments, listUnsettledEnvironments } from '@bough/store/environments';
+import { deleteEvents } from '@bough/store/events';
+import { findProjectByRepository, listProjects, type Project, writePollEtag } from '@bough/store/projects';
+import type { Context } from './context.ts';
+import { type Outcome, observeKey, repositoryOf } from './observe.ts';
+import { reap } from './reap.ts';
+
+/** A delivery that nobody looked at for so long was lost between the store and the queue. */
+const UNSETTLED_AFTER_MS = 20_000;
+const KEPT_DAYS = 14;
+const FAILED_DELIVERIES_DAYS = 3;
+
+/** What a resync corrected, for the metric that stays flat in a healthy installation. */
+export interface Corrections {
+  subjects: number;
+  environments: number;
+  deliveries: number;
+  redelivered: number;
+  reaped: number;
+}
+
+/**
+ * Compares everything with the truth and enqueues what differs. The forge's list of open pull requests is the truth,
+ * once complete: a listing that fails throws, and then nothing of that project is concluded from it.
+ *
+ * `thorough` (at start and hourly): asks the forge for failed deliveries, and looks at every environment.
+ */
+export async function resync(
+  context: Context,
+  options: { thorough: boolean; signal: AbortSignal },
+): Promise<Corrections> {
+  const corrections: Corrections = { subjects: 0, environments: 0, deliveries: 0, redelivered: 0, reaped: 0 };
+  for (const project of await listProjects(context.pool)) {
+    if (options.signal.aborted) return corrections;
+    try {
+      corrections.subjects += await compareWithForge(context, project, options.signal);
+      if (options.thorough) corrections.redelivered += await redeliverFailed(context, project);
+    } catch (error) {
+      context.log.warn(
+        { project: project.slug, error },
+        'the forge could not be listed; nothing is concluded for this project',
+      );
+    }
+  }
+  corrections.deliveries += await requeueDeliveries(context);
+  corrections.environments += await requeueEnvironments(context, options.thorough);
+  corrections.reaped += await reap(context);
+  if (options.thorough) {
+    const before = new Date(Date.now() - KEPT_DAYS * 86_400_000);
+    await deleteDeliveries(context.pool, before);
+    await deleteEvents(context.pool, before);
+  }
+  return corrections;
+}
+
+/** For repositories whose webhooks cannot reach us: one conditional request, which costs nothing while nothing changes. */
+export async function poll(context: Context, project: Project, signal: AbortSignal): Promise<Outcome> {
+  const listing = await context
+    .forge(project.forge)
+    .listOpen(repositoryOf(project), {
+      signal,
+      ...(project.pollEtag === null ? {} : { etag: project.pollEtag }),
+    });
+  if (listing !== 'unchanged') {
+    await enqueueDifferences(context, project, listing.pulls);
+    await writePollEtag(context.pool, project.id, listing.etag ?? null);
+  }
+  if (project.production === 'managed')
+    await context.enqueue('observe', observeKey(project.id, 'production'));
+  return { kind: 'done' };
+}
+
+async function compareWithForge(context: Context, project: Project, signal: AbortSignal): Promise<number> {
+  const forge = context.forge(project.forge);
+  const listing = await forge.listOpen(repositoryOf(project), { signal });
+  if (listing === 'unchanged') return 0;
+  let differences = await enqueueDifferences(context, project, listing.pulls);
+  if (project.production === 'managed') {
+    const head = await forge.readBranch(repositoryOf(project), project.defaultBranch, signal);
+    const rows = await listEnvironments(context.pool, { projectId: project.id });
+    const production = rows.find((row) => row.subject === 'production');
+    if (head !== 'gone' && production?.desiredCommit !== head.commit) {
+      differences += 1;
+      await context.enqueue('observe', observeKey(project.id, 'production'));
+    }
+  }
+  return differences;
+}
+
+/** A subject whose row and pull request differ is looked at again; what to do is decided there, from a fresh read. */
+async function enqueueDifferences(
+  context: Context,
+  project: Project,
+  pulls: readonly PullRequest[],
+): Promise<number> {
+  const rows = (await listEnvironments(context.pool, { projectId: project.id })).filter(
+    (row) => row.kind === 'preview',
+  );
+  const different = differingSubjects(rows, pulls);
+  for (const subject of different) await context.enqueue('observe', observeKey(project.id, subject));
+  return different.length;
+}
+
+/** Pure: open pull requests without a matching row, and rows whose pull request is not open any more. */
+export function differingSubjects(
+  rows: readonly Pick<Environment, 'subject' | 'desiredState' | 'desiredCommit'>[],
+  pulls: readonly PullRequest[],
+): string[] {
+  const bySubject = new Map(rows.map((row) => [row.subject, row]));
+  const open = new Set(pulls.map((pull) => `pull/${pull.number}`));
+  const behind = pulls
+    .filter((pull) => {
+      const row = bySubject.get(`pull/${pull.number}`);
+      return row === undefined || (row.desiredState !== 'absent' && row.desiredCommit !== pull.head.commit);
+    })
+    .map((pull) => `pull/${pull.number}`);
+  const closed = rows
+    .filter(
+      (row) => row.subject.startsWith('pull/') && row.desiredState !== 'absent' && !open.has(row.subject),
+    )
+    .map((row) => row.subject);
+  return [...behind, ...closed];
+}
+
+/** The forge redelivers only when asked; it keeps failures for three days. */
+async function redeliverFailed(context: Context, project: Project): Promise<number> {
+  if (project.intake === 'poll') return 0;
+  const forge = context.forge(project.forge);
+  const webhookId = project.webhookId === null ? {} : { webhookId: project.webhookId };
+  const since = new Date(Date.now() - FAILED_DELIVERIES_DAYS * 86_400_000);
+  const failed = await forge.failedDeliveries(repositoryOf(project), { since, ...webhookId });
+  for (const delivery of failed) await forge.redeliver(repositoryOf(project), delivery, webhookId);
+  return failed.length;
+}
+
+async function requeueDeliveries(context: Context): Promise<number> {
+  const lost = await unsettledDeliveries(context.pool, new Date(Date.now() - UNSETTLED_AFTER_MS));
+  const keys = new Set<string>();
+  for (const delivery of lost) {
+    if (delivery.repositoryId === null) continue;
+    const project = await findProjectByRepository(context.pool, {
+      forgeHost: context.forge(delivery.forge).host,
+      repositoryId: delivery.repositoryId,
+    });
+    if (project === undefined) continue;
+    for (const subject of delivery.subjects) keys.add(observeKey(project.id, subject));
+  }
+  for (const key of keys) await context.enqueue('observe', key);
+  return lost.length;
+}
+
+/** Unfinished ones always; every living one when thorough, because only a look tells whether it still runs. */
+async function requeueEnvironments(context: Context, thorough: boolean): Promise<number> {
+  const unsettled = await listUnsettledEnvironments(context.pool);
+  for (const id of unsettled) await context.enqueue('reconcile', id);
+  const all = await listEnvironments(context.pool, { includeRemoved: true });
+  // Feedback says nothing twice, so asking for it again only repairs what was lost.
+  for (const environment of all) await context.enqueue('feedback', environment.id);
+  const lame = thorough ? all.filter((row) => row.removedAt === null) : await listLame(context, all);
+  for (const environment of lame) await context.enqueue('reconcile', environment.id);
+  return unsettled.length + (thorough ? 0 : lame.length);
+}
+
+/** Ready environments of which nothing runs: the machine was restarted, or somebody killed them. */
+async function listLame(context: Context, environments: readonly Environment[]): Promise<Environment[]> {
+  const running = new Set(
+    (await context.engine.list())
+      .filter((workload) => workload.state !== 'stopped')
+      .map((workload) => workload.labels.environmentId),
+  );
+  return environments.filter(
+    (row) => phase(row) === 'ready' && row.releaseDeploymentId !== null && !running.has(row.id),
+  );
+}

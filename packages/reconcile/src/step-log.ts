@@ -1,0 +1,43 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { redact, type Secret } from '@bough/domain/secret';
+
+/** A step's log is cut here: more is a runaway build, not information. */
+const LOG_BYTES_MAX = 10 * 1024 * 1024;
+
+export interface StepLog {
+  line(text: string): void;
+  close(): Promise<void>;
+}
+
+/** Where a step writes: `<logs>/deployments/<id>/<step>.log`. Known secrets are filtered out of every line. */
+export async function openStepLog(
+  logs: string,
+  step: { deploymentId: string; name: string },
+  secrets: () => Iterable<Secret>,
+): Promise<StepLog> {
+  const directory = join(logs, 'deployments', step.deploymentId);
+  await mkdir(directory, { recursive: true });
+  const stream = createWriteStream(join(directory, `${step.name}.log`), { flags: 'a', mode: 0o600 });
+  let written = 0;
+  let failed = false;
+  // A full disk must not end the deployment because of its log.
+  stream.on('error', () => {
+    failed = true;
+  });
+  return {
+    line(text) {
+      if (failed || written > LOG_BYTES_MAX) return;
+      const line = `${redact(text, secrets())}\n`;
+      written += Buffer.byteLength(line);
+      stream.write(written > LOG_BYTES_MAX ? 'Bough: the rest of this log is cut off at 10 MiB\n' : line);
+    },
+    async close() {
+      if (failed) return;
+      stream.end();
+      await finished(stream).catch(() => {});
+    },
+  };
+}
