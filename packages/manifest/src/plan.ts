@@ -19,8 +19,11 @@ export interface PlanCommon {
 
 export interface PlannedApp {
   readonly name: string;
+  /** As in the manifest: `nodejs:22`. */
+  readonly type: string;
   readonly toolchains: readonly PlannedToolchain[];
   readonly root: string;
+  /** `hook` is the whole script, what the flavour does included. Null: the source is the artifact. */
   readonly build: { readonly flavor: string; readonly hook: string | null };
   readonly deployHook: string | null;
   readonly postDeployHook: string | null;
@@ -29,6 +32,7 @@ export interface PlannedApp {
     readonly start: string;
     readonly preStart: string | null;
     readonly postStart: string | null;
+    readonly locations: Readonly<Record<string, unknown>>;
   } | null;
   readonly workers: readonly {
     readonly name: string;
@@ -47,7 +51,7 @@ export interface PlannedApp {
 export interface PlannedMount {
   readonly path: string;
   readonly source: 'storage' | 'instance' | 'tmp';
-  /** Apps that name the same volume share it: `app:source-path`. */
+  /** Whoever names the same volume shares it: `app:source-path`. Distinct after `slugify`, too. */
   readonly volume: string;
 }
 
@@ -82,6 +86,8 @@ export interface PlanOverlay {
     readonly url: string;
     readonly host: string;
     readonly path: string;
+    /** The address that a redirect route leads to, in this environment; null for upstream routes. */
+    readonly redirectTo: string | null;
   }[];
   readonly fsync: boolean;
   readonly crons: 'on' | 'off';
