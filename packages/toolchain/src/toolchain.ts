@@ -90,12 +90,12 @@ export function createToolchain(options: ToolchainOptions): Toolchain {
   const running = new Map<string, Promise<ResolvedToolchain>>();
 
   async function resolveAnew(want: Want, resolveOptions: ResolveOptions): Promise<ResolvedToolchain> {
-    await mkdir(options.home, { recursive: true, mode: 0o700 });
     const tool = toolFor(want);
     const exact = await exactWant(tool, want);
     const call = { ...context, ...resolveOptions };
     const resolved = (await tool.find(exact, call)) ?? (await obtain(tool, exact, call));
     if (!tool.remembers) return resolved;
+    await mkdir(options.home, { recursive: true, mode: 0o700 });
     // Somebody else may have chosen another version in the same instant. The first choice counts, for everybody.
     const agreed = await rememberVersion(options.home, want.text, resolved.version);
     if (agreed === resolved.version) return resolved;
@@ -109,6 +109,7 @@ export function createToolchain(options: ToolchainOptions): Toolchain {
   }
 
   async function obtain(tool: Tool, want: Want, call: ToolContext): Promise<ResolvedToolchain> {
+    await mkdir(options.home, { recursive: true, mode: 0o700 });
     const startedAt = performance.now();
     const obtained = await tool.obtain(want, call);
     const durationMs = Math.round(performance.now() - startedAt);
