@@ -43,6 +43,15 @@ export interface Forge {
     options: { mirror: string; commit: string; signal?: AbortSignal },
   ): Promise<void>;
 
+  /**
+   * The same for a repository that the project's `.gitmodules` names. `elsewhere`: not on this host, nothing was done.
+   * `anonymous` sends no credentials: for commits whose author is not trusted.
+   */
+  fetchSubmodule(
+    repository: RepositoryRef,
+    submodule: { url: string; mirror: string; commit: string; anonymous?: boolean; signal?: AbortSignal },
+  ): Promise<'fetched' | 'elsewhere'>;
+
   publishComment(
     repository: RepositoryRef,
     comment: { number: number; body: string; marker: string; externalId?: string },
@@ -98,7 +107,7 @@ export type WebhookHeaders = Readonly<Record<string, string | undefined>>;
 
 export type RepositoryCoordinates =
   | { readonly owner: string; readonly name: string }
-  | { readonly id: number };
+  | { readonly id: number; readonly forgeInstallationId?: number | undefined };
 
 /** A repository by its id, which renames and transfers keep; owner and name are the last known. */
 export interface RepositoryRef {
@@ -193,6 +202,11 @@ export interface CheckReport {
 export interface DeploymentReport {
   readonly commit: string;
   readonly environment: string;
+  /**
+   * Unique to this deployment (installation, environment, deployment). With it, a deployment that was created just
+   * before a crash is found again instead of being created twice.
+   */
+  readonly marker?: string;
   readonly production: boolean;
   readonly description: string;
   readonly externalId?: string;

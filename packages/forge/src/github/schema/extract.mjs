@@ -88,14 +88,14 @@ const WEBHOOKS = [
 // Prose and samples: they make up most of the bytes and no validator reads them.
 const DROPPED_KEYS = new Set(['description', 'example', 'examples', 'title', 'externalDocs', 'deprecated']);
 
-/** OpenAPI 3.0 → JSON Schema: `nullable` becomes a union with null, references point into `definitions`. */
+/** OpenAPI 3.0 → JSON Schema: `nullable` becomes a union with null, references point into the document `github`. */
 function toJsonSchema(node, used) {
   if (Array.isArray(node)) return node.map((item) => toJsonSchema(item, used));
   if (node === null || typeof node !== 'object') return node;
   if (typeof node.$ref === 'string') {
     const name = node.$ref.split('/').pop();
     used.add(name);
-    return { $ref: `#/definitions/${name}` };
+    return { $ref: `github#/definitions/${name}` };
   }
   const schema = {};
   for (const [key, value] of Object.entries(node)) {

@@ -38,6 +38,9 @@ function buildAjv(coerceTypes: boolean): Ajv {
   ajvFormats.default(ajv);
   // GitHub uses formats that are words for people; they constrain nothing.
   for (const format of ['timestamp', 'repo.nwo', 'ssh-key', 'uri-template']) ajv.addFormat(format, true);
+  // GitHub's own default for an absent address is the empty string.
+  ajv.addFormat('uri', (text: string) => text === '' || URL.canParse(text));
+  ajv.addSchema({ $id: 'github', definitions: publishedSchema.definitions });
   return ajv;
 }
 
@@ -53,7 +56,7 @@ export function problemsOf(
   let validate = compiled.get(schema);
   if (!validate) {
     const ajv = options.text ? coercing : strict;
-    validate = ajv.compile({ ...schema, definitions: publishedSchema.definitions });
+    validate = ajv.compile(schema);
     compiled.set(schema, validate);
   }
   if (validate(value)) return [];
