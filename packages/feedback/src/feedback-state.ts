@@ -1,0 +1,58 @@
+import { type Environment, type Phase, phase } from '@bough/domain/environment';
+import type { Database } from '@bough/store/database';
+import { type Deployment, listDeploymentArtifacts, listDeployments } from '@bough/store/deployments';
+import { findEnvironment } from '@bough/store/environments';
+import { findProject, type Project } from '@bough/store/projects';
+import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
+import { findSnapshot } from '@bough/store/snapshots';
+import { listSteps, type Step } from '@bough/store/steps';
+
+/** Everything that is said about an environment on the forge, as facts. Rendering it is pure. */
+export interface FeedbackState {
+  readonly installationId: string;
+  readonly project: Project;
+  readonly environment: Environment;
+  readonly phase: Phase;
+  /** Newest first; at most 20. */
+  readonly deployments: readonly Deployment[];
+  /** Of the newest deployment. */
+  readonly steps: readonly Step[];
+  readonly artifacts: readonly { app: string; cached: boolean }[];
+  readonly routes: readonly EnvironmentRoute[];
+  /** When the data was captured and whether it is sanitized; null when nothing was cloned. */
+  readonly data: { readonly capturedAt: Date | null; readonly sanitize: string } | null;
+  readonly publicUrl: string;
+  readonly previewUrl: string;
+}
+
+export async function readFeedbackState(
+  db: Database,
+  environmentId: string,
+  addresses: { publicUrl: string; previewUrl: string },
+): Promise<FeedbackState | undefined> {
+  const environment = await findEnvironment(db, environmentId);
+  const project = environment && (await findProject(db, environment.projectId));
+  if (environment === undefined || project === undefined) return undefined;
+  const deployments = await listDeployments(db, environmentId, 20);
+  const [newest] = deployments;
+  const snapshot =
+    environment.dataSnapshotId === null ? undefined : await findSnapshot(db, environment.dataSnapshotId);
+  return {
+    installationId: environment.installationId,
+    project,
+    environment,
+    phase: phase(environment),
+    deployments,
+    steps: newest === undefined ? [] : await listSteps(db, newest.id),
+    artifacts: newest === undefined ? [] : await listDeploymentArtifacts(db, newest.id),
+    routes: await listRoutes(db, environmentId),
+    data: snapshot === undefined ? null : { capturedAt: snapshot.capturedAt, sanitize: snapshot.sanitize },
+    ...addresses,
+  };
+}
+
+/** `http://*.localhost:8080` and a route's host → the address as a visitor types it. */
+export function routeUrl(previewUrl: string, route: { host: string; path: string }): string {
+  const pattern = new URL(previewUrl.replace('*.', ''));
+  return `${pattern.protocol}//${route.host}${pattern.port === '' ? '' : `:${pattern.port}`}${route.path}`;
+}

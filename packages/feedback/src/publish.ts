@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto';
+import { BoughError } from '@bough/domain/bough-error';
+import type { Forge, Published, RepositoryRef } from '@bough/forge/forge';
+import {
+  listPublications,
+  type Publication,
+  type PublicationKind,
+  writePublication,
+} from '@bough/store/publications';
+import type pg from 'pg';
+import { type FeedbackState, readFeedbackState } from './feedback-state.ts';
+import { renderCheck, renderDeployment } from './render-check.ts';
+import { commentMarker, renderComment } from './render-comment.ts';
+
+/** First half of the advisory lock's key: "feedback" among our advisory locks. */
+const FEEDBACK_LOCK_CLASS = 0xb008;
+const BUSY_RETRY_MS = 500;
+
+export interface FeedbackContext {
+  readonly pool: pg.Pool;
+  readonly forge: (kind: string) => Forge;
+  readonly publicUrl: string;
+  readonly previewUrl: string;
+  readonly log: { warn(fields: Record<string, unknown>, message: string): void };
+}
+
+export type Outcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly delayMs: number };
+
+/**
+ * Says on the forge what is so now: one comment, a check, a deployment. Whatever was said already is not said again.
+ * Throws when the forge does not answer; whoever called tries later, and the preview itself is never the worse for it.
+ */
+export async function publishFeedback(context: FeedbackContext, environmentId: string): Promise<Outcome> {
+  const client = await context.pool.connect();
+  try {
+    // Two publishers of one environment would each write a first comment.
+    const { rows } = await client.query<{ locked: boolean }>(
+      'select pg_try_advisory_lock($1, $2::int) as locked',
+      [FEEDBACK_LOCK_CLASS, Number(environmentId) % 2_147_483_647],
+    );
+    if (rows[0]?.locked !== true) return { kind: 'again', delayMs: BUSY_RETRY_MS };
+    const state = await readFeedbackState(context.pool, environmentId, context);
+    if (state !== undefined) await publishState(context, state);
+    return { kind: 'done' };
+  } finally {
+    // A connection that keeps the lock would keep everybody out: better none than that one.
+    await client.query('select pg_advisory_unlock_all()').then(
+      () => client.release(),
+      (error: Error) => client.release(error),
+    );
+  }
+}
+
+interface Speaker {
+  readonly context: FeedbackContext;
+  readonly forge: Forge;
+  readonly repository: RepositoryRef;
+  readonly environmentId: string;
+  readonly said: readonly Publication[];
+}
+
+async function publishState(context: FeedbackContext, state: FeedbackState): Promise<void> {
+  const { project, environment } = state;
+  const speaker: Speaker = {
+    context,
+    forge: context.forge(project.forge),
+    repository: {
+      id: project.repositoryId,
+      owner: project.owner,
+      name: project.name,
+      ...(project.forgeInstallationId === null ? {} : { forgeInstallationId: project.forgeInstallationId }),
+    },
+    environmentId: environment.id,
+    said: await listPublications(context.pool, environment.id),
+  };
+  await publishComment(speaker, state);
+  await publishChecks(speaker, state);
+  await publishDeployments(speaker, state);
+}
+
+async function publishComment(speaker: Speaker, state: FeedbackState): Promise<void> {
+  const { number } = state.environment.facts;
+  if (number === undefined) return;
+  const body = renderComment(state);
+  // A comment that was never written need not be written to say goodbye.
+  if (state.phase === 'removed' && !speaker.said.some((publication) => publication.kind === 'comment'))
+    return;
+  await say(speaker, { kind: 'comment', key: '', content: body }, (externalId) =>
+    speaker.forge.publishComment(speaker.repository, {
+      number,
+      body,
+      marker: commentMarker(state),
+      ...(externalId === null ? {} : { externalId }),
+    }),
+  );
+}
+
+async function publishChecks(speaker: Speaker, state: FeedbackState): Promise<void> {
+  const check = renderCheck(state);
+  if (check === undefined) return;
+  await say(
+    speaker,
+    { kind: 'check', key: check.commit, content: check, detail: { final: isFinal(check.state) } },
+    (externalId) =>
+      speaker.forge.publishCheck(speaker.repository, {
+        ...check,
+        ...(externalId === null ? {} : { externalId }),
+      }),
+  );
+  // Checks of commits that nobody wants any more must not turn for ever.
+  for (const earlier of speaker.said) {
+    if (earlier.kind !== 'check' || earlier.key === check.commit || earlier.detail.final === true) continue;
+    const cancelled = {
+      ...check,
+      commit: earlier.key,
+      state: 'cancelled' as const,
+      title: 'A newer commit took its place',
+      summary: '',
+      annotations: [],
+    };
+    await say(
+      speaker,
+      { kind: 'check', key: earlier.key, content: cancelled, detail: { final: true } },
+      (externalId) =>
+        speaker.forge.publishCheck(speaker.repository, {
+          ...cancelled,
+          ...(externalId === null ? {} : { externalId }),
+        }),
+    );
+  }
+}
+
+function isFinal(state: string): boolean {
+  return state !== 'queued' && state !== 'in_progress';
+}
+
+/** Oldest first, so that what is inactive says so before the new one says success. */
+async function publishDeployments(speaker: Speaker, state: FeedbackState): Promise<void> {
+  const [newest] = state.deployments;
+  for (const deployment of [...state.deployments].reverse()) {
+    const known = speaker.said.some(
+      (publication) => publication.kind === 'deployment' && publication.key === deployment.id,
+    );
+    const content = renderDeployment(state, deployment);
+    // One that was over before anybody heard of it is not worth announcing.
+    if (!known && (deployment.id !== newest?.id || content.state === 'inactive')) continue;
+    await say(speaker, { kind: 'deployment', key: deployment.id, content }, (externalId) =>
+      speaker.forge.publishDeployment(speaker.repository, {
+        ...content,
+        ...(externalId === null ? {} : { externalId }),
+      }),
+    );
+  }
+}
+
+/** Writes unless the same was written before. What the forge forbids (a locked conversation) is noted and left. */
+async function say(
+  speaker: Speaker,
+  what: { kind: PublicationKind; key: string; content: unknown; detail?: Readonly<Record<string, unknown>> },
+  write: (externalId: string | null) => Promise<Published>,
+): Promise<void> {
+  const hash = createHash('sha256').update(JSON.stringify(what.content)).digest('hex');
+  const earlier = speaker.said.find(
+    (publication) => publication.kind === what.kind && publication.key === what.key,
+  );
+  if (earlier?.hash === hash) return;
+  const publication = {
+    environmentId: speaker.environmentId,
+    kind: what.kind,
+    key: what.key,
+    hash,
+    ...(what.detail ? { detail: what.detail } : {}),
+  };
+  try {
+    const published = await write(earlier?.externalId ?? null);
+    await writePublication(speaker.context.pool, { ...publication, externalId: published.externalId });
+  } catch (error) {
+    const refused =
+      error instanceof BoughError && (error.code === 'forge-forbidden' || error.code === 'forge-rejected');
+    if (!refused) throw error;
+    speaker.context.log.warn(
+      { environmentId: speaker.environmentId, kind: what.kind, code: error.code, error },
+      'the forge refuses this feedback',
+    );
+    await writePublication(speaker.context.pool, {
+      ...publication,
+      externalId: earlier?.externalId ?? null,
+      failure: error.message,
+    });
+  }
+}

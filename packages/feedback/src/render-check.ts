@@ -1,0 +1,133 @@
+import type { CheckReport, DeploymentReport } from '@bough/forge/forge';
+import type { Deployment } from '@bough/store/deployments';
+import { type FeedbackState, routeUrl } from './feedback-state.ts';
+import { codeBlock, escapeMarkdown } from './markdown.ts';
+import { detailsUrl, seconds } from './render-comment.ts';
+
+export type CheckContent = Omit<CheckReport, 'externalId'>;
+export type DeploymentContent = Omit<DeploymentReport, 'externalId'>;
+
+/** The check on the desired commit. Annotations stand at the line of a manifest's problem. */
+export function renderCheck(state: FeedbackState): CheckContent | undefined {
+  const { environment } = state;
+  if (environment.desiredCommit === null) return undefined;
+  const newest =
+    state.deployments[0]?.commit === environment.desiredCommit ? state.deployments[0] : undefined;
+  return {
+    name: `bough / ${environment.kind}`,
+    commit: environment.desiredCommit,
+    detailsUrl: detailsUrl(state),
+    annotations: (newest?.failureAnnotations ?? []).map(({ path, line, column, message }) => ({
+      path,
+      line,
+      column,
+      level: 'failure' as const,
+      message,
+    })),
+    ...verdict(state, newest),
+  };
+}
+
+function verdict(
+  state: FeedbackState,
+  newest: Deployment | undefined,
+): Pick<CheckContent, 'state' | 'title' | 'summary'> {
+  const { environment } = state;
+  switch (state.phase) {
+    case 'ready':
+    case 'asleep': {
+      const took = newest?.finishedAt
+        ? ` in ${seconds(newest.finishedAt.getTime() - newest.startedAt.getTime())}`
+        : '';
+      const notes = state.steps
+        .filter((step) => step.note !== null)
+        .map((step) => `- **${step.name}**: ${escapeMarkdown(step.note ?? '')}`);
+      return {
+        state: 'success',
+        title: `Ready${took}`,
+        summary: [primaryUrl(state) ?? '', ...notes].join('\n'),
+      };
+    }
+    case 'failed': {
+      const { failure } = environment;
+      const summary = [
+        failure?.hint === null || failure === null ? '' : escapeMarkdown(failure.hint),
+        codeBlock(failure?.tail.slice(-20) ?? []),
+      ].join('\n\n');
+      return { state: 'failure', title: failure?.message ?? 'It failed.', summary };
+    }
+    case 'held':
+      return {
+        state: 'neutral',
+        title: 'Held: nothing runs',
+        summary: `Nothing runs, because ${escapeMarkdown(environment.heldReason ?? '')}.`,
+      };
+    case 'queued':
+      return { state: 'queued', title: environment.waitingReason ?? 'Queued', summary: '' };
+    case 'building':
+    case 'deploying':
+      return { state: 'in_progress', title: `At step “${environment.runningStep ?? ''}”`, summary: '' };
+    case 'removing':
+    case 'removed':
+      // A check that passed stays passed; one that was under way never came to its end.
+      return newest?.state === 'ready'
+        ? { state: 'success', title: 'Was ready; the preview is removed', summary: '' }
+        : { state: 'cancelled', title: 'The preview was removed before it was ready', summary: '' };
+  }
+}
+
+export function primaryUrl(state: FeedbackState): string | undefined {
+  const route =
+    state.routes.find((candidate) => candidate.isPrimary) ??
+    state.routes.find((candidate) => candidate.redirect === null);
+  return route && routeUrl(state.previewUrl, route);
+}
+
+/**
+ * One attempt as the forge's Deployments show it. One shared environment name per kind: a name per pull request would
+ * pile up Environment objects that ordinary tokens cannot delete (github-and-pains.md §5).
+ */
+export function renderDeployment(state: FeedbackState, deployment: Deployment): DeploymentContent {
+  const { environment } = state;
+  const url = primaryUrl(state);
+  const current =
+    deployment.id === environment.releaseDeploymentId &&
+    state.phase !== 'removed' &&
+    state.phase !== 'removing';
+  return {
+    commit: deployment.commit,
+    environment: environment.kind,
+    production: environment.kind === 'production',
+    description: description(state, deployment),
+    state: deploymentState(deployment, current, state),
+    logUrl: detailsUrl(state),
+    ...(current && url !== undefined ? { environmentUrl: url } : {}),
+  };
+}
+
+function deploymentState(
+  deployment: Deployment,
+  current: boolean,
+  state: FeedbackState,
+): DeploymentReport['state'] {
+  switch (deployment.state) {
+    case 'running':
+      return state.environment.desiredState === 'absent' ? 'inactive' : 'in_progress';
+    case 'ready':
+      return current ? 'success' : 'inactive';
+    case 'failed':
+      return 'failure';
+    case 'superseded':
+    case 'cancelled':
+      return 'inactive';
+  }
+}
+
+/** At most 140 characters: GitHub's limit. */
+function description(state: FeedbackState, deployment: Deployment): string {
+  const text =
+    deployment.state === 'failed'
+      ? (deployment.failureMessage ?? 'failed')
+      : `${state.environment.slug.replace(/~.*$/, '')} (Bough)`;
+  return text.slice(0, 140);
+}

@@ -1,0 +1,188 @@
+import type { Phase } from '@bough/domain/environment';
+import type { Step } from '@bough/store/steps';
+import { type FeedbackState, routeUrl } from './feedback-state.ts';
+import { code, codeBlock, escapeMarkdown } from './markdown.ts';
+
+/** GitHub's limit is 65,536 characters; a comment that long helps nobody. */
+const COMMENT_LENGTH_MAX = 30_000;
+
+/** The hidden first line by which the comment is found again when its id is lost. Names the installation: two never share one. */
+export function commentMarker(state: Pick<FeedbackState, 'installationId' | 'environment'>): string {
+  return `<!-- bough ${state.installationId} ${state.environment.subject} -->`;
+}
+
+/** The one comment of a pull request. Pure: equal states give equal text, so an unchanged state writes nothing. */
+export function renderComment(state: FeedbackState): string {
+  const parts = [
+    commentMarker(state),
+    `### ${headline(state)}`,
+    explanation(state),
+    facts(state),
+    failure(state),
+    steps(state),
+    `<sub>${[`Last change ${utc(state.environment.changedAt)}`, `[log and details](${detailsUrl(state)})`, 'Bough'].join(' · ')}</sub>`,
+  ];
+  return parts
+    .filter((part) => part !== '')
+    .join('\n\n')
+    .slice(0, COMMENT_LENGTH_MAX);
+}
+
+export function detailsUrl(state: Pick<FeedbackState, 'publicUrl' | 'environment'>): string {
+  return `${state.publicUrl.replace(/\/+$/, '')}/environments/${encodeURIComponent(state.environment.slug.replace(/~.*$/, ''))}`;
+}
+
+const SIGNS: Readonly<Record<Phase, string>> = {
+  held: '✋',
+  queued: '⏳',
+  building: '🔨',
+  deploying: '🚀',
+  ready: '✅',
+  asleep: '💤',
+  failed: '❌',
+  removing: '🧹',
+  removed: '🍂',
+};
+
+export function headline(state: FeedbackState): string {
+  return `${SIGNS[state.phase]} Preview ${phaseWords(state)}`;
+}
+
+function phaseWords(state: FeedbackState): string {
+  const { phase, environment } = state;
+  const commit = environment.desiredCommit?.slice(0, 7) ?? '';
+  switch (phase) {
+    case 'held':
+      return 'is held';
+    case 'queued':
+      return `of ${code(commit)} is queued`;
+    case 'building':
+      return `of ${code(commit)} is being built`;
+    case 'deploying':
+      return `of ${code(commit)} is being deployed`;
+    case 'ready':
+      return 'is ready';
+    case 'asleep':
+      return 'is asleep';
+    case 'failed':
+      return servesEarlier(state)
+        ? `of ${code(commit)} failed; an earlier commit keeps serving`
+        : `of ${code(commit)} failed`;
+    case 'removing':
+      return 'is being removed';
+    case 'removed':
+      return 'is removed';
+  }
+}
+
+function explanation(state: FeedbackState): string {
+  const { environment, phase } = state;
+  if (phase === 'held') return `Nothing runs, because ${escapeMarkdown(environment.heldReason ?? '')}.`;
+  if (phase === 'removed')
+    return 'Its processes, data, addresses and logs are gone. Reopen the pull request to get a new one.';
+  if (environment.waitingReason !== null) return `Waiting: ${escapeMarkdown(environment.waitingReason)}.`;
+  return '';
+}
+
+function servesEarlier(state: FeedbackState): boolean {
+  const { releaseDeploymentId } = state.environment;
+  return releaseDeploymentId !== null && releaseDeploymentId !== state.deployments[0]?.id;
+}
+
+function facts(state: FeedbackState): string {
+  if (state.phase === 'removed' || state.phase === 'held') return '';
+  const release = state.deployments.find(
+    (deployment) => deployment.id === state.environment.releaseDeploymentId,
+  );
+  const rows: [string, string][] = [];
+  const serving = state.routes.filter((route) => route.redirect === null);
+  if (release !== undefined && serving.length > 0) {
+    rows.push([
+      serving.length === 1 ? 'Preview' : 'Previews',
+      serving.map((route) => `**<${routeUrl(state.previewUrl, route)}>**`).join('<br>'),
+    ]);
+    rows.push(['Commit', `${code(release.commit.slice(0, 7))}${elapsed(state, release)}`]);
+  }
+  const access = serving[0]?.access;
+  if (access?.kind === 'basic') {
+    rows.push([
+      'Access',
+      `password, user ${code(access.username)}: ${code(`bough env show ${state.environment.slug}`)} shows it`,
+    ]);
+  }
+  if (state.environment.dataState !== 'undecided') rows.push(['Data', dataWords(state)]);
+  if (rows.length === 0) return '';
+  return ['| | |', '| --- | --- |', ...rows.map(([name, value]) => `| **${name}** | ${value} |`)].join('\n');
+}
+
+function elapsed(state: FeedbackState, release: FeedbackState['deployments'][number]): string {
+  if (release.finishedAt === null || release.id !== state.deployments[0]?.id) return '';
+  const built =
+    state.artifacts.length > 0 && state.artifacts.every((artifact) => artifact.cached)
+      ? ', nothing to build'
+      : '';
+  return `, ready in ${seconds(release.finishedAt.getTime() - release.startedAt.getTime())}${built}`;
+}
+
+function dataWords(state: FeedbackState): string {
+  const note = escapeMarkdown(state.environment.dataNote ?? state.environment.dataState);
+  if (state.data === null) return note;
+  const captured = state.data.capturedAt === null ? '' : `, as of ${utc(state.data.capturedAt)}`;
+  const raw = state.data.sanitize === 'none' ? ' · ⚠️ **raw production data** (`sanitize: none`)' : '';
+  return `${note}${captured}${raw}`;
+}
+
+function failure(state: FeedbackState): string {
+  const found = state.environment.failure;
+  if (found === null || state.phase === 'removed' || state.phase === 'removing') return '';
+  const { retryAt } = state.environment;
+  const parts = [`**${escapeMarkdown(found.message)}**`];
+  if (found.hint !== null) parts.push(escapeMarkdown(found.hint));
+  if (retryAt !== null) parts.push(`Bough tries again at ${utc(retryAt)}.`);
+  if (found.tail.length > 0) parts.push(codeBlock(found.tail.slice(-20).map((line) => line.slice(0, 400))));
+  return parts.join('\n\n');
+}
+
+function steps(state: FeedbackState): string {
+  if (state.steps.length === 0 || state.phase === 'removed' || state.phase === 'removing') return '';
+  const rows = state.steps.map(
+    (step) =>
+      `| ${STEP_SIGNS[step.state]} | ${escapeMarkdown(step.name)} | ${duration(step)} | ${escapeMarkdown(step.note ?? '')} |`,
+  );
+  const open = state.phase === 'ready' ? '' : ' open';
+  const commit = state.deployments[0]?.commit.slice(0, 7) ?? '';
+  return [
+    `<details${open}><summary>Steps of ${commit}</summary>`,
+    '',
+    '| | step | took | |',
+    '| --- | --- | ---: | --- |',
+    ...rows,
+    '',
+    '</details>',
+  ].join('\n');
+}
+
+const STEP_SIGNS: Readonly<Record<Step['state'], string>> = {
+  running: '⏳',
+  done: '✅',
+  cached: '♻️',
+  skipped: '➖',
+  failed: '❌',
+  aborted: '⏹️',
+};
+
+/** A running step shows no duration: the comment would change every second. */
+function duration(step: Step): string {
+  if (step.finishedAt === null) return '';
+  return seconds(step.finishedAt.getTime() - step.startedAt.getTime());
+}
+
+export function seconds(durationMs: number): string {
+  return durationMs < 1000
+    ? `${Math.max(0, Math.round(durationMs))} ms`
+    : `${(durationMs / 1000).toFixed(1)} s`;
+}
+
+export function utc(date: Date): string {
+  return `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
