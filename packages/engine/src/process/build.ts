@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import type { Artifact, BuildSpec } from '../engine.ts';
+import { secretsOf } from '../variables.ts';
 import { type ArtifactNote, type ArtifactShelf, checkedKey } from './artifacts.ts';
 import type { BuildCache } from './build-cache.ts';
 import type { EngineContext } from './context.ts';
@@ -11,7 +12,7 @@ import { ownedName } from './owner.ts';
 import { removeTree } from './remove-tree.ts';
 import { npmrcFile } from './sandbox.ts';
 import { limitLines, runSealed, type SealedResult } from './sealed.ts';
-import { insideVariables, resolveToolchains, secretsOf, shownRoots } from './surroundings.ts';
+import { insideVariables, resolveToolchains, shownRoots } from './surroundings.ts';
 
 export interface Builder {
   readonly context: EngineContext;

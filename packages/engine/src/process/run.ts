@@ -1,8 +1,9 @@
 import type { RunResult, RunSpec } from '../engine.ts';
+import { secretsOf } from '../variables.ts';
 import type { ArtifactShelf } from './artifacts.ts';
 import type { EngineContext } from './context.ts';
 import { limitLines, runSealed, temporaryBytes } from './sealed.ts';
-import { insideVariables, prepareMounts, resolveToolchains, secretsOf, shownRoots } from './surroundings.ts';
+import { insideVariables, prepareMounts, resolveToolchains, shownRoots } from './surroundings.ts';
 
 export async function run(context: EngineContext, shelf: ArtifactShelf, spec: RunSpec): Promise<RunResult> {
   const toolchains = await resolveToolchains(context.toolchain, spec.toolchains, spec.signal);

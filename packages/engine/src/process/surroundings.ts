@@ -1,9 +1,9 @@
 import { lstat, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
-import { Secret } from '@bough/domain/secret';
 import { type ResolvedToolchain, type Toolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
 import type { EnvironmentVariables, Mount } from '../engine.ts';
+import { reveal } from '../variables.ts';
 import { mountPoint, sandboxUser } from './sandbox.ts';
 
 export async function resolveToolchains(
@@ -27,16 +27,6 @@ export function insideVariables(
     ...extra,
     ...reveal(env),
   };
-}
-
-export function reveal(env: EnvironmentVariables): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(env).map(([name, value]) => [name, value instanceof Secret ? value.reveal() : value]),
-  );
-}
-
-export function secretsOf(env: EnvironmentVariables): Secret[] {
-  return Object.values(env).filter((value) => value instanceof Secret);
 }
 
 /** The directories to show for the toolchains. Throws where one would show Bough's own home with it. */
