@@ -1,0 +1,86 @@
+import { BoughError } from '@bough/domain/bough-error';
+import { type Client, escapeIdentifier as id, escapeLiteral as literal } from 'pg';
+import type { Address, Credentials } from '../service.ts';
+import { isRefusal, type Login, withConnection } from './connection.ts';
+import { scramVerifier } from './scram.ts';
+
+/**
+ * Makes a copy its environment's own: our password for each role that has one in `to`, none for every other role, and
+ * nothing left that knows how to reach other servers. Every step is done again each time, so that a claim that was cut
+ * short is finished by the next.
+ */
+export async function postgresClaim(address: Address, from: Credentials, to: Credentials): Promise<void> {
+  if (from.username !== to.username) throw new Error('a claim cannot rename the superuser');
+  const login = await acceptedLogin(address, to, from);
+  const databases = await withConnection(address, login, {}, async (client) => {
+    await claimRoles(client, to);
+    return listDatabases(client);
+  });
+  for (const database of databases) {
+    await withConnection(address, to, { database }, async (client) => {
+      await dropSubscriptions(client);
+      await dropUserMappings(client);
+    });
+  }
+}
+
+async function acceptedLogin(address: Address, to: Login, from: Login): Promise<Login> {
+  for (const login of [to, from]) {
+    try {
+      return await withConnection(address, login, {}, async () => login);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+    }
+  }
+  throw new BoughError({
+    code: 'claim-refused',
+    message: `The cloned database at ${address.host}:${address.port} accepts neither its own nor its parent's password.`,
+    hint: 'The snapshot was made with other credentials: capture the parent anew.',
+  });
+}
+
+async function claimRoles(client: Client, to: Credentials): Promise<void> {
+  const logins: Login[] = [to, ...Object.values(to.endpoints)];
+  const verifiers = await Promise.all(logins.map((login) => scramVerifier(login.password)));
+  const { rows } = await client.query<{ rolname: string; has_password: boolean }>(
+    'select rolname, rolpassword is not null as has_password from pg_authid',
+  );
+  await client.query('begin');
+  for (const { rolname, has_password } of rows) {
+    const index = logins.findIndex((login) => login.username === rolname);
+    const verifier = verifiers[index];
+    if (verifier !== undefined) await client.query(`alter role ${id(rolname)} password ${literal(verifier)}`);
+    else if (has_password) await client.query(`alter role ${id(rolname)} password null`);
+  }
+  await client.query('commit');
+}
+
+async function listDatabases(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ datname: string }>(
+    'select datname from pg_database where datallowconn order by datname',
+  );
+  return rows.map(({ datname }) => datname);
+}
+
+/** The slot on the publisher is production's: it is left alone, so the subscription is parted from it first. */
+async function dropSubscriptions(client: Client): Promise<void> {
+  const { rows } = await client.query<{ subname: string }>(
+    `select subname from pg_subscription
+     where subdbid = (select oid from pg_database where datname = current_database())`,
+  );
+  for (const { subname } of rows) {
+    await client.query(`alter subscription ${id(subname)} disable`);
+    await client.query(`alter subscription ${id(subname)} set (slot_name = none)`);
+    await client.query(`drop subscription ${id(subname)}`);
+  }
+}
+
+async function dropUserMappings(client: Client): Promise<void> {
+  const { rows } = await client.query<{ usename: string; srvname: string; is_public: boolean }>(
+    'select usename, srvname, umuser = 0 as is_public from pg_user_mappings',
+  );
+  for (const { usename, srvname, is_public } of rows) {
+    const user = is_public ? 'public' : id(usename);
+    await client.query(`drop user mapping if exists for ${user} server ${id(srvname)}`);
+  }
+}

