@@ -12,7 +12,7 @@ import type { BootLog } from './logger.ts';
 import { readOrMake } from './private-file.ts';
 import { endProcess, waitForExit, watchProcess } from './process-tree.ts';
 import { boundLogFile, emptyLogFile, logTail, withLogFile } from './server-log.ts';
-import { type CommandLine, unprivileged } from './unprivileged.ts';
+import { type CommandLine, unprivileged, type Wrap } from './unprivileged.ts';
 
 export interface EmbeddedPostgresOptions {
   /** `BOUGH_HOME/postgres`; made when absent. */
@@ -67,8 +67,7 @@ interface Place extends EmbeddedPostgresOptions {
 
 interface Tools {
   readonly postgres: ResolvedToolchain;
-  /** Turns a command line into one that PostgreSQL agrees to run under, even as root. */
-  readonly wrap: (command: CommandLine) => CommandLine;
+  readonly wrap: Wrap;
 }
 
 interface Running {
@@ -126,7 +125,7 @@ async function removeUnfinished(home: string): Promise<void> {
 
 async function runToEnd(place: Place, tools: Tools, command: CommandLine): Promise<number | null> {
   return withLogFile(place.logFile, async (fd) => {
-    const [file, ...args] = tools.wrap(command);
+    const [file, ...args] = tools.wrap(command, 'ends-with-us');
     const child = spawn(file, args, {
       stdio: ['ignore', fd, fd],
       cwd: place.home,
@@ -176,7 +175,7 @@ async function launch(
 ): Promise<Running | undefined> {
   await emptyLogFile(place.logFile);
   const command: CommandLine = [join(tools.postgres.prefix, 'bin/postgres'), ...serverArguments(place, port)];
-  const [file, ...args] = tools.wrap(command);
+  const [file, ...args] = tools.wrap(command, 'outlives-us');
   const child = await withLogFile(place.logFile, async (fd) =>
     spawn(file, args, {
       stdio: ['ignore', fd, fd],

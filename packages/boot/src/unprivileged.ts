@@ -8,14 +8,14 @@ export type CommandLine = readonly [string, ...string[]];
 
 const run = promisify(execFile);
 
+/** Turns a command line into one that PostgreSQL agrees to run under. A short one ends with us, a server need not. */
+export type Wrap = (command: CommandLine, lifetime: 'outlives-us' | 'ends-with-us') => CommandLine;
+
 /**
  * PostgreSQL refuses to run as root. In a user namespace of its own it is uid 1000, while its files stay root's outside,
  * so that a home directory of mode 0700 needs no other owner. For anybody but root this changes nothing.
  */
-export async function unprivileged(
-  toolchain: Toolchain,
-  signal?: AbortSignal,
-): Promise<(command: CommandLine) => CommandLine> {
+export async function unprivileged(toolchain: Toolchain, signal?: AbortSignal): Promise<Wrap> {
   if (process.getuid?.() !== 0) return (command) => command;
   const bubblewrap = await toolchain.resolve('bubblewrap', { signal });
   const bwrap = join(bubblewrap.bin[0] ?? bubblewrap.prefix, 'bwrap');
@@ -33,7 +33,10 @@ export async function unprivileged(
     '/dev',
   ];
   await proveNamespaces(bwrap, namespace, toolchainEnvironment([bubblewrap]));
-  return (command) => [bwrap, ...namespace, '--', ...command];
+  return (command, lifetime) => {
+    const ends = lifetime === 'ends-with-us' ? ['--die-with-parent'] : [];
+    return [bwrap, ...namespace, ...ends, '--', ...command];
+  };
 }
 
 async function proveNamespaces(bwrap: string, namespace: string[], env: NodeJS.ProcessEnv): Promise<void> {

@@ -8,7 +8,7 @@ import { isDirectory, searchPath } from './search-path.ts';
 import type { ToolContext } from './toolchain.ts';
 
 const listsMaxAgeMs = 24 * 60 * 60_000;
-const updateTimeoutMs = 3 * 60_000;
+const updateTimeoutMs = 90_000;
 const downloadTimeoutMs = 5 * 60_000;
 
 export interface DebianTool {
@@ -170,9 +170,9 @@ Dir::Log "${apt}/";
 Dir::Log::Planner "";
 APT::Sandbox::User "root";
 APT::Get::Assume-Yes "true";
-Acquire::Retries "2";
-Acquire::http::Timeout "20";
-Acquire::https::Timeout "20";
+Acquire::Retries "1";
+Acquire::http::Timeout "10";
+Acquire::https::Timeout "10";
 Acquire::Languages "none";
 Debug::NoLocking "true";
 `;
