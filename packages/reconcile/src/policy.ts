@@ -27,9 +27,10 @@ export async function readManifestAt(
   for (const path of paths) {
     if (!MANIFEST_DIRECTORIES.some((directory) => path.startsWith(`${directory}/`))) continue;
     const text = await readFile({ ...at, path, git: context.git });
+    if (text === undefined) continue;
     bytes += text.length;
     if (bytes > MANIFEST_BYTES_MAX) break;
-    files[path] = text;
+    files[path] = text.toString('utf8');
   }
   return { result: readManifest(files), paths };
 }

@@ -58,12 +58,10 @@ export async function resync(
 
 /** For repositories whose webhooks cannot reach us: one conditional request, which costs nothing while nothing changes. */
 export async function poll(context: Context, project: Project, signal: AbortSignal): Promise<Outcome> {
-  const listing = await context
-    .forge(project.forge)
-    .listOpen(repositoryOf(project), {
-      signal,
-      ...(project.pollEtag === null ? {} : { etag: project.pollEtag }),
-    });
+  const listing = await context.forge(project.forge).listOpen(repositoryOf(project), {
+    signal,
+    ...(project.pollEtag === null ? {} : { etag: project.pollEtag }),
+  });
   if (listing !== 'unchanged') {
     await enqueueDifferences(context, project, listing.pulls);
     await writePollEtag(context.pool, project.id, listing.etag ?? null);

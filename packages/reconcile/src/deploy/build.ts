@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import type { EnvironmentVariables } from '@bough/engine/engine';
 import { checkoutSource } from '@bough/forge/git/source';
+import type { SubmoduleSource } from '@bough/forge/git/submodules';
 import { artifactKey } from '@bough/manifest/artifact-key';
 import { buildVariables } from '@bough/manifest/environment-variables';
 import type { PlannedApp } from '@bough/manifest/plan';
 import { findArtifact, recordArtifact } from '@bough/store/artifacts';
 import { writeDeploymentArtifact } from '@bough/store/deployments';
 import { readVariables } from '@bough/store/variables';
+import { repositoryOf } from '../observe.ts';
 import { type PlannedRun, type StepVoice, Waiting } from './run.ts';
 
 /** Comes again when a slot may be free; the release of a slot also wakes whoever waits. */
@@ -37,14 +39,13 @@ export async function build(
     const env = buildVariables({
       app,
       project: { slug: project.slug, entropy: project.entropy },
-      treeId: run.trees.get(app.name) ?? '',
+      treeId: treeOf(run, app),
       variables,
     });
     const key = artifactKey({
       app,
-      treeId: run.trees.get(app.name) ?? '',
+      treeId: treeOf(run, app),
       env,
-      variables,
       hmacKey: context.signingKey,
       engine: context.engine.kind,
       architecture: process.arch,
@@ -67,7 +68,7 @@ export async function build(
       key,
       projectId: project.id,
       app: app.name,
-      treeId: run.trees.get(app.name) ?? '',
+      treeId: treeOf(run, app),
       commit: run.commit,
       sizeBytes: artifact?.sizeBytes ?? 0,
       buildMs: artifact?.durationMs ?? 0,
@@ -82,6 +83,29 @@ export async function build(
   }
   await voice.note(notes.join('; '));
   return { artifacts, cached };
+}
+
+/** The compile step found every app's directory, so each has a tree. */
+export function treeOf(run: PlannedRun, app: PlannedApp): string {
+  const tree = run.trees.get(app.name);
+  if (tree !== undefined) return tree;
+  throw new BoughError({
+    code: 'tree-unknown',
+    message: `The source of app "${app.name}" is not known.`,
+    retryable: true,
+  });
+}
+
+/** Relative addresses in `.gitmodules` start from the project's own; each submodule has a mirror shared by all commits. */
+function submodulesOf(run: PlannedRun): SubmoduleSource {
+  const forge = run.context.forge(run.project.forge);
+  const repository = repositoryOf(run.project);
+  return {
+    forge,
+    repository,
+    url: `https://${forge.host}/${repository.owner}/${repository.name}.git`,
+    mirrors: join(run.context.directories.mirrors, 'submodules'),
+  };
 }
 
 async function buildApp(
@@ -102,13 +126,17 @@ async function buildApp(
   await mkdir(context.directories.checkouts, { recursive: true });
   const checkout = await mkdtemp(join(context.directories.checkouts, `e${environment.id}-`));
   try {
-    await checkoutSource({
+    const notes = await checkoutSource({
       mirror: run.mirror,
       commit: run.commit,
       into: checkout,
       git: context.git,
       signal: lock.signal,
+      submodules: submodulesOf(run),
     });
+    for (const { path, reason } of notes.skipped) voice.line(`submodule ${path} stays empty: ${reason}`);
+    for (const path of notes.lfsPointers)
+      voice.line(`${path} is a Git LFS pointer; its content is not there`);
     await context.engine.build({
       key: what.key,
       toolchains: app.toolchains.map((toolchain) => toolchain.want),

@@ -61,10 +61,8 @@ export async function compile(
   });
   const trees = new Map<string, string>();
   for (const app of plan.common.apps) {
-    trees.set(
-      app.name,
-      await treeId({ mirror, commit, path: app.root, git: context.git, signal: lock.signal }),
-    );
+    const tree = await treeId({ mirror, commit, path: app.root, git: context.git, signal: lock.signal });
+    if (tree !== undefined) trees.set(app.name, tree);
   }
   return { plan, trees };
 }

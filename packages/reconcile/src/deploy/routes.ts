@@ -29,7 +29,7 @@ export async function routesOf(
         deploymentId: run.deployment.id,
         target,
         redirect:
-          planned.kind === 'redirect' ? { to: redirectTo(run, planned.to), code: 301 as const } : null,
+          planned.kind === 'redirect' ? { to: resolved.redirectTo ?? planned.to, code: 301 as const } : null,
         access,
         indexable: run.environment.kind === 'production',
         isPrimary: planned.primary,
@@ -53,14 +53,6 @@ export async function swapRoutes(run: PlannedRun, addresses: WebAddresses): Prom
 /** Before the first release there is nothing to serve, but the address already says so honestly. */
 export async function announceRoutes(run: PlannedRun, state: 'starting' | 'failed'): Promise<void> {
   await replaceRoutes(run.context.pool, run.environment.id, await routesOf(run, state, new Map()));
-}
-
-/** `{default}` and other patterns in a redirect's address become the environment's own. */
-function redirectTo(run: PlannedRun, to: string): string {
-  const resolved = run.plan.overlay.hosts.find(
-    (candidate) => candidate.pattern === to || candidate.pattern === `${to}/`,
-  );
-  return resolved?.url ?? to;
 }
 
 /** Closed by default when cloned data is held (DESIGN §9); the policy's word decides otherwise. */

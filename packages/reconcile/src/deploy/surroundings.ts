@@ -8,6 +8,7 @@ import {
 import type { Relationship } from '@bough/manifest/manifest';
 import type { PlannedApp, PlannedMount } from '@bough/manifest/plan';
 import { readVariables } from '@bough/store/variables';
+import { treeOf } from './build.ts';
 import type { PlannedRun } from './run.ts';
 import type { RunningService } from './services.ts';
 
@@ -48,7 +49,7 @@ export async function surroundingsOf(
       commit: run.commit,
       deploymentId: run.deployment.id,
     },
-    treeId: run.trees.get(part.app.name) ?? '',
+    treeId: treeOf(run, part.app),
     targets,
     variables,
   });
