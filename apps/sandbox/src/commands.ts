@@ -2,11 +2,25 @@ import { z } from 'zod';
 import { addComment } from './actions/comments.ts';
 import { emit } from './actions/emit.ts';
 import { noticeRefs } from './actions/notice-refs.ts';
-import { addLabels, closePull, editPull, mergePull, openPull, removeLabel, reopenPull, setDraft } from './actions/pulls.ts';
-import { createRepository, deleteRepository, forkRepository, renameRepository } from './actions/repositories.ts';
+import {
+  addLabels,
+  closePull,
+  editPull,
+  mergePull,
+  openPull,
+  removeLabel,
+  reopenPull,
+  setDraft,
+} from './actions/pulls.ts';
+import {
+  createRepository,
+  deleteRepository,
+  forkRepository,
+  renameRepository,
+} from './actions/repositories.ts';
+import { notFound } from './github-error.ts';
 import { appEvents } from './present/app.ts';
 import { presentCheckRun } from './present/report.ts';
-import { notFound } from './github-error.ts';
 import { bareOf, findRepository, fullName, now, pullOf, repositoryOf, userOf, type World } from './world.ts';
 
 // What people do at GitHub by clicking or pushing. Each command is a schema and a function, so that the method of
@@ -138,7 +152,10 @@ export function buildCommands(world: World) {
       const mine = await bareOf(world, repository).resolve(`heads/${head}`);
       if (!fork.refs[`refs/heads/${head}`] && mine) {
         await world.exclusively(fork, async () => {
-          await bareOf(world, fork).fetchFrom(bareOf(world, repository), `+refs/heads/${head}:refs/heads/${head}`);
+          await bareOf(world, fork).fetchFrom(
+            bareOf(world, repository),
+            `+refs/heads/${head}:refs/heads/${head}`,
+          );
           await noticeRefs(world, fork, input.user);
         });
       }
@@ -242,11 +259,24 @@ export function buildCommands(world: World) {
       const { url, secret, events } = input;
       const id = app.hook?.id ?? world.file.nextId();
       app.hook = url
-        ? { id, url, secret, events, active: true, contentType: 'json', insecureSsl: '0', createdAt: time, updatedAt: time }
+        ? {
+            id,
+            url,
+            secret,
+            events,
+            active: true,
+            contentType: 'json',
+            insecureSsl: '0',
+            createdAt: time,
+            updatedAt: time,
+          }
         : null;
       world.file.save();
     }),
-    hasRepository: command(z.strictObject({ repo }), async (input) => findRepository(world, input.repo) !== undefined),
+    hasRepository: command(
+      z.strictObject({ repo }),
+      async (input) => findRepository(world, input.repo) !== undefined,
+    ),
   };
 }
 

@@ -39,7 +39,7 @@ export async function controlRoutes(server: FastifyInstance, options: ControlOpt
   });
   server.get('/deliveries', async () => world.state.deliveries);
   server.post('/settle', async () => {
-    await world.hookshot.settled();
+    await world.settled();
     return {};
   });
   server.get('/faults', async () => faults.list());
@@ -62,11 +62,21 @@ export async function controlRoutes(server: FastifyInstance, options: ControlOpt
     const run = FORM_COMMANDS.has(name) ? commands[name] : undefined;
     if (!run) throw new GithubError(404, 'No such button');
     await run(formInput(fields) as never);
-    return reply.code(303).header('location', back?.startsWith('/') && !back.startsWith('//') ? back : '/').send();
+    return reply
+      .code(303)
+      .header('location', back?.startsWith('/') && !back.startsWith('//') ? back : '/')
+      .send();
   });
 }
 
-const FORM_COMMANDS = new Set(['mergePullRequest', 'closePullRequest', 'reopenPullRequest', 'comment', 'requestCheckAction', 'readyForReview']);
+const FORM_COMMANDS = new Set([
+  'mergePullRequest',
+  'closePullRequest',
+  'reopenPullRequest',
+  'comment',
+  'requestCheckAction',
+  'readyForReview',
+]);
 
 function formInput(fields: Record<string, string>): Record<string, unknown> {
   return Object.fromEntries(
@@ -95,7 +105,9 @@ function refuseForeign(world: World, request: FastifyRequest): void {
 /** A problem of the caller's input, in GitHub's form; undefined for anything else. */
 export function inputError(error: unknown): GithubError | undefined {
   if (!(error instanceof ZodError)) return undefined;
-  const problems = error.issues.slice(0, 10).map((issue) => `${issue.path.join('.') || 'input'}: ${issue.message}`);
+  const problems = error.issues
+    .slice(0, 10)
+    .map((issue) => `${issue.path.join('.') || 'input'}: ${issue.message}`);
   return new GithubError(422, problems.join('; '), { errors: problems });
 }
 

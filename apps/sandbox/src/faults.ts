@@ -29,7 +29,8 @@ export const Fault = z
     times: z.int().min(1).max(10_000).optional(),
   })
   .refine((fault) => fault.match !== undefined || eventLists(fault).length > 0, {
-    message: 'a fault needs "match" (API calls) or one of dropEvents, failEvents, duplicateEvents, delayEvents',
+    message:
+      'a fault needs "match" (API calls) or one of dropEvents, failEvents, duplicateEvents, delayEvents',
   });
 export type Fault = z.infer<typeof Fault>;
 
@@ -69,7 +70,9 @@ export class Faults {
   takeForEvent(name: string): { kind: EventKind; delayMs: number } | undefined {
     if (this.#dropWebhooks?.(name)) return { kind: 'dropEvents', delayMs: 0 };
     for (const kind of EVENT_KINDS) {
-      const fault = this.#take((candidate) => candidate[kind]?.some((wanted) => eventMatches(wanted, name)) ?? false);
+      const fault = this.#take(
+        (candidate) => candidate[kind]?.some((wanted) => eventMatches(wanted, name)) ?? false,
+      );
       if (fault) return { kind, delayMs: fault.delayMs ?? 1000 };
     }
     return undefined;
@@ -85,7 +88,10 @@ export class Faults {
 }
 
 function globMatches(glob: string, text: string): boolean {
-  const source = glob.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&')).join('.+');
+  const source = glob
+    .split('*')
+    .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+    .join('.+');
   return new RegExp(`^${source}$`).test(text);
 }
 

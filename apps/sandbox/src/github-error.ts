@@ -4,7 +4,11 @@ export class GithubError extends Error {
   readonly errors: unknown[] | undefined;
   readonly headers: Record<string, string>;
 
-  constructor(status: number, message: string, more: { errors?: unknown[]; headers?: Record<string, string> } = {}) {
+  constructor(
+    status: number,
+    message: string,
+    more: { errors?: unknown[]; headers?: Record<string, string> } = {},
+  ) {
     super(message);
     this.name = 'GithubError';
     this.status = status;

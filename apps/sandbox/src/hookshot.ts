@@ -47,9 +47,9 @@ export class Hookshot {
     const fault = this.#faults.takeForEvent(event.action ? `${event.event}.${event.action}` : event.event);
     if (fault?.kind === 'dropEvents') return;
     const delivery = this.#record(target, event);
-    if (fault?.kind === 'failEvents') return this.#fail(delivery, 502, 'failed to connect to host');
-    if (fault?.kind === 'delayEvents') return this.#sendLater(target, delivery, fault.delayMs);
-    this.#enqueue(target, delivery);
+    if (fault?.kind === 'failEvents') this.#fail(delivery, 502, 'failed to connect to host');
+    else if (fault?.kind === 'delayEvents') this.#sendLater(target, delivery, fault.delayMs);
+    else this.#enqueue(target, delivery);
     if (fault?.kind === 'duplicateEvents') this.#enqueue(target, delivery);
   }
 
@@ -147,10 +147,15 @@ export class Hookshot {
   }
 }
 
-async function headersOf(target: HookTarget, delivery: Delivery, bytes: string): Promise<Record<string, string>> {
+async function headersOf(
+  target: HookTarget,
+  delivery: Delivery,
+  bytes: string,
+): Promise<Record<string, string>> {
   return {
     accept: '*/*',
-    'content-type': target.hook.contentType === 'form' ? 'application/x-www-form-urlencoded' : 'application/json',
+    'content-type':
+      target.hook.contentType === 'form' ? 'application/x-www-form-urlencoded' : 'application/json',
     'user-agent': 'GitHub-Hookshot/sandbox',
     'x-github-delivery': delivery.guid,
     'x-github-event': delivery.event,

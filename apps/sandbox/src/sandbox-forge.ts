@@ -49,6 +49,9 @@ export interface SandboxForge extends Commands {
   close(): Promise<void>;
 }
 
+/** The address is known only once the server listens. */
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 export async function startSandboxForge(options: SandboxOptions): Promise<SandboxForge> {
@@ -61,10 +64,15 @@ export async function startSandboxForge(options: SandboxOptions): Promise<Sandbo
   const commands = buildCommands(world);
   const calls: ApiCall[] = [];
   const server = buildServer(world, credentials, options.log);
-  await server.register((api) => registerApi(api, { world, credentials, faults, calls }), { prefix: API_PREFIX });
-  await server.register((control) => controlRoutes(control, { world, commands, faults, calls, token: options.token }), {
-    prefix: '/_sandbox',
+  await server.register((api) => registerApi(api, { world, credentials, faults, calls }), {
+    prefix: API_PREFIX,
   });
+  await server.register(
+    (control) => controlRoutes(control, { world, commands, faults, calls, token: options.token }),
+    {
+      prefix: '/_sandbox',
+    },
+  );
   await server.register((pages) => pageRoutes(pages, world));
   world.url = await listen(server, options.port ?? 0);
   world.apiUrl = `${world.url}${API_PREFIX}`;
@@ -80,9 +88,10 @@ export async function startSandboxForge(options: SandboxOptions): Promise<Sandbo
     appPrivateKey,
     faults,
     apiCalls: calls,
-    settled: () => world.hookshot.settled(),
+    settled: () => world.settled(),
     close: async () => {
       await server.close();
+      await world.idle();
       await world.hookshot.close();
       await file.flush();
     },
@@ -105,9 +114,9 @@ async function ownKey(home: string): Promise<string> {
 function buildWorld(
   options: SandboxOptions,
   parts: { home: string; file: StateFile; faults: Faults },
-): World & { url: string; apiUrl: string } {
+): Writable<World> {
   const lines = new Map<number, Promise<unknown>>();
-  const world = {
+  const world: Writable<World> = {
     file: parts.file,
     state: parts.file.state,
     home: parts.home,
@@ -123,6 +132,13 @@ function buildWorld(
         result.catch(() => undefined),
       );
       return result;
+    },
+    idle: async () => {
+      await Promise.all(lines.values());
+    },
+    settled: async () => {
+      await world.idle();
+      await world.hookshot.settled();
     },
   };
   userOf(world, world.tokenUser);
@@ -144,11 +160,15 @@ function buildServer(world: World, credentials: Credentials, log: SandboxOptions
       }),
   });
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, async (_: unknown, body: unknown) =>
-    Object.fromEntries(new URLSearchParams(String(body))),
+  server.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    async (_: unknown, body: unknown) => Object.fromEntries(new URLSearchParams(String(body))),
   );
   // GitHub reads any other body as JSON, whatever its type says, and an empty one as absent.
-  server.addContentTypeParser('*', { parseAs: 'string' }, async (_: unknown, body: unknown) => parseJson(String(body)));
+  server.addContentTypeParser('*', { parseAs: 'string' }, async (_: unknown, body: unknown) =>
+    parseJson(String(body)),
+  );
   server.setErrorHandler((error, _request, reply) => {
     const known = error instanceof GithubError ? error : inputError(error);
     if (known) return reply.code(known.status).headers(known.headers).send(known.body);
@@ -191,7 +211,9 @@ interface GitRequest {
 
 function gitRequest(request: IncomingMessage): GitRequest | undefined {
   const url = new URL(request.url ?? '/', 'http://sandbox');
-  const match = /^\/([^/]+\/[^/]+?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(url.pathname);
+  const match = /^\/([^/]+\/[^/]+?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(
+    url.pathname,
+  );
   if (!match) return undefined;
   const operation = match[2] ?? '';
   const writes = operation === 'git-receive-pack' || url.searchParams.get('service') === 'git-receive-pack';
@@ -219,12 +241,19 @@ async function handleGit(
       return;
     }
     const user = caller ?? '';
-    const serve = () => runGit(world, repository, git, user, request, response);
+    const serve = (beforeEnd?: () => Promise<void>) =>
+      serveGit({
+        git: world.git,
+        projectRoot: join(world.home, 'git'),
+        pathInfo: `/${repository.id}.git/${git.operation}`,
+        query: git.query,
+        user,
+        request,
+        response,
+        beforeEnd,
+      });
     if (git.operation !== 'git-receive-pack') return await serve();
-    await world.exclusively(repository, async () => {
-      await serve();
-      await noticeRefs(world, repository, user);
-    });
+    await world.exclusively(repository, () => serve(() => noticeRefs(world, repository, user)));
   } catch (error) {
     log?.('git over HTTP failed', { repository: git.name, error });
     response.destroy();
@@ -239,23 +268,4 @@ function gitCaller(world: World, credentials: Credentials, request: IncomingMess
     if (error instanceof GithubError) return undefined;
     throw error;
   }
-}
-
-async function runGit(
-  world: World,
-  repository: Repository,
-  git: GitRequest,
-  user: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  await serveGit({
-    git: world.git,
-    projectRoot: join(world.home, 'git'),
-    pathInfo: `/${repository.id}.git/${git.operation}`,
-    query: git.query,
-    user,
-    request,
-    response,
-  });
 }

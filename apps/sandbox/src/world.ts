@@ -18,6 +18,9 @@ export interface World {
   readonly hookshot: Hookshot;
   /** One writer per repository: git moves refs one at a time, and events leave in the order of the moves. */
   exclusively<T>(repository: Repository, work: () => Promise<T>): Promise<T>;
+  /** Resolves when nobody writes to a repository; `settled`, when the webhooks about it were answered too. */
+  idle(): Promise<void>;
+  settled(): Promise<void>;
 }
 
 export function now(): string {

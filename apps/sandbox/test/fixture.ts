@@ -20,7 +20,13 @@ export async function startFixture() {
   const files = { 'README.md': 'a shop\n', 'app/index.js': 'console.log(1)\n' };
   const base = await forge.commit({ repo: 'acme/shop', branch: 'main', files, message: 'Start' });
   const changes = { 'app/index.js': 'console.log(2)\n', 'app/new.js': 'export {}\n' };
-  const head = await forge.commit({ repo: 'acme/shop', branch: 'feature', files: changes, message: 'Change', from: 'main' });
+  const head = await forge.commit({
+    repo: 'acme/shop',
+    branch: 'feature',
+    files: changes,
+    message: 'Change',
+    from: 'main',
+  });
   return {
     home,
     options,
@@ -35,7 +41,8 @@ export async function startFixture() {
         env: { GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' },
         timeout: 30_000,
       }).then((result) => result.stdout),
-    cloneUrl: (name: string) => `${forge.url.replace('http://', `http://x-access-token:${TOKEN}@`)}/${name}.git`,
+    cloneUrl: (name: string) =>
+      `${forge.url.replace('http://', `http://x-access-token:${TOKEN}@`)}/${name}.git`,
     close: async () => {
       await forge.close();
       await rm(home, { recursive: true, force: true });
@@ -49,8 +56,15 @@ export function clientOf(baseUrl: string, auth = TOKEN): Octokit {
   return new Octokit({ auth, baseUrl, log: quiet });
 }
 
-export function appClientOf(forge: { apiUrl: string; appId: number; appPrivateKey: string }, installationId?: number) {
-  const auth = { appId: forge.appId, privateKey: forge.appPrivateKey, ...(installationId ? { installationId } : {}) };
+export function appClientOf(
+  forge: { apiUrl: string; appId: number; appPrivateKey: string },
+  installationId?: number,
+) {
+  const auth = {
+    appId: forge.appId,
+    privateKey: forge.appPrivateKey,
+    ...(installationId ? { installationId } : {}),
+  };
   return new Octokit({ authStrategy: createAppAuth, auth, baseUrl: forge.apiUrl, log: quiet });
 }
 

@@ -27,7 +27,13 @@ export function addComment(
   return comment;
 }
 
-export function editComment(world: World, repository: Repository, comment: Comment, body: string, by: string): void {
+export function editComment(
+  world: World,
+  repository: Repository,
+  comment: Comment,
+  body: string,
+  by: string,
+): void {
   const from = comment.body;
   Object.assign(comment, { body, updatedAt: now() });
   emitComment(world, repository, comment, 'edited', by, { changes: { body: { from } } });

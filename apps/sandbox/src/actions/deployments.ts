@@ -62,7 +62,12 @@ function appendStatus(world: World, deployment: Deployment, wanted: NewDeploymen
   return status;
 }
 
-function emitStatus(world: World, repository: Repository, deployment: Deployment, status: DeploymentStatus): void {
+function emitStatus(
+  world: World,
+  repository: Repository,
+  deployment: Deployment,
+  status: DeploymentStatus,
+): void {
   const payload = {
     deployment_status: presentDeploymentStatus(world, repository, deployment, status),
     deployment: presentDeployment(world, repository, deployment),

@@ -1,6 +1,6 @@
-import { nodeId, presentUser } from '../present/user.ts';
-import { presentPushedRepository, presentRepository } from '../present/repository.ts';
 import type { HookTarget } from '../hookshot.ts';
+import { presentPushedRepository, presentRepository } from '../present/repository.ts';
+import { nodeId, presentUser } from '../present/user.ts';
 import type { Hook, Repository } from '../state.ts';
 import { installationOf, type World } from '../world.ts';
 
@@ -48,6 +48,8 @@ function payloadFor(
     sender: presentUser(world, event.sender),
     ...(target.installationId === null
       ? {}
-      : { installation: { id: target.installationId, node_id: nodeId('Installation', target.installationId) } }),
+      : {
+          installation: { id: target.installationId, node_id: nodeId('Installation', target.installationId) },
+        }),
   };
 }

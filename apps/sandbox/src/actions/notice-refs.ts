@@ -47,7 +47,12 @@ async function emitMove(world: World, repository: Repository, move: RefMove, sen
     ref_type: move.ref.startsWith('refs/tags/') ? 'tag' : 'branch',
     pusher_type: 'user',
   };
-  emit(world, repository, { event: 'push', action: null, sender, payload: await pushPayload(world, repository, move, sender) });
+  emit(world, repository, {
+    event: 'push',
+    action: null,
+    sender,
+    payload: await pushPayload(world, repository, move, sender),
+  });
   if (created) {
     const payload = { ...named, master_branch: repository.defaultBranch, description: null };
     emit(world, repository, { event: 'create', action: null, sender, payload });
@@ -81,7 +86,12 @@ async function pushPayload(world: World, repository: Repository, move: RefMove, 
   };
 }
 
-async function followBranch(world: World, repository: Repository, move: RefMove, sender: string): Promise<void> {
+async function followBranch(
+  world: World,
+  repository: Repository,
+  move: RefMove,
+  sender: string,
+): Promise<void> {
   const branch = move.ref.slice('refs/heads/'.length);
   for (const base of world.state.repositories) {
     const followers = base.pulls.filter(
@@ -117,7 +127,12 @@ async function followHead(
 }
 
 /** `refs/pull/N/head` of the base repository: how a fork's commits can be fetched from it. */
-export async function publishHead(world: World, head: Repository, base: Repository, pull: Pull): Promise<void> {
+export async function publishHead(
+  world: World,
+  head: Repository,
+  base: Repository,
+  pull: Pull,
+): Promise<void> {
   const target = bareOf(world, base);
   const ref = `refs/pull/${pull.number}/head`;
   if (head === base) await target.updateRef(ref, pull.headSha, 'any');

@@ -14,7 +14,11 @@ export async function emitPull(
   more: Record<string, unknown> = {},
 ): Promise<void> {
   world.file.save();
-  const payload = { number: pull.number, pull_request: await presentFullPull(world, repository, pull), ...more };
+  const payload = {
+    number: pull.number,
+    pull_request: await presentFullPull(world, repository, pull),
+    ...more,
+  };
   emit(world, repository, { event: 'pull_request', action, sender, payload });
 }
 
@@ -25,7 +29,11 @@ export async function refreshMerge(world: World, repository: Repository, pull: P
   const tree = await bare.mergeTree(base, pull.headSha);
   const ref = `refs/pull/${pull.number}/merge`;
   if (tree) {
-    pull.mergeCommitSha = await bare.commitTree(tree, [base, pull.headSha], `Merge ${pull.headSha} into ${base}`);
+    pull.mergeCommitSha = await bare.commitTree(
+      tree,
+      [base, pull.headSha],
+      `Merge ${pull.headSha} into ${base}`,
+    );
     await bare.updateRef(ref, pull.mergeCommitSha, 'any');
   } else {
     pull.mergeCommitSha = null;
@@ -91,7 +99,9 @@ function refuseDuplicate(repository: Repository, head: Repository, branch: strin
 }
 
 function custom(message: string): GithubError {
-  return new GithubError(422, 'Validation Failed', { errors: [{ resource: 'PullRequest', code: 'custom', message }] });
+  return new GithubError(422, 'Validation Failed', {
+    errors: [{ resource: 'PullRequest', code: 'custom', message }],
+  });
 }
 
 function newPull(
@@ -132,7 +142,12 @@ export async function closePull(world: World, repository: Repository, pull: Pull
   await emitPull(world, repository, pull, 'closed', by);
 }
 
-export async function reopenPull(world: World, repository: Repository, pull: Pull, by: string): Promise<void> {
+export async function reopenPull(
+  world: World,
+  repository: Repository,
+  pull: Pull,
+  by: string,
+): Promise<void> {
   if (pull.state === 'open') return;
   if (pull.mergedAt) throw custom('state cannot be changed. The pull request cannot be reopened.');
   await world.exclusively(repository, async () => {

@@ -16,7 +16,14 @@ export async function createRepository(
   }
   if (findRepository(world, `${wanted.owner}/${wanted.name}`)) {
     throw new GithubError(422, 'Repository creation failed.', {
-      errors: [{ resource: 'Repository', code: 'custom', field: 'name', message: 'name already exists on this account' }],
+      errors: [
+        {
+          resource: 'Repository',
+          code: 'custom',
+          field: 'name',
+          message: 'name already exists on this account',
+        },
+      ],
     });
   }
   const time = now();
@@ -60,7 +67,12 @@ export async function forkRepository(world: World, parent: Repository, owner: st
 }
 
 /** The id stays, the old name redirects, as at GitHub. */
-export function renameRepository(world: World, repository: Repository, to: { owner: string; name: string }, by: string): void {
+export function renameRepository(
+  world: World,
+  repository: Repository,
+  to: { owner: string; name: string },
+  by: string,
+): void {
   if (findRepository(world, `${to.owner}/${to.name}`)) throw new GithubError(422, 'Validation Failed');
   const from = { owner: repository.owner, name: repository.name };
   repository.formerNames.push(fullName(repository).toLowerCase());

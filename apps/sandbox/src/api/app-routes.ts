@@ -17,7 +17,8 @@ function requireApp(request: FastifyRequest): void {
 export function appRoutes(server: FastifyInstance, world: World): void {
   const { app } = world.state;
   server.get('/user', async (request) => {
-    if (request.caller?.kind !== 'token') throw new GithubError(403, 'Resource not accessible by integration');
+    if (request.caller?.kind !== 'token')
+      throw new GithubError(403, 'Resource not accessible by integration');
     return presentAccount(world, request.caller.login);
   });
   server.get('/users/:username', async (request) => {
@@ -53,7 +54,10 @@ export function appRoutes(server: FastifyInstance, world: World): void {
   });
   server.get('/installation/repositories', async (request, reply) => {
     if (request.caller?.kind !== 'installation') {
-      throw new GithubError(403, 'You must authenticate with an installation access token in order to list repositories for an installation.');
+      throw new GithubError(
+        403,
+        'You must authenticate with an installation access token in order to list repositories for an installation.',
+      );
     }
     const owner = ownerOf(world, request.caller.installationId);
     const all = world.state.repositories.filter((repository) => repository.owner.toLowerCase() === owner);
@@ -79,7 +83,12 @@ function appHookRoutes(server: FastifyInstance, world: World): void {
   server.get('/app/hook/config', async (request) => presentHookConfig(hookOf(request)));
   server.patch('/app/hook/config', async (request) => {
     const hook = hookOf(request);
-    const edit = bodyOf<{ url?: string; secret?: string; content_type?: string; insecure_ssl?: string | number }>(request);
+    const edit = bodyOf<{
+      url?: string;
+      secret?: string;
+      content_type?: string;
+      insecure_ssl?: string | number;
+    }>(request);
     if (edit.url !== undefined) hook.url = edit.url;
     if (edit.secret !== undefined) hook.secret = edit.secret;
     if (edit.content_type !== undefined) hook.contentType = edit.content_type === 'form' ? 'form' : 'json';

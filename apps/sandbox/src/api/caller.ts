@@ -22,7 +22,11 @@ export function publicKeyOf(privateKey: string): KeyObject {
 }
 
 /** Undefined when the credentials are absent or wrong. The header is `Bearer x`, `token x`, or Basic with x as password. */
-export function authenticate(world: World, credentials: Credentials, header: string | undefined): Caller | undefined {
+export function authenticate(
+  world: World,
+  credentials: Credentials,
+  header: string | undefined,
+): Caller | undefined {
   const secret = secretOf(header);
   if (secret === undefined) return undefined;
   if (equal(secret, credentials.token)) return { kind: 'token', login: world.tokenUser };
@@ -66,13 +70,19 @@ function verifyJwt(token: string, key: KeyObject, appId: number): void {
   const nowS = Math.floor(Date.now() / 1000);
   if (String(claims.iss) !== String(appId)) throw new GithubError(401, 'Integration not found');
   if (typeof claims.exp !== 'number' || claims.exp < nowS) {
-    throw new GithubError(401, "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires");
+    throw new GithubError(
+      401,
+      "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
+    );
   }
   if (claims.exp > nowS + MAX_JWT_LIFETIME_S + CLOCK_SKEW_S) {
     throw new GithubError(401, "'Expiration time' claim ('exp') is too far in the future");
   }
   if (typeof claims.iat !== 'number' || claims.iat > nowS + CLOCK_SKEW_S) {
-    throw new GithubError(401, "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued");
+    throw new GithubError(
+      401,
+      "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
+    );
   }
 }
 
@@ -89,7 +99,9 @@ export function createInstallationToken(world: World, installationId: number) {
   const expiresAt = new Date(Date.now() + TOKEN_LIFETIME_MS).toISOString().replace(/\.\d+Z$/, 'Z');
   const token = `ghs_${randomBytes(18).toString('hex')}`;
   const { state } = world;
-  state.installationTokens = state.installationTokens.filter((held) => Date.parse(held.expiresAt) > Date.now());
+  state.installationTokens = state.installationTokens.filter(
+    (held) => Date.parse(held.expiresAt) > Date.now(),
+  );
   state.installationTokens.push({ token, installationId, expiresAt });
   world.file.save();
   return { token, expires_at: expiresAt };

@@ -20,7 +20,9 @@ export function commentRoutes(server: FastifyInstance, world: World): void {
     const comments = repository.comments.filter(
       (comment) => comment.issue === pull.number && (!since || comment.updatedAt >= since),
     );
-    return pageOf(world, request, reply, comments).map((comment) => presentComment(world, repository, comment));
+    return pageOf(world, request, reply, comments).map((comment) =>
+      presentComment(world, repository, comment),
+    );
   });
   server.post(onIssue, async (request, reply) => {
     const { repository, pull } = pullTarget(world, request);
@@ -50,7 +52,9 @@ export function commentRoutes(server: FastifyInstance, world: World): void {
     const { comment } = commentTarget(world, request);
     const { login } = actor(request);
     const { content } = bodyOf<{ content: string }>(request);
-    const known = comment.reactions.find((reaction) => reaction.user === login && reaction.content === content);
+    const known = comment.reactions.find(
+      (reaction) => reaction.user === login && reaction.content === content,
+    );
     const reaction = known ?? { id: world.file.nextId(), user: login, content, createdAt: now() };
     if (!known) comment.reactions.push(reaction);
     return reply.code(known ? 200 : 201).send({

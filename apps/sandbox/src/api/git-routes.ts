@@ -26,7 +26,9 @@ export function gitRoutes(server: FastifyInstance, world: World): void {
   });
   server.get(`${repo}/commits/*`, async (request) => {
     const repository = target(world, request);
-    const info = await bareOf(world, repository).commitInfo(await commitAt(world, repository, param(request, '*')));
+    const info = await bareOf(world, repository).commitInfo(
+      await commitAt(world, repository, param(request, '*')),
+    );
     return presentCommit(world, repository, info);
   });
 }
@@ -93,7 +95,8 @@ function refRoutes(server: FastifyInstance, world: World): void {
   server.post(`${repo}/git/refs`, async (request, reply) => {
     const repository = target(world, request);
     const { ref, sha } = bodyOf<{ ref: string; sha: string }>(request);
-    if (!/^refs\/(heads|tags)\/[^/].*$/.test(ref)) throw new GithubError(422, 'Reference name must start with refs/');
+    if (!/^refs\/(heads|tags)\/[^/].*$/.test(ref))
+      throw new GithubError(422, 'Reference name must start with refs/');
     await moveRef(world, repository, { ref, sha, force: false, create: true, by: actor(request).login });
     return reply.code(201).send(presentRef(world, repository, ref, sha));
   });
@@ -101,7 +104,13 @@ function refRoutes(server: FastifyInstance, world: World): void {
     const repository = target(world, request);
     const { sha, force } = bodyOf<{ sha: string; force?: boolean }>(request);
     const ref = refOf(request);
-    await moveRef(world, repository, { ref, sha, force: force ?? false, create: false, by: actor(request).login });
+    await moveRef(world, repository, {
+      ref,
+      sha,
+      force: force ?? false,
+      create: false,
+      by: actor(request).login,
+    });
     return presentRef(world, repository, ref, sha);
   });
   server.delete(`${repo}/git/refs/*`, async (request, reply) => {
@@ -136,7 +145,11 @@ async function moveRef(
   });
 }
 
-function presentContent(world: World, repository: Repository, file: { path: string; sha: string; ref: string; size: number; type: 'file' | 'dir' }) {
+function presentContent(
+  world: World,
+  repository: Repository,
+  file: { path: string; sha: string; ref: string; size: number; type: 'file' | 'dir' },
+) {
   const url = `${repositoryUrl(world, repository)}/contents/${file.path}?ref=${file.ref}`;
   const page = `${world.url}/${fullName(repository)}/${file.type === 'dir' ? 'tree' : 'blob'}/${file.ref}/${file.path}`;
   const gitUrl = `${repositoryUrl(world, repository)}/git/${file.type === 'dir' ? 'trees' : 'blobs'}/${file.sha}`;
@@ -170,7 +183,8 @@ function contentRoutes(server: FastifyInstance, world: World): void {
     const path = param(request, '*');
     const found = await bare.read(sha, path);
     if (!found) throw notFound();
-    if (found.type === 'dir') return found.entries.map((entry) => presentContent(world, repository, { ...entry, ref }));
+    if (found.type === 'dir')
+      return found.entries.map((entry) => presentContent(world, repository, { ...entry, ref }));
     const { bytes } = found;
     const file = { path, sha: found.sha, ref, size: bytes.length, type: 'file' as const };
     return { ...presentContent(world, repository, file), content: base64Of(bytes), encoding: 'base64' };
@@ -191,20 +205,36 @@ function contentRoutes(server: FastifyInstance, world: World): void {
       const old = from ? await bare.read(from, path) : undefined;
       refuseStale(path, old, body.sha);
       const { message } = body;
-      const commit = await bare.commit({ branch, from, files: { [path]: bytes }, message, author: { name: login, email: `${login}@localhost` } });
+      const commit = await bare.commit({
+        branch,
+        from,
+        files: { [path]: bytes },
+        message,
+        author: { name: login, email: `${login}@users.noreply.localhost` },
+      });
       await noticeRefs(world, repository, login);
       return { created: old === undefined, commit };
     });
     const bare = bareOf(world, repository);
     const written = await bare.read(commit, path);
     const sha = written?.type === 'file' ? written.sha : '';
-    const content = presentContent(world, repository, { path, sha, ref: branch, size: bytes.length, type: 'file' });
+    const content = presentContent(world, repository, {
+      path,
+      sha,
+      ref: branch,
+      size: bytes.length,
+      type: 'file',
+    });
     const { commit: inner, ...outer } = presentCommit(world, repository, await bare.commitInfo(commit));
     return reply.code(created ? 201 : 200).send({ content, commit: { ...outer, ...inner } });
   });
 }
 
-function refuseStale(path: string, old: { type: string; sha?: string } | undefined, sha: string | undefined): void {
+function refuseStale(
+  path: string,
+  old: { type: string; sha?: string } | undefined,
+  sha: string | undefined,
+): void {
   if (!old) return;
   if (sha === undefined) throw new GithubError(422, 'Invalid request.\n\n"sha" wasn\'t supplied.');
   if (old.sha !== sha) throw new GithubError(409, `${path} does not match ${sha}`);

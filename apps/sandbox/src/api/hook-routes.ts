@@ -28,7 +28,9 @@ export function hookRoutes(server: FastifyInstance, world: World): void {
   const base = '/repos/:owner/:repo/hooks';
   server.get(base, async (request, reply) => {
     const repository = target(world, request);
-    return pageOf(world, request, reply, repository.hooks).map((hook) => presentHook(world, repository, hook));
+    return pageOf(world, request, reply, repository.hooks).map((hook) =>
+      presentHook(world, repository, hook),
+    );
   });
   server.post(base, async (request, reply) => {
     const repository = target(world, request);

@@ -5,9 +5,17 @@ const DEFAULT_PER_PAGE = 30;
 const MAX_PER_PAGE = 100;
 
 /** One page of a listing, with GitHub's `Link` header on the answer. */
-export function pageOf<T>(world: World, request: FastifyRequest, reply: FastifyReply, all: readonly T[]): T[] {
+export function pageOf<T>(
+  world: World,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  all: readonly T[],
+): T[] {
   const query = request.query as Record<string, string | undefined>;
-  const perPage = Math.min(Math.max(Number(query.per_page ?? DEFAULT_PER_PAGE) || DEFAULT_PER_PAGE, 1), MAX_PER_PAGE);
+  const perPage = Math.min(
+    Math.max(Number(query.per_page ?? DEFAULT_PER_PAGE) || DEFAULT_PER_PAGE, 1),
+    MAX_PER_PAGE,
+  );
   const page = Math.max(Number(query.page ?? 1) || 1, 1);
   const last = Math.max(Math.ceil(all.length / perPage), 1);
   const links: string[] = [];

@@ -1,5 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { addLabels, closePull, editPull, mergePull, openPull, removeLabel, reopenPull } from '../actions/pulls.ts';
+import {
+  addLabels,
+  closePull,
+  editPull,
+  mergePull,
+  openPull,
+  removeLabel,
+  reopenPull,
+} from '../actions/pulls.ts';
 import { presentCommit } from '../present/commit.ts';
 import { presentFullPull, presentIssue, presentLabel, presentPull } from '../present/pull.ts';
 import { repositoryUrl } from '../present/repository.ts';
@@ -24,7 +32,9 @@ export function pullRoutes(server: FastifyInstance, world: World): void {
   });
   server.post(base, async (request, reply) => {
     const repository = target(world, request);
-    const body = bodyOf<{ title?: string; head: string; base: string; body?: string; draft?: boolean }>(request);
+    const body = bodyOf<{ title?: string; head: string; base: string; body?: string; draft?: boolean }>(
+      request,
+    );
     const { login } = actor(request);
     const pull = await openPull(world, repository, {
       head: body.head,
@@ -42,7 +52,9 @@ export function pullRoutes(server: FastifyInstance, world: World): void {
   });
   server.patch(`${base}/:number`, async (request) => {
     const { repository, pull } = pullTarget(world, request);
-    const body = bodyOf<{ title?: string; body?: string | null; base?: string; state?: 'open' | 'closed' }>(request);
+    const body = bodyOf<{ title?: string; body?: string | null; base?: string; state?: 'open' | 'closed' }>(
+      request,
+    );
     const { login } = actor(request);
     await editPull(world, repository, pull, body, login);
     if (body.state === 'closed') await closePull(world, repository, pull, login);
@@ -131,7 +143,8 @@ function issueRoutes(server: FastifyInstance, world: World): void {
 
 /** GitHub takes `{labels: [...]}`, a bare list or one name; each label a string or `{name}`. */
 function labelNames(body: unknown): string[] {
-  const list: unknown = Array.isArray(body) || typeof body === 'string' ? body : (body as { labels?: unknown }).labels;
+  const list: unknown =
+    Array.isArray(body) || typeof body === 'string' ? body : (body as { labels?: unknown }).labels;
   const labels: unknown[] = Array.isArray(list) ? list : [list];
   return labels.flatMap((label) => {
     if (typeof label === 'string') return [label];

@@ -55,7 +55,11 @@ export async function registerApi(server: FastifyInstance, options: ApiOptions):
   server.addHook('preSerialization', async (request, reply, payload) => {
     const call = request.apiCall;
     if (call?.operation && !request.fault) {
-      call.answerProblems = validateAnswer({ operationId: call.operation, status: reply.statusCode, body: payload });
+      call.answerProblems = validateAnswer({
+        operationId: call.operation,
+        status: reply.statusCode,
+        body: payload,
+      });
     }
     return payload;
   });
@@ -66,7 +70,9 @@ export async function registerApi(server: FastifyInstance, options: ApiOptions):
     for (const [name, value] of Object.entries(rateLimit.headers())) {
       if (!reply.hasHeader(name)) reply.header(name, value);
     }
-    reply.header('x-github-media-type', 'github.v3; format=json').header('x-github-api-version-selected', '2022-11-28');
+    reply
+      .header('x-github-media-type', 'github.v3; format=json')
+      .header('x-github-api-version-selected', '2022-11-28');
     if (request.apiCall) request.apiCall.status = reply.statusCode;
     return answer;
   });
@@ -105,7 +111,12 @@ function startCall(options: ApiOptions, request: FastifyRequest): ApiCall {
   return call;
 }
 
-async function meetFault(faults: Faults, request: FastifyRequest, reply: FastifyReply, call: ApiCall): Promise<void> {
+async function meetFault(
+  faults: Faults,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  call: ApiCall,
+): Promise<void> {
   const fault = faults.takeForCall(call.method, call.path);
   if (!fault) return;
   request.fault = fault;
@@ -120,7 +131,9 @@ async function meetFault(faults: Faults, request: FastifyRequest, reply: Fastify
     });
   } else if (fault.status !== undefined) {
     const limited = fault.retryAfter !== undefined;
-    const message = limited ? 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.' : STATUS_WORDS[fault.status];
+    const message = limited
+      ? 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.'
+      : STATUS_WORDS[fault.status];
     throw new GithubError(fault.status, fault.message ?? message ?? 'Server Error', {
       headers: limited ? { 'retry-after': String(fault.retryAfter) } : {},
     });
@@ -164,7 +177,10 @@ function refuseInvalid(call: ApiCall): void {
 
 function withEtag(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
   if (request.method !== 'GET' || reply.statusCode !== 200 || typeof payload !== 'string') return payload;
-  const etag = `W/"${createHash('sha256').update(payload).update(String(reply.getHeader('link') ?? '')).digest('hex')}"`;
+  const etag = `W/"${createHash('sha256')
+    .update(payload)
+    .update(String(reply.getHeader('link') ?? ''))
+    .digest('hex')}"`;
   reply.header('etag', etag).header('cache-control', 'private, max-age=60, s-maxage=60');
   const offered = String(request.headers['if-none-match'] ?? '').split(/,\s*/);
   if (!offered.includes(etag) && !offered.includes(etag.slice(2))) return payload;

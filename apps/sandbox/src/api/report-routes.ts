@@ -37,7 +37,12 @@ function refuseLong(resource: string, description: string | null | undefined): v
 function statusRoutes(server: FastifyInstance, world: World): void {
   server.post(`${repo}/statuses/:sha`, async (request, reply) => {
     const repository = target(world, request);
-    const body = bodyOf<{ state: Status['state']; target_url?: string | null; description?: string | null; context?: string }>(request);
+    const body = bodyOf<{
+      state: Status['state'];
+      target_url?: string | null;
+      description?: string | null;
+      context?: string;
+    }>(request);
     refuseLong('Status', body.description);
     const status: Status = {
       id: world.file.nextId(),
@@ -66,7 +71,9 @@ function statusRoutes(server: FastifyInstance, world: World): void {
     const url = `${repositoryUrl(world, repository)}/commits/${sha}`;
     return {
       state: combinedState(latest),
-      statuses: pageOf(world, request, reply, latest).map((status) => presentStatus(world, repository, status)),
+      statuses: pageOf(world, request, reply, latest).map((status) =>
+        presentStatus(world, repository, status),
+      ),
       sha,
       total_count: latest.length,
       repository: presentRepository(world, repository),
@@ -128,7 +135,13 @@ function checkRoutes(server: FastifyInstance, world: World): void {
     const repository = target(world, request);
     const run = checkTarget(repository, request);
     editCheck(run, bodyOf<CheckBody>(request));
-    return saveCheck(world, repository, run, run.status === 'completed' ? 'completed' : 'created', actor(request).login);
+    return saveCheck(
+      world,
+      repository,
+      run,
+      run.status === 'completed' ? 'completed' : 'created',
+      actor(request).login,
+    );
   });
   server.get(`${repo}/commits/:ref/check-runs`, async (request, reply) => {
     const repository = target(world, request);
@@ -142,7 +155,10 @@ function checkRoutes(server: FastifyInstance, world: World): void {
     );
     const latest = query.filter === 'all' ? runs : [...new Map(runs.map((run) => [run.name, run])).values()];
     const page = pageOf(world, request, reply, latest);
-    return { total_count: latest.length, check_runs: page.map((run) => presentCheckRun(world, repository, run)) };
+    return {
+      total_count: latest.length,
+      check_runs: page.map((run) => presentCheckRun(world, repository, run)),
+    };
   });
 }
 
@@ -157,7 +173,8 @@ function checkTarget(repository: Repository, request: FastifyRequest): CheckRun 
 }
 
 function editCheck(run: CheckRun, body: CheckBody): void {
-  if (body.status === 'completed' && !body.conclusion) throw invalid('CheckRun', 'conclusion', 'missing_field');
+  if (body.status === 'completed' && !body.conclusion)
+    throw invalid('CheckRun', 'conclusion', 'missing_field');
   run.name = body.name ?? run.name;
   run.detailsUrl = body.details_url ?? run.detailsUrl;
   run.externalId = body.external_id ?? run.externalId;
@@ -205,9 +222,16 @@ function deploymentRoutes(server: FastifyInstance, world: World): void {
   server.get(`${repo}/deployments`, async (request, reply) => {
     const repository = target(world, request);
     const { sha, ref, task, environment } = queryOf(request);
-    const matches = (wanted: string | undefined, value: string) => !wanted || wanted === 'none' || wanted === value;
+    const matches = (wanted: string | undefined, value: string) =>
+      !wanted || wanted === 'none' || wanted === value;
     const all = repository.deployments
-      .filter((one) => matches(sha, one.sha) && matches(ref, one.ref) && matches(task, one.task) && matches(environment, one.environment))
+      .filter(
+        (one) =>
+          matches(sha, one.sha) &&
+          matches(ref, one.ref) &&
+          matches(task, one.task) &&
+          matches(environment, one.environment),
+      )
       .reverse();
     return pageOf(world, request, reply, all).map((one) => presentDeployment(world, repository, one));
   });
@@ -215,7 +239,10 @@ function deploymentRoutes(server: FastifyInstance, world: World): void {
     const repository = target(world, request);
     const body = bodyOf<DeploymentBody>(request);
     refuseLong('Deployment', body.description);
-    const merged = body.auto_merge === false ? undefined : await autoMerge(world, repository, body.ref, actor(request).login);
+    const merged =
+      body.auto_merge === false
+        ? undefined
+        : await autoMerge(world, repository, body.ref, actor(request).login);
     if (merged) return reply.code(202).send({ message: merged });
     const deployment = await createDeployment(world, repository, body, request);
     return reply.code(201).send(presentDeployment(world, repository, deployment));
@@ -227,7 +254,10 @@ function deploymentRoutes(server: FastifyInstance, world: World): void {
   server.delete(`${repo}/deployments/:deployment`, async (request, reply) => {
     const { repository, deployment } = deploymentTarget(world, request);
     if (repository.deployments.length > 1 && deployment.statuses.at(-1)?.state !== 'inactive') {
-      throw new GithubError(422, 'We cannot delete an active deployment unless it is the only deployment in a given repository.');
+      throw new GithubError(
+        422,
+        'We cannot delete an active deployment unless it is the only deployment in a given repository.',
+      );
     }
     repository.deployments = repository.deployments.filter((other) => other !== deployment);
     world.file.save();
@@ -236,7 +266,12 @@ function deploymentRoutes(server: FastifyInstance, world: World): void {
 }
 
 /** GitHub's default: a branch that lacks commits of the default branch gets them merged in, and no deployment. */
-async function autoMerge(world: World, repository: Repository, ref: string, by: string): Promise<string | undefined> {
+async function autoMerge(
+  world: World,
+  repository: Repository,
+  ref: string,
+  by: string,
+): Promise<string | undefined> {
   const head = repository.refs[`refs/heads/${ref}`];
   const base = repository.refs[`refs/heads/${repository.defaultBranch}`];
   const bare = bareOf(world, repository);
@@ -262,7 +297,9 @@ async function createDeployment(
   const required = latestStatuses(repository, sha).filter(
     (status) => !body.required_contexts || body.required_contexts.includes(status.context),
   );
-  const missing = (body.required_contexts ?? []).some((name) => !required.some((status) => status.context === name));
+  const missing = (body.required_contexts ?? []).some(
+    (name) => !required.some((status) => status.context === name),
+  );
   if (missing || required.some((status) => status.state !== 'success')) {
     throw new GithubError(409, `Conflict: Commit status checks failed for ${body.ref}.`);
   }
@@ -290,12 +327,19 @@ async function createDeployment(
     event: 'deployment',
     action: 'created',
     sender: deployment.creator,
-    payload: { deployment: presentDeployment(world, repository, deployment), workflow: null, workflow_run: null },
+    payload: {
+      deployment: presentDeployment(world, repository, deployment),
+      workflow: null,
+      workflow_run: null,
+    },
   });
   return deployment;
 }
 
-function deploymentTarget(world: World, request: FastifyRequest): { repository: Repository; deployment: Deployment } {
+function deploymentTarget(
+  world: World,
+  request: FastifyRequest,
+): { repository: Repository; deployment: Deployment } {
   const repository = target(world, request);
   const deployment = repository.deployments.find((one) => one.id === numberParam(request, 'deployment'));
   if (!deployment) throw notFound();

@@ -42,9 +42,9 @@ const ENVIRONMENT = {
   GIT_CONFIG_GLOBAL: '/dev/null',
   GIT_TERMINAL_PROMPT: '0',
   GIT_AUTHOR_NAME: 'Sandbox',
-  GIT_AUTHOR_EMAIL: 'sandbox@localhost',
+  GIT_AUTHOR_EMAIL: 'sandbox@example.com',
   GIT_COMMITTER_NAME: 'Sandbox',
-  GIT_COMMITTER_EMAIL: 'sandbox@localhost',
+  GIT_COMMITTER_EMAIL: 'sandbox@example.com',
   LC_ALL: 'C',
 };
 
@@ -79,7 +79,12 @@ export class BareRepository {
 
   /** Branches and tags, full name → sha. */
   async refs(): Promise<Record<string, string>> {
-    const text = await this.#run(['for-each-ref', '--format=%(objectname) %(refname)', 'refs/heads', 'refs/tags']);
+    const text = await this.#run([
+      'for-each-ref',
+      '--format=%(objectname) %(refname)',
+      'refs/heads',
+      'refs/tags',
+    ]);
     const lines = text.split('\n').filter((line) => line !== '');
     return Object.fromEntries(lines.map((line) => [line.slice(41), line.slice(0, 40)]));
   }
@@ -91,7 +96,13 @@ export class BareRepository {
       ? [ref]
       : [`refs/heads/${ref}`, `refs/tags/${ref}`, `refs/${ref}`, ref];
     for (const candidate of candidates) {
-      const sha = await this.#try(['rev-parse', '--verify', '--quiet', '--end-of-options', `${candidate}^{commit}`]);
+      const sha = await this.#try([
+        'rev-parse',
+        '--verify',
+        '--quiet',
+        '--end-of-options',
+        `${candidate}^{commit}`,
+      ]);
       if (sha) return sha;
     }
     return undefined;
@@ -135,7 +146,17 @@ export class BareRepository {
   }
 
   async changedFiles(base: string, head: string): Promise<ChangedFile[]> {
-    const raw = await this.#run(['diff-tree', '-r', '-z', '-M', '--raw', '--numstat', '--no-commit-id', base, head]);
+    const raw = await this.#run([
+      'diff-tree',
+      '-r',
+      '-z',
+      '-M',
+      '--raw',
+      '--numstat',
+      '--no-commit-id',
+      base,
+      head,
+    ]);
     return parseChanges(raw);
   }
 
@@ -151,7 +172,10 @@ export class BareRepository {
   }
 
   /** A blob (its bytes) or a tree (its entries) at a path of a commit. */
-  async read(sha: string, path: string): Promise<
+  async read(
+    sha: string,
+    path: string,
+  ): Promise<
     | { type: 'file'; sha: string; bytes: Buffer }
     | { type: 'dir'; entries: { type: 'file' | 'dir'; path: string; sha: string; size: number }[] }
     | undefined
@@ -160,9 +184,13 @@ export class BareRepository {
     const object = await this.#try(['rev-parse', '--verify', '--quiet', `${sha}:${clean}`]);
     if (!object) return undefined;
     const type = await this.#run(['cat-file', '-t', object]);
-    if (type === 'blob') return { type: 'file', sha: object, bytes: await this.#bytes(['cat-file', 'blob', object]) };
+    if (type === 'blob')
+      return { type: 'file', sha: object, bytes: await this.#bytes(['cat-file', 'blob', object]) };
     const text = await this.#run(['ls-tree', '-z', '--long', object]);
-    const entries = text.split('\0').filter(Boolean).map((line) => treeEntry(line, clean));
+    const entries = text
+      .split('\0')
+      .filter(Boolean)
+      .map((line) => treeEntry(line, clean));
     return { type: 'dir', entries };
   }
 
@@ -176,9 +204,12 @@ export class BareRepository {
     author?: { name: string; email: string } | undefined;
   }): Promise<string> {
     const ref = `refs/heads/${options.branch}`;
-    const author = options.author ?? { name: 'Sandbox', email: 'sandbox@localhost' };
+    const author = options.author ?? { name: 'Sandbox', email: 'sandbox@example.com' };
     const who = `${author.name.replace(/[<>\n]/g, '')} <${author.email.replace(/[<>\n]/g, '')}> ${Math.floor(Date.now() / 1000)} +0000`;
-    const parts: (string | Buffer)[] = [`feature done\ncommit ${ref}\nauthor ${who}\ncommitter ${who}\n`, ...data(options.message)];
+    const parts: (string | Buffer)[] = [
+      `feature done\ncommit ${ref}\nauthor ${who}\ncommitter ${who}\n`,
+      ...data(options.message),
+    ];
     if (options.from) parts.push(`from ${options.from}\n`);
     if (options.replaceTree) parts.push('deleteall\n');
     for (const [path, content] of Object.entries(options.files)) parts.push(...fileChange(path, content));
@@ -241,7 +272,11 @@ export class BareRepository {
       maxBuffer: MAX_OUTPUT_BYTES,
       ...(input ? { input } : {}),
     });
-    return { exitCode: result.exitCode, stdout: result.stdout ?? '', stderr: result.stderr || (result.shortMessage ?? '') };
+    return {
+      exitCode: result.exitCode,
+      stdout: result.stdout ?? '',
+      stderr: result.stderr || (result.shortMessage ?? ''),
+    };
   }
 
   async #run(args: string[], input?: Buffer): Promise<string> {
@@ -261,6 +296,7 @@ export class BareRepository {
       cwd: this.path,
       env: { ...ENVIRONMENT, GIT_DIR: this.path },
       encoding: 'buffer',
+      stripFinalNewline: false,
       timeout: TIMEOUT_MS,
       maxBuffer: MAX_OUTPUT_BYTES,
     });
@@ -283,7 +319,11 @@ function data(content: string | Buffer): (string | Buffer)[] {
 }
 
 function fileChange(path: string, content: FileContent): (string | Buffer)[] {
-  if (path === '' || path.startsWith('/') || path.split('/').some((part) => part === '..' || part === '.git')) {
+  if (
+    path === '' ||
+    path.startsWith('/') ||
+    path.split('/').some((part) => part === '..' || part === '.git')
+  ) {
     throw new BoughError({
       code: 'sandbox-bad-path',
       message: `"${path}" cannot be a file of a repository.`,
@@ -292,7 +332,8 @@ function fileChange(path: string, content: FileContent): (string | Buffer)[] {
   }
   const quoted = `"${path.replace(/[\\"]/g, '\\$&').replaceAll('\n', '\\n')}"`;
   if (content === null) return [`D ${quoted}\n`];
-  if (typeof content === 'string' || Buffer.isBuffer(content)) return [`M 100644 inline ${quoted}\n`, ...data(content)];
+  if (typeof content === 'string' || Buffer.isBuffer(content))
+    return [`M 100644 inline ${quoted}\n`, ...data(content)];
   const bytes = Buffer.from(content.content, content.encoding ?? 'utf8');
   return [`M ${content.executable ? '100755' : '100644'} inline ${quoted}\n`, ...data(bytes)];
 }
@@ -308,7 +349,13 @@ function treeEntry(line: string, folder: string) {
   };
 }
 
-const KINDS: Record<string, ChangedFile['status']> = { A: 'added', D: 'removed', M: 'modified', R: 'renamed', T: 'modified' };
+const KINDS: Record<string, ChangedFile['status']> = {
+  A: 'added',
+  D: 'removed',
+  M: 'modified',
+  R: 'renamed',
+  T: 'modified',
+};
 
 /** `--raw -z` gives `:modes shas S\0path\0[newpath\0]`, then `--numstat -z` gives `a\td\tpath\0` or `a\td\t\0old\0new\0`. */
 function parseChanges(text: string): ChangedFile[] {
@@ -323,7 +370,14 @@ function parseChanges(text: string): ChangedFile[] {
       const path = renamed ? (fields[++index] ?? '') : first;
       const sha = kind.startsWith('D') ? oldSha : newSha;
       const status = KINDS[kind[0] ?? 'M'] ?? 'modified';
-      files.set(path, { path, previousPath: renamed ? first : undefined, status, sha, additions: 0, deletions: 0 });
+      files.set(path, {
+        path,
+        previousPath: renamed ? first : undefined,
+        status,
+        sha,
+        additions: 0,
+        deletions: 0,
+      });
     } else if (field.includes('\t')) {
       const [added = '', deleted = '', name = ''] = field.split('\t');
       if (name === '') index += 2;

@@ -7,7 +7,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 
 /**
  * Serves one smart-HTTP request through `git http-backend`, git's own CGI program, so that clones and pushes meet the
- * real protocol. Resolves when the answer is complete, which for a push means that the refs have moved.
+ * real protocol. Resolves when the answer is complete.
  */
 export async function serveGit(options: {
   git: string;
@@ -18,6 +18,8 @@ export async function serveGit(options: {
   user: string;
   request: IncomingMessage;
   response: ServerResponse;
+  /** Runs when git is done and before the client learns it, so that who has pushed finds the push noticed. */
+  beforeEnd?: (() => Promise<void>) | undefined;
 }): Promise<void> {
   const { request, response } = options;
   const header = (name: string) => String(request.headers[name] ?? '');
@@ -52,6 +54,8 @@ export async function serveGit(options: {
   const sent = pipeline(request, backend.stdin).catch(() => undefined);
   await forward(backend.stdout, response);
   await Promise.all([sent, backend]);
+  await options.beforeEnd?.();
+  response.end();
 }
 
 /** CGI answers with headers, an empty line, and the body; `Status:` is the status line. */
@@ -70,8 +74,8 @@ async function forward(output: AsyncIterable<Buffer>, response: ServerResponse):
     await write(response, head.subarray(end + 4));
     head = undefined;
   }
-  if (!response.headersSent) response.writeHead(502, { 'content-type': 'text/plain' }).write('git gave no answer\n');
-  response.end();
+  if (!response.headersSent)
+    response.writeHead(502, { 'content-type': 'text/plain' }).write('git gave no answer\n');
 }
 
 function writeHead(response: ServerResponse, text: string): void {

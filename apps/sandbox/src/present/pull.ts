@@ -13,7 +13,7 @@ export function presentLabel(world: World, repository: Repository, name: string)
     name,
     color: 'ededed',
     default: false,
-    description: null,
+    description: '',
   };
 }
 

@@ -32,7 +32,9 @@ export function latestStatuses(repository: Repository, sha: string): Status[] {
 
 export function combinedState(statuses: readonly Status[]): 'success' | 'pending' | 'failure' {
   if (statuses.some((status) => status.state === 'failure' || status.state === 'error')) return 'failure';
-  return statuses.length > 0 && statuses.every((status) => status.state === 'success') ? 'success' : 'pending';
+  return statuses.length > 0 && statuses.every((status) => status.state === 'success')
+    ? 'success'
+    : 'pending';
 }
 
 export function presentCheckRun(world: World, repository: Repository, run: CheckRun) {

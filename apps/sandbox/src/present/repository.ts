@@ -110,9 +110,7 @@ export function presentFullRepository(world: World, repository: Repository) {
     allow_squash_merge: true,
     allow_rebase_merge: false,
     delete_branch_on_merge: false,
-    ...(parent
-      ? { parent: presentRepository(world, parent), source: presentRepository(world, parent) }
-      : {}),
+    ...(parent ? { parent: presentRepository(world, parent), source: presentRepository(world, parent) } : {}),
   };
 }
 

@@ -85,6 +85,11 @@ const WEBHOOKS = [
   'create',
 ];
 
+// The description wants an installation's account to be a person and an enterprise at once here; elsewhere it does not.
+const CORRECTED = {
+  'apps/list-installations': { type: 'array', items: { $ref: '#/components/schemas/installation' } },
+};
+
 // Prose and samples: they make up most of the bytes and no validator reads them.
 const DROPPED_KEYS = new Set(['description', 'example', 'examples', 'title', 'externalDocs', 'deprecated']);
 
@@ -134,7 +139,7 @@ function successOf(spec, operation, used) {
   return codes.map((code) => {
     const raw = operation.responses[code];
     const response = raw.$ref ? spec.components.responses[raw.$ref.split('/').pop()] : raw;
-    const schema = response.content?.['application/json']?.schema;
+    const schema = CORRECTED[operation.operationId] ?? response.content?.['application/json']?.schema;
     return { status: Number(code), ...(schema ? { schema: toJsonSchema(schema, used) } : {}) };
   });
 }
@@ -174,6 +179,14 @@ function definitionsOf(spec, used) {
   return Object.fromEntries(Object.entries(definitions).sort(([a], [b]) => a.localeCompare(b)));
 }
 
+/** The description forgets, outside of webhooks, that a head's repository is null once the fork is deleted. */
+function allowDeletedFork(node) {
+  if (node === null || typeof node !== 'object') return;
+  const head = node.properties?.head?.properties;
+  if (head?.label && head.repo && !head.repo.anyOf) head.repo = { anyOf: [head.repo, { type: 'null' }] };
+  for (const value of Object.values(node)) allowDeletedFork(value);
+}
+
 const packageFolder = process.argv[2];
 if (!packageFolder)
   throw new Error('Usage: node extract.mjs <folder of the unpacked @octokit/openapi package>');
@@ -189,4 +202,5 @@ const output = {
   webhooks,
   definitions: definitionsOf(spec, used),
 };
+allowDeletedFork(output);
 await writeFile(new URL('operations.json', import.meta.url), `${JSON.stringify(output)}\n`);
