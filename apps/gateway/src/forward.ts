@@ -46,6 +46,8 @@ export function forward(
       headers.connection = 'Upgrade';
       headers.upgrade = request.headers.upgrade;
     }
+    // `close` would let the app hang up on an upload that it answers early (413), and the reset would eat the answer.
+    else headers.connection = 'keep-alive';
     const upstream = http.request({
       host: address.host,
       port: address.port,

@@ -138,7 +138,7 @@ test('answers HEAD, 204 and 304 without a body and keeps the connection usable',
   const app = await bench.app((request, response) => {
     if (request.url === '/204') response.writeHead(204).end();
     else if (request.url === '/304') response.writeHead(304, { etag: '"1"' }).end();
-    else response.end('x'.repeat(1000));
+    else response.writeHead(200, { 'content-length': 1000 }).end('x'.repeat(1000));
   });
   bench.set(route(app.port));
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -346,9 +346,7 @@ test('cuts bytes that are no request, with the cause', async () => {
   bench = await openBench({ limits: { headerBytes: 4096 } });
   expect(await rawExchange(bench.port, 'nonsense\r\n\r\n')).toContain('x-bough-cause: bad-request');
   const large = `GET / HTTP/1.1\r\nhost: a.localhost\r\ncookie: ${'x'.repeat(10_000)}\r\n\r\n`;
-  expect(await rawExchange(bench.port, large)).toMatch(
-    /^HTTP\/1\.1 431 [^]*x-bough-cause: headers-too-large/,
-  );
+  expect(await rawExchange(bench.port, large)).toMatch(/^HTTP\/1\.1 431 .*x-bough-cause: headers-too-large/s);
 });
 
 function rawExchange(port: number, bytes: string): Promise<string> {
