@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { startEmbeddedPostgres } from '../src/embedded-postgres.ts';
 import { startEmbeddedRedis } from '../src/embedded-redis.ts';
 import { redisCommand } from '../src/redis-command.ts';
-import { boot, giveHome, quiet, scriptFile, type Who } from './embedded.ts';
+import { boot, canBecome, giveHome, quiet, scriptFile, type Who } from './embedded.ts';
 
 let home: TempHome;
 beforeEach(async () => {
@@ -34,13 +34,8 @@ async function ask(url: string, text: string): Promise<Record<string, unknown>[]
 }
 
 const nobody: Who = { uid: 65_534, gid: 65_534 };
-const users: [string, Who][] =
-  process.getuid?.() === 0
-    ? [
-        ['root', {}],
-        ['nobody', nobody],
-      ]
-    : [['this user', {}]];
+const users: [string, Who][] = [['this user', {}]];
+if (await canBecome(nobody)) users.push(['nobody', nobody]);
 
 test.each(users)('as %s: starts, survives kill -9, is adopted with its data, stops whole', async (_, who) => {
   const place = who.uid === undefined ? home.path : await giveHome(home.path, who);

@@ -55,7 +55,10 @@ export async function boot(home: string, toolchainHome: string, who: Who = {}): 
     stdio: ['ignore', 'pipe', 'inherit'],
     env: environment(who, home),
   });
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const exited = new Promise<number | null>((resolve, reject) => {
+    child.once('exit', resolve);
+    child.once('error', reject);
+  });
   const lines = createInterface({ input: child.stdout });
   const first = await Promise.race([
     new Promise<string>((resolve) => lines.once('line', resolve)),
@@ -72,6 +75,15 @@ export async function boot(home: string, toolchainHome: string, who: Who = {}): 
 
 function environment(who: Who, home: string): NodeJS.ProcessEnv {
   return who.uid === undefined ? process.env : { PATH: process.env.PATH, HOME: home };
+}
+
+/** Only root can become somebody else, and Node must lie where that somebody can run it. */
+export async function canBecome({ uid = 65_534, gid = 65_534 }: Who): Promise<boolean> {
+  const child = spawn(process.execPath, ['--version'], { uid, gid, stdio: 'ignore' });
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(false));
+    child.once('exit', (code) => resolve(code === 0 && process.getuid?.() === 0));
+  });
 }
 
 /** A home directory that belongs to another user, reachable by it. */
