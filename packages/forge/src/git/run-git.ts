@@ -113,8 +113,6 @@ function gitEnvironment({ git, env, access }: GitRun): Record<string, string> {
     'protocol.file.allow': 'user',
     // A redirect would carry the credentials along to wherever it points.
     'http.followRedirects': 'false',
-    'http.lowSpeedLimit': '1000',
-    'http.lowSpeedTime': '60',
     ...HARMLESS_OBJECTS,
     ...access?.config,
   };

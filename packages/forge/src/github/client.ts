@@ -15,6 +15,7 @@ const Client = Octokit.plugin(throttling, retry);
 const RETRIES = 2;
 /** One client per limiter is kept; an installation that has not been used for long gives way. */
 const CLIENTS_MAX = 200;
+const REDIRECTS_MAX = 3;
 const NEVER_RETRY = [304, 400, 401, 403, 404, 409, 410, 422, 429, 451];
 
 /** Who a call is made as. Calls with the same `limiter` share GitHub's limits, so ours too. */
@@ -67,19 +68,28 @@ export function createClient(options: GitHubForgeOptions): GitHubClient {
     async call(route, parameters, { authorization, reply, signal, etag }) {
       signal?.throwIfAborted();
       const client = clientFor(authorization.limiter);
-      const response = await withSignal(
-        client.request(route, {
-          ...parameters,
-          headers: {
-            authorization: authorization.header.reveal(),
-            'x-github-api-version': '2022-11-28',
-            ...(etag === undefined ? {} : { 'if-none-match': etag }),
-          },
+      const common = {
+        headers: {
+          authorization: authorization.header.reveal(),
+          'x-github-api-version': '2022-11-28',
+          ...(etag === undefined ? {} : { 'if-none-match': etag }),
+        },
+        request: {
+          redirect: 'manual' as const,
+          ...(signal ? { signal } : {}),
           // What was posted once may have arrived although no answer did; repeating it is the caller's decision.
-          request: { ...(signal ? { signal } : {}), ...(route.startsWith('POST ') ? { retries: 0 } : {}) },
-        }),
-        signal,
-      ).catch((error: unknown) => {
+          ...(route.startsWith('POST ') ? { retries: 0 } : {}),
+        },
+      };
+      const send = async () => {
+        let response = await client.request(route, { ...parameters, ...common });
+        for (let hop = 0; hop < REDIRECTS_MAX && isRedirect(response.status); hop += 1) {
+          const moved = movedRoute(route, response.headers.location, options.apiUrl);
+          response = await client.request(moved, { ...withoutPath(route, parameters), ...common });
+        }
+        return response;
+      };
+      const response = await withSignal(send(), signal).catch((error: unknown) => {
         signal?.throwIfAborted();
         throw toForgeError(error, { route, parameters, apiUrl: options.apiUrl, now: options.clock ?? clock });
       });
@@ -96,6 +106,29 @@ export function createClient(options: GitHubForgeOptions): GitHubClient {
 }
 
 const clock = (): Date => new Date();
+
+function isRedirect(status: number): boolean {
+  return status === 301 || status === 302 || status === 307 || status === 308;
+}
+
+/**
+ * A renamed repository answers with its address by id. Followed by hand: fetch would turn a redirected POST into a GET,
+ * and the credentials must not leave the forge.
+ */
+function movedRoute(route: Route, location: string | undefined, apiUrl: string): string {
+  const base = new URL(apiUrl);
+  const target = location === undefined ? undefined : new URL(location, base);
+  if (target?.origin === base.origin) return `${route.split(' ', 1)[0]} ${target.origin}${target.pathname}`;
+  throw new ForgeError({
+    code: 'forge-rejected',
+    message: `${base.host} redirects ${route} to ${target?.host ?? 'nowhere'}.`,
+    hint: 'Set GITHUB_API_URL to the address that the forge itself uses.',
+  });
+}
+
+function withoutPath(route: Route, parameters: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(parameters).filter(([name]) => !route.includes(`{${name}}`)));
+}
 
 function clientFactory(options: GitHubForgeOptions): (limiter: string) => InstanceType<typeof Client> {
   const spacingMs = options.writeSpacingMs ?? 1000;
