@@ -1,0 +1,90 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BoughError } from '@bough/domain/bough-error';
+
+/** A process of Bough: server, worker or gateway. Started again when it dies, until it is stopped. */
+export interface Child {
+  readonly name: string;
+  /** Resolves when it said that it is ready. */
+  readonly ready: Promise<void>;
+  readonly pid: () => number | undefined;
+  stop(): Promise<void>;
+}
+
+const RESTART_FIRST_MS = 200;
+const RESTART_MAX_MS = 10_000;
+/** Dying this often before ever being ready is a mistake in the configuration, which a restart does not mend. */
+const STARTS_MAX = 3;
+const STOP_GRACE_MS = 15_000;
+const HEALTHY_AFTER_MS = 30_000;
+
+export function startChild(options: {
+  name: string;
+  /** URL of its main.ts. */
+  main: URL;
+  environment: Readonly<Record<string, string | undefined>>;
+  log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
+}): Child {
+  const { name, log } = options;
+  let current: ChildProcess | undefined;
+  let stopping = false;
+  let isReady = false;
+  let becomeReady = () => {};
+  let fail = (_: Error) => {};
+  const ready = new Promise<void>((resolve, reject) => {
+    becomeReady = resolve;
+    fail = reject;
+  });
+  // Whoever does not wait for it must not be ended by it.
+  ready.catch(() => {});
+
+  async function run(): Promise<void> {
+    let failures = 0;
+    while (!stopping) {
+      const startedAt = Date.now();
+      const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), options.main.pathname], {
+        env: { ...options.environment },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
+      current = child;
+      child.on('message', (message) => {
+        if (message !== 'ready') return;
+        isReady = true;
+        becomeReady();
+      });
+      const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+      current = undefined;
+      if (stopping) return;
+      failures = Date.now() - startedAt > HEALTHY_AFTER_MS ? 0 : failures + 1;
+      log.warn({ process: name, code, signal, failures }, 'a process of Bough ended; it is started again');
+      if (!isReady && failures >= STARTS_MAX) {
+        fail(
+          new BoughError({
+            code: 'process-does-not-start',
+            message: `The ${name} ended ${failures} times before it was ready (exit code ${code ?? signal}).`,
+            hint: 'Its last log lines above say why. `bough doctor` looks at the machine.',
+          }),
+        );
+        return;
+      }
+      await delay(Math.min(RESTART_MAX_MS, RESTART_FIRST_MS * 2 ** failures));
+    }
+  }
+  const running = run();
+
+  return {
+    name,
+    ready,
+    pid: () => current?.pid,
+    async stop() {
+      stopping = true;
+      const child = current;
+      if (child === undefined) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS);
+      await running;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+import { Secret } from '@bough/domain/secret';
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+
+const Environment = z.object({
+  BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
+  DATABASE_URL: z.string().min(1).optional(),
+  REDIS_URL: z.string().min(1).optional(),
+  BOUGH_PORT: port.default(3000),
+  BOUGH_GATEWAY_PORT: port.default(8080),
+  BOUGH_PREVIEW_URL: z.string().optional(),
+  BOUGH_PUBLIC_URL: z.url().optional(),
+  BOUGH_ADMIN_TOKEN: z.string().min(16).optional(),
+  BOUGH_MASTER_KEY: z.string().min(1).optional(),
+  BOUGH_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+export interface ServeConfig {
+  readonly home: string;
+  readonly databaseUrl: string | undefined;
+  readonly redisUrl: string | undefined;
+  readonly port: number;
+  readonly gatewayPort: number;
+  readonly previewUrl: string | undefined;
+  readonly publicUrl: string | undefined;
+  readonly adminToken: Secret | undefined;
+  readonly masterKey: Secret | undefined;
+  readonly logLevel: string;
+  /** Handed on to server, worker and gateway, which read their own part of it. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export function readServeConfig(environment: Readonly<Record<string, string | undefined>>): ServeConfig {
+  const parsed = Environment.safeParse(environment);
+  if (!parsed.success) {
+    throw new BoughError({
+      code: 'configuration-invalid',
+      message: `Bough cannot start: ${parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ')}.`,
+      hint: 'docs/operations.md lists the variables; without any of them the defaults work.',
+    });
+  }
+  const given = parsed.data;
+  return {
+    home: given.BOUGH_HOME,
+    databaseUrl: given.DATABASE_URL,
+    redisUrl: given.REDIS_URL,
+    port: given.BOUGH_PORT,
+    gatewayPort: given.BOUGH_GATEWAY_PORT,
+    previewUrl: given.BOUGH_PREVIEW_URL,
+    publicUrl: given.BOUGH_PUBLIC_URL,
+    adminToken: given.BOUGH_ADMIN_TOKEN === undefined ? undefined : new Secret(given.BOUGH_ADMIN_TOKEN),
+    masterKey: given.BOUGH_MASTER_KEY === undefined ? undefined : new Secret(given.BOUGH_MASTER_KEY),
+    logLevel: given.BOUGH_LOG_LEVEL,
+    environment,
+  };
+}

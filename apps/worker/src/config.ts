@@ -1,0 +1,79 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+import { Secret } from '@bough/domain/secret';
+import { GitHubConfig, type GitHubSettings } from '@bough/forge/github/config';
+import { z } from 'zod';
+
+const Environment = z.object({
+  BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
+  DATABASE_URL: z.string().min(1),
+  /** Without it the queues live in Postgres. */
+  REDIS_URL: z.string().min(1).optional(),
+  BOUGH_STORAGE: z.enum(['auto', 'btrfs', 'reflink', 'copy']).default('auto'),
+  BOUGH_ENGINE: z.enum(['process']).default('process'),
+  BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),
+  BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
+  BOUGH_GATEWAY_HOST: z.string().default('127.0.0.1'),
+  BOUGH_GATEWAY_PORT: z.coerce.number().int().min(1).max(65_535).default(8080),
+  BOUGH_MASTER_KEY: z.string().min(1).optional(),
+  BOUGH_BUILDS: z.coerce.number().int().min(1).max(64).default(2),
+  BOUGH_RECONCILES: z.coerce.number().int().min(1).max(256).default(16),
+  BOUGH_RESYNC_SECONDS: z.coerce.number().int().min(1).max(86_400).default(60),
+  BOUGH_BUILD_NPMRC: z.string().min(1).optional(),
+  BOUGH_LISTEN_TIMEOUT_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
+  BOUGH_BUILD_TIMEOUT_SECONDS: z.coerce.number().int().min(1).max(86_400).default(1_800),
+});
+
+export interface WorkerConfig {
+  readonly home: string;
+  readonly databaseUrl: string;
+  readonly redisUrl: string | undefined;
+  readonly storage: 'auto' | 'btrfs' | 'reflink' | 'copy';
+  readonly previewUrl: string;
+  readonly publicUrl: string;
+  readonly gateway: { readonly host: string; readonly port: number };
+  readonly masterKey: Secret | undefined;
+  readonly builds: number;
+  readonly reconciles: number;
+  readonly resyncMs: number;
+  readonly buildNpmrc: string | undefined;
+  readonly listenTimeoutMs: number;
+  readonly buildTimeoutMs: number;
+  readonly github: GitHubSettings | null;
+  /** Handed to what must find tools and proxies: toolchain and the builds' surroundings. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** All problems at once, each with the variable's name. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): WorkerConfig {
+  const own = Environment.safeParse(environment);
+  const github = GitHubConfig.safeParse(environment);
+  if (!own.success || !github.success) {
+    const issues = [...(own.error?.issues ?? []), ...(github.error?.issues ?? [])];
+    throw new BoughError({
+      code: 'configuration-invalid',
+      message: `The worker cannot start: ${issues.map((issue) => `${issue.path.join('.')} ${issue.message}`.trim()).join('; ')}.`,
+      hint: 'README.md lists the variables. `bough serve` sets the databases by itself.',
+    });
+  }
+  const given = own.data;
+  return {
+    home: given.BOUGH_HOME,
+    databaseUrl: given.DATABASE_URL,
+    redisUrl: given.REDIS_URL,
+    storage: given.BOUGH_STORAGE,
+    previewUrl: given.BOUGH_PREVIEW_URL,
+    publicUrl: given.BOUGH_PUBLIC_URL,
+    gateway: { host: given.BOUGH_GATEWAY_HOST, port: given.BOUGH_GATEWAY_PORT },
+    masterKey: given.BOUGH_MASTER_KEY === undefined ? undefined : new Secret(given.BOUGH_MASTER_KEY),
+    builds: given.BOUGH_BUILDS,
+    reconciles: given.BOUGH_RECONCILES,
+    resyncMs: given.BOUGH_RESYNC_SECONDS * 1_000,
+    buildNpmrc: given.BOUGH_BUILD_NPMRC,
+    listenTimeoutMs: given.BOUGH_LISTEN_TIMEOUT_SECONDS * 1_000,
+    buildTimeoutMs: given.BOUGH_BUILD_TIMEOUT_SECONDS * 1_000,
+    github: github.data,
+    environment,
+  };
+}

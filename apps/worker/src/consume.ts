@@ -1,0 +1,75 @@
+import type { Metrics } from '@bough/boot/metrics';
+import { publishFeedback } from '@bough/feedback/publish';
+import type { Consumer } from '@bough/queue/consumer';
+import type { Queues } from '@bough/queue/queue';
+import type { Context } from '@bough/reconcile/context';
+import { observe } from '@bough/reconcile/observe';
+import { reconcile } from '@bough/reconcile/reconcile';
+import { refreshData } from '@bough/reconcile/refresh-data';
+import { poll, resync } from '@bough/reconcile/resync';
+import { listProjects } from '@bough/store/projects';
+import type { WorkerConfig } from './config.ts';
+
+const OBSERVES = 8;
+const FEEDBACKS = 8;
+const CAPTURES = 2;
+const THOROUGH_EVERY_MS = 3_600_000;
+/** Repositories whose webhooks cannot reach us are asked this often; unchanged answers cost no rate limit. */
+const POLL_MS = 10_000;
+
+/** Connects the queues to what they are for. Every job is a key: look at this subject, at this environment. */
+export function consumeAll(
+  context: Context,
+  config: WorkerConfig,
+  queues: Queues,
+  metrics: Metrics,
+): { consumers: Consumer[]; stop(): void } {
+  const corrections = metrics.counter({
+    name: 'bough_resync_corrections_total',
+    help: 'Differences that resync found and corrected. Flat in a healthy installation.',
+    values: { kind: ['subjects', 'environments', 'deliveries', 'redelivered', 'reaped'] },
+  });
+  const outcomes = metrics.counter({
+    name: 'bough_reconciles_total',
+    help: 'Looks at an environment, by what came of them.',
+    values: { outcome: ['done', 'again'] },
+  });
+  let thoroughAt = 0;
+  const consumers = [
+    queues.consume('observe', (key, signal) => observe(context, key, signal), { concurrency: OBSERVES }),
+    queues.consume(
+      'reconcile',
+      async (key, signal) => {
+        const outcome = await reconcile(context, key, signal);
+        outcomes.inc({ outcome: outcome.kind });
+        return outcome;
+      },
+      { concurrency: config.reconciles },
+    ),
+    queues.consume('feedback', (key) => publishFeedback(context, key), { concurrency: FEEDBACKS }),
+    queues.consume('data', (key, signal) => refreshData(context, key, signal), { concurrency: CAPTURES }),
+    queues.consume(
+      'resync',
+      async (key, signal) => {
+        if (key === 'poll') {
+          const projects = await listProjects(context.pool);
+          for (const project of projects) if (project.intake === 'poll') await poll(context, project, signal);
+          return { kind: 'done' };
+        }
+        const thorough = Date.now() - thoroughAt >= THOROUGH_EVERY_MS;
+        const found = await resync(context, { thorough, signal });
+        if (thorough) thoroughAt = Date.now();
+        for (const [kind, count] of Object.entries(found)) corrections.inc({ kind }, count);
+        return { kind: 'done' };
+      },
+      { concurrency: 1 },
+    ),
+  ];
+  const timers = [queues.every('resync', 'all', config.resyncMs), queues.every('resync', 'poll', POLL_MS)];
+  return {
+    consumers,
+    stop() {
+      for (const timer of timers) timer.stop();
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { openHome } from '@bough/boot/home';
+import { createLogger } from '@bough/boot/logger';
+import { createMetrics } from '@bough/boot/metrics';
+import { createShutdown } from '@bough/boot/signals';
+import { createQueues } from '@bough/queue/queue';
+import { createPool } from '@bough/store/database';
+import { readConfig } from './config.ts';
+import { consumeAll } from './consume.ts';
+import { makeContext } from './make-context.ts';
+
+/** Handlers that do not end in this time are aborted; what they did not finish is taken up again at the next start. */
+const DRAIN_MS = 5_000;
+
+const log = createLogger({ name: 'worker' });
+const shutdown = createShutdown({ log });
+shutdown.listen();
+try {
+  const config = readConfig(process.env);
+  const home = await openHome({ path: config.home, masterKey: config.masterKey });
+  const pool = createPool({ url: config.databaseUrl, max: 20, applicationName: 'bough worker' });
+  shutdown.onShutdown('store', () => pool.end());
+  const queues = await createQueues({
+    connection:
+      config.redisUrl === undefined
+        ? { kind: 'postgres', url: config.databaseUrl }
+        : { kind: 'redis', url: config.redisUrl },
+    prefix: home.installationId,
+    log,
+  });
+  shutdown.onShutdown('queues', () => queues.close());
+  const context = await makeContext(config, { home, pool, queues, log });
+  const { consumers, stop } = consumeAll(context, config, queues, createMetrics('worker'));
+  shutdown.onShutdown('consumers', async () => {
+    stop();
+    await Promise.all(consumers.map((consumer) => consumer.close({ timeoutMs: DRAIN_MS })));
+  });
+  log.info(
+    { storage: context.storage.kind, engine: context.engine.kind, isolation: context.isolation },
+    'worker is ready',
+  );
+  process.send?.('ready');
+} catch (error) {
+  log.fatal({ err: error }, 'worker cannot start');
+  await shutdown.shutDown('start failed');
+  process.exit(1);
+}

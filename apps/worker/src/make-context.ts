@@ -1,0 +1,105 @@
+import { createHmac } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { embeddedPackageDirectories } from '@bough/boot/embedded-toolchain';
+import type { BoughHome } from '@bough/boot/home';
+import { probeToken } from '@bough/boot/probe-token';
+import { BoughError } from '@bough/domain/bough-error';
+import { Secret } from '@bough/domain/secret';
+import { defaultBuildEnvironment } from '@bough/engine/process/build-environment';
+import { createProcessEngine } from '@bough/engine/process/engine';
+import type { Forge } from '@bough/forge/forge';
+import { createGitHubForge } from '@bough/forge/github/forge';
+import type { Queues } from '@bough/queue/queue';
+import { createBuildSlots } from '@bough/reconcile/build-slots';
+import { type Context, DEFAULT_DEADLINES, type Log } from '@bough/reconcile/context';
+import { serviceFor } from '@bough/service/registry';
+import { chooseStorage } from '@bough/storage/probe';
+import { createEncryption } from '@bough/store/encryption';
+import { createToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
+import type pg from 'pg';
+import type { WorkerConfig } from './config.ts';
+
+/** Chooses the implementations (this is the one place that names them) and hands them on as one context. */
+export async function makeContext(
+  config: WorkerConfig,
+  given: {
+    home: BoughHome;
+    pool: pg.Pool;
+    queues: Queues;
+    log: Log & Parameters<typeof createGitHubForge>[0]['log'];
+  },
+): Promise<Context> {
+  const { home, log, pool, queues } = given;
+  const toolchain = createToolchain({
+    home: home.directories.toolchains,
+    env: config.environment,
+    log,
+    packageDirectories: embeddedPackageDirectories(),
+  });
+  const git = await toolchain.resolve('git');
+  const gitCommand = { command: join(git.bin[0] ?? '', 'git'), env: toolchainEnvironment([git]) };
+  const engine = await createProcessEngine({
+    home: home.path,
+    installationId: home.installationId,
+    toolchain,
+    log,
+    buildEnvironment: await buildEnvironment(config),
+  });
+  const isolation = await engine.probeIsolation();
+  const { storage } = await chooseStorage({
+    root: home.directories.volumes,
+    want: config.storage,
+    installationId: home.installationId,
+    log,
+  });
+  const checkouts = join(home.directories.tmp, 'checkouts');
+  // Whatever is there was left by a worker that died: sources are read anew for every build.
+  await rm(checkouts, { recursive: true, force: true });
+  const github = config.github && createGitHubForge({ ...config.github, log, gitCommand });
+  return {
+    pool,
+    databaseUrl: config.databaseUrl,
+    installationId: home.installationId,
+    enqueue: (queue, key, options) => queues.enqueue(queue, key, options),
+    forge: (kind) => forgeFor(kind, github),
+    git: gitCommand,
+    engine,
+    storage,
+    service: serviceFor,
+    encryption: createEncryption({ current: home.masterKey }),
+    signingKey: signingKeyOf(home),
+    directories: { mirrors: home.directories.mirrors, checkouts, logs: home.directories.logs },
+    gateway: { ...config.gateway, probeToken: probeToken(home.masterKey) },
+    previewUrl: config.previewUrl,
+    publicUrl: config.publicUrl,
+    isolation,
+    buildSlots: createBuildSlots(config.builds, () => {}),
+    deadlines: { ...DEFAULT_DEADLINES, listenMs: config.listenTimeoutMs, buildMs: config.buildTimeoutMs },
+    log,
+  };
+}
+
+/** Not the master key itself: what signs and what encrypts must not be the same secret. */
+function signingKeyOf(home: BoughHome): Secret {
+  return new Secret(
+    createHmac('sha256', home.masterKey.reveal()).update('bough signing key v1').digest('hex'),
+  );
+}
+
+async function buildEnvironment(config: WorkerConfig) {
+  const found = await defaultBuildEnvironment(config.environment, homedir());
+  if (config.buildNpmrc === undefined) return found;
+  return { ...found, npmrc: await readFile(config.buildNpmrc, 'utf8') };
+}
+
+function forgeFor(kind: string, github: Forge | null): Forge {
+  if (kind === 'github' && github !== null) return github;
+  throw new BoughError({
+    code: 'forge-not-configured',
+    message: 'Nothing connects Bough to GitHub.',
+    hint: 'Set GITHUB_TOKEN, or GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY, and start again.',
+    retryable: true,
+  });
+}
