@@ -21,6 +21,7 @@ import {
 import { notFound } from './github-error.ts';
 import { appEvents } from './present/app.ts';
 import { presentCheckRun } from './present/report.ts';
+import type { Repository } from './state.ts';
 import { bareOf, findRepository, fullName, now, pullOf, repositoryOf, userOf, type World } from './world.ts';
 
 // What people do at GitHub by clicking or pushing. Each command is a schema and a function, so that the method of
@@ -122,7 +123,9 @@ type Parsed<N extends CommandName> = z.output<(typeof schemas)[N]>;
 
 /** Schema failures are ZodError; what GitHub would refuse is GithubError. */
 export function buildCommands(world: World) {
-  const actorOf = (login: string | undefined) => userOf(world, login ?? world.tokenUser).login;
+  // Whoever is not named is the owner: never the account of the token, which is Bough's.
+  const actorOf = (login: string | undefined, repository: Repository) =>
+    userOf(world, login ?? repository.owner).login;
   const pullAt = (at: { repo: string; number: number }) => {
     const repository = repositoryOf(world, at.repo);
     return { repository, pull: pullOf(repository, at.number) };
@@ -135,7 +138,7 @@ export function buildCommands(world: World) {
       const start = input.from ?? repository.defaultBranch;
       const from = repository.refs[`refs/heads/${input.branch}`] ?? (await bare.resolve(start));
       if (!from && input.from) throw notFound();
-      const login = actorOf(input.user);
+      const login = actorOf(input.user, repository);
       const author = { name: login, email: `${login}@users.noreply.localhost` };
       const { branch, files, message } = input;
       const sha = await bare.commit({ branch, from, files, message, replaceTree, author });
@@ -178,10 +181,11 @@ export function buildCommands(world: World) {
     renameRepository: command(schemas.renameRepository, async (input) => {
       const repository = repositoryOf(world, input.repo);
       const to = { owner: input.owner ?? repository.owner, name: input.name ?? repository.name };
-      renameRepository(world, repository, to, actorOf(input.by));
+      renameRepository(world, repository, to, actorOf(input.by, repository));
     }),
     deleteRepository: command(schemas.deleteRepository, async (input) => {
-      await deleteRepository(world, repositoryOf(world, input.repo), actorOf(input.by));
+      const repository = repositoryOf(world, input.repo);
+      await deleteRepository(world, repository, actorOf(input.by, repository));
     }),
     commit: command(schemas.commit, (input) => commitTo(input, false)),
     pushTree: command(schemas.pushTree, async ({ folder, ...rest }) => {
@@ -192,42 +196,42 @@ export function buildCommands(world: World) {
       const repository = repositoryOf(world, input.repo);
       await world.exclusively(repository, async () => {
         await bareOf(world, repository).deleteRef(`refs/heads/${input.branch}`);
-        await noticeRefs(world, repository, actorOf(input.by));
+        await noticeRefs(world, repository, actorOf(input.by, repository));
       });
     }),
     openPullRequest: command(schemas.openPullRequest, openPullRequest),
     editPullRequest: command(schemas.editPullRequest, async (input) => {
       const { repository, pull } = pullAt(input);
-      await editPull(world, repository, pull, input, actorOf(input.by));
+      await editPull(world, repository, pull, input, actorOf(input.by, repository));
     }),
     closePullRequest: command(schemas.closePullRequest, async (input) => {
       const { repository, pull } = pullAt(input);
-      await closePull(world, repository, pull, actorOf(input.by));
+      await closePull(world, repository, pull, actorOf(input.by, repository));
     }),
     reopenPullRequest: command(schemas.reopenPullRequest, async (input) => {
       const { repository, pull } = pullAt(input);
-      await reopenPull(world, repository, pull, actorOf(input.by));
+      await reopenPull(world, repository, pull, actorOf(input.by, repository));
     }),
     mergePullRequest: command(schemas.mergePullRequest, async (input) => {
       const { repository, pull } = pullAt(input);
       const { method, deleteBranch } = input;
-      return mergePull(world, repository, pull, { by: actorOf(input.by), method, deleteBranch });
+      return mergePull(world, repository, pull, { by: actorOf(input.by, repository), method, deleteBranch });
     }),
     label: command(schemas.label, async (input) => {
       const { repository, pull } = pullAt(input);
-      await addLabels(world, repository, pull, [input.label], actorOf(input.by));
+      await addLabels(world, repository, pull, [input.label], actorOf(input.by, repository));
     }),
     unlabel: command(schemas.unlabel, async (input) => {
       const { repository, pull } = pullAt(input);
-      await removeLabel(world, repository, pull, input.label, actorOf(input.by));
+      await removeLabel(world, repository, pull, input.label, actorOf(input.by, repository));
     }),
     convertToDraft: command(schemas.convertToDraft, async (input) => {
       const { repository, pull } = pullAt(input);
-      await setDraft(world, repository, pull, true, actorOf(input.by));
+      await setDraft(world, repository, pull, true, actorOf(input.by, repository));
     }),
     readyForReview: command(schemas.readyForReview, async (input) => {
       const { repository, pull } = pullAt(input);
-      await setDraft(world, repository, pull, false, actorOf(input.by));
+      await setDraft(world, repository, pull, false, actorOf(input.by, repository));
     }),
     comment: command(schemas.comment, async (input) => {
       const { repository, pull } = pullAt(input);
@@ -241,7 +245,7 @@ export function buildCommands(world: World) {
       emit(world, repository, {
         event: 'check_run',
         action: 'requested_action',
-        sender: actorOf(input.user),
+        sender: actorOf(input.user, repository),
         payload: {
           check_run: presentCheckRun(world, repository, run),
           requested_action: { identifier: input.identifier },

@@ -82,7 +82,7 @@ function formInput(fields: Record<string, string>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => {
       if (name === 'number' || name === 'checkRun') return [name, Number(value)];
-      return [name, value === 'true' ? true : value];
+      return [name, name === 'deleteBranch' ? value === 'true' : value];
     }),
   );
 }

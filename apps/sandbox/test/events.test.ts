@@ -135,6 +135,10 @@ describe('webhooks', () => {
     expect(after.data[0]).toMatchObject({ guid: id, redelivery: true, status_code: 202 });
     const whole = await octokit.repos.getWebhookDelivery({ ...hook, delivery_id: after.data[0]?.id ?? 0 });
     expect(whole.data.response.payload).toBe('noted');
+    const all = await octokit.paginate(octokit.repos.listWebhookDeliveries, { ...hook, per_page: 1 });
+    expect(all.map((one) => one.status_code)).toEqual([202, 503, 202]);
+    const failures = await octokit.repos.listWebhookDeliveries({ ...hook, status: 'failure' });
+    expect(failures.data.map((one) => one.guid)).toEqual([id]);
   });
 
   test("the App's webhook gets the installation, and its deliveries can be read", async () => {

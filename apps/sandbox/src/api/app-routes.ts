@@ -2,11 +2,12 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { appTarget } from '../actions/emit.ts';
 import { GithubError, notFound } from '../github-error.ts';
 import { appPermissions, presentApp, presentInstallation } from '../present/app.ts';
-import { presentDelivery, presentFullDelivery, presentHookConfig } from '../present/hook.ts';
+import { presentFullDelivery, presentHookConfig } from '../present/hook.ts';
 import { presentRepository } from '../present/repository.ts';
 import { presentAccount } from '../present/user.ts';
 import { installationOf, now, repositoryById, type World } from '../world.ts';
 import { createInstallationToken } from './caller.ts';
+import { deliveryPage } from './delivery-page.ts';
 import { pageOf } from './page-of.ts';
 import { bodyOf, numberParam, param, target } from './target.ts';
 
@@ -98,8 +99,7 @@ function appHookRoutes(server: FastifyInstance, world: World): void {
   });
   server.get('/app/hook/deliveries', async (request, reply) => {
     const hook = hookOf(request);
-    const all = world.state.deliveries.filter((delivery) => delivery.hookId === hook.id).reverse();
-    return pageOf(world, request, reply, all).map(presentDelivery);
+    return deliveryPage(world, request, reply, hook.id);
   });
   const deliveryOf = (request: FastifyRequest) => {
     const hook = hookOf(request);

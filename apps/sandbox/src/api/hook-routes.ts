@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { repositoryTarget } from '../actions/emit.ts';
 import { GithubError, notFound } from '../github-error.ts';
-import { presentDelivery, presentFullDelivery, presentHook } from '../present/hook.ts';
+import { presentFullDelivery, presentHook } from '../present/hook.ts';
 import { presentRepository } from '../present/repository.ts';
 import { presentUser } from '../present/user.ts';
 import type { Hook, Repository } from '../state.ts';
 import { now, type World } from '../world.ts';
+import { deliveryPage } from './delivery-page.ts';
 import { pageOf } from './page-of.ts';
 import { actor, bodyOf, numberParam, target } from './target.ts';
 
@@ -72,8 +73,7 @@ function deliveryRoutes(server: FastifyInstance, world: World, base: string): vo
   };
   server.get(base, async (request, reply) => {
     const { hook } = hookTarget(world, request);
-    const all = world.state.deliveries.filter((delivery) => delivery.hookId === hook.id).reverse();
-    return pageOf(world, request, reply, all).map(presentDelivery);
+    return deliveryPage(world, request, reply, hook.id);
   });
   server.get(`${base}/:delivery`, async (request) => presentFullDelivery(deliveryOf(request).delivery));
   server.post(`${base}/:delivery/attempts`, async (request, reply) => {

@@ -12,10 +12,7 @@ export function pageOf<T>(
   all: readonly T[],
 ): T[] {
   const query = request.query as Record<string, string | undefined>;
-  const perPage = Math.min(
-    Math.max(Number(query.per_page ?? DEFAULT_PER_PAGE) || DEFAULT_PER_PAGE, 1),
-    MAX_PER_PAGE,
-  );
+  const perPage = perPageOf(request);
   const page = Math.max(Number(query.page ?? 1) || 1, 1);
   const last = Math.max(Math.ceil(all.length / perPage), 1);
   const links: string[] = [];
@@ -32,4 +29,9 @@ export function pageOf<T>(
   if (page > 1) link(1, 'first');
   if (links.length > 0) reply.header('link', links.join(', '));
   return all.slice((page - 1) * perPage, page * perPage);
+}
+
+export function perPageOf(request: FastifyRequest): number {
+  const wanted = Number((request.query as { per_page?: string }).per_page) || DEFAULT_PER_PAGE;
+  return Math.min(Math.max(wanted, 1), MAX_PER_PAGE);
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import { execa } from 'execa';
@@ -36,6 +36,21 @@ const NO_COMMIT = '0000000000000000000000000000000000000000';
 const TIMEOUT_MS = 30_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
+// GitHub's own refs can be fetched but not pushed; a background gc would outlive the sandbox.
+const SETTINGS = `[http]
+\treceivepack = true
+[uploadpack]
+\tallowFilter = true
+\tallowAnySHA1InWant = true
+\tallowReachableSHA1InWant = true
+[receive]
+\thideRefs = refs/pull
+\tdenyDeleteCurrent = refuse
+\tautogc = false
+[gc]
+\tauto = 0
+`;
+
 // Neither the machine's nor the user's configuration may change what a commit looks like.
 const ENVIRONMENT = {
   GIT_CONFIG_NOSYSTEM: '1',
@@ -61,19 +76,7 @@ export class BareRepository {
   async create(defaultBranch: string): Promise<void> {
     await mkdir(this.path, { recursive: true });
     await this.#run(['init', '--quiet', '--bare', `--initial-branch=${defaultBranch}`, '.']);
-    const settings = {
-      'http.receivepack': 'true',
-      'uploadpack.allowFilter': 'true',
-      'uploadpack.allowAnySHA1InWant': 'true',
-      'uploadpack.allowReachableSHA1InWant': 'true',
-      // GitHub's own refs can be fetched but not pushed.
-      'receive.hideRefs': 'refs/pull',
-      'receive.denyDeleteCurrent': 'refuse',
-      // A background gc would outlive the sandbox.
-      'gc.auto': '0',
-      'receive.autogc': 'false',
-    };
-    for (const [name, value] of Object.entries(settings)) await this.#run(['config', name, value]);
+    await appendFile(join(this.path, 'config'), SETTINGS);
     await chmod(this.path, 0o700);
   }
 
