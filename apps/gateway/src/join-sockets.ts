@@ -8,6 +8,9 @@ interface Side {
   readonly head: Buffer;
 }
 
+/** For what is on its way to the side that has not ended. */
+const lastWordsMs = 1_000;
+
 /** Finishes a handshake and lets both sides talk until one of them closes or both are silent for `idleMs`. */
 export function joinSockets(parts: {
   visitor: Side;
@@ -26,6 +29,8 @@ export function joinSockets(parts: {
   for (const { socket } of [visitor, app]) {
     socket.on('error', closeBoth);
     socket.once('close', closeBoth);
+    // Node leaves a connection half open when one side ends; a WebSocket has no use for that half.
+    socket.once('end', () => setTimeout(closeBoth, lastWordsMs).unref());
     if (socket instanceof Socket) {
       socket.setNoDelay(true);
       socket.setKeepAlive(true, 60_000);

@@ -1,0 +1,51 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+import { Secret } from '@bough/domain/secret';
+import { z } from 'zod';
+
+const Environment = z.object({
+  BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
+  DATABASE_URL: z.string().min(1),
+  BOUGH_GATEWAY_HOST: z.string().min(1).default('0.0.0.0'),
+  BOUGH_GATEWAY_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
+  BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),
+  BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
+  BOUGH_TRUSTED_PROXIES: z.string().default('loopback'),
+  BOUGH_MASTER_KEY: z.string().min(1).optional(),
+});
+
+export interface GatewayConfig {
+  readonly home: string;
+  readonly databaseUrl: string;
+  readonly host: string;
+  readonly port: number;
+  readonly previewUrl: string;
+  readonly publicUrl: string;
+  readonly trustedProxies: readonly string[];
+  readonly masterKey: Secret | undefined;
+}
+
+/** All problems at once, each with the variable's name. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): GatewayConfig {
+  const parsed = Environment.safeParse(environment);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+    throw new BoughError({
+      code: 'configuration-invalid',
+      message: `The gateway cannot start: ${problems.join('; ')}.`,
+      hint: 'README.md lists the variables. `bough serve` sets the database by itself.',
+    });
+  }
+  const given = parsed.data;
+  return {
+    home: given.BOUGH_HOME,
+    databaseUrl: given.DATABASE_URL,
+    host: given.BOUGH_GATEWAY_HOST,
+    port: given.BOUGH_GATEWAY_PORT,
+    previewUrl: given.BOUGH_PREVIEW_URL,
+    publicUrl: given.BOUGH_PUBLIC_URL,
+    trustedProxies: given.BOUGH_TRUSTED_PROXIES.split(',').flatMap((word) => word.trim() || []),
+    masterKey: given.BOUGH_MASTER_KEY === undefined ? undefined : new Secret(given.BOUGH_MASTER_KEY),
+  };
+}
