@@ -1,0 +1,207 @@
+import { z } from 'zod';
+
+/** What the API says. Ids are decimal strings, times are ISO 8601, durations are in milliseconds. */
+const Id = z.string().regex(/^\d+$/);
+const Time = z.iso.datetime();
+
+export const ProjectView = z.object({
+  id: Id,
+  slug: z.string(),
+  repository: z.string().describe('owner/name'),
+  forge: z.string(),
+  forgeHost: z.string(),
+  defaultBranch: z.string(),
+  production: z.enum(['external', 'managed']),
+  intake: z.enum(['webhook', 'app', 'poll']),
+  state: z.enum(['active', 'removed']),
+  createdAt: Time,
+});
+export type ProjectView = z.infer<typeof ProjectView>;
+
+export const FailureView = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().nullable(),
+  tail: z.array(z.string()),
+});
+
+export const EnvironmentView = z.object({
+  id: Id,
+  slug: z.string(),
+  projectId: Id,
+  subject: z.string(),
+  kind: z.enum(['production', 'preview']),
+  phase: z.enum([
+    'held',
+    'queued',
+    'building',
+    'deploying',
+    'ready',
+    'asleep',
+    'failed',
+    'removing',
+    'removed',
+  ]),
+  facts: z.object({
+    title: z.string().optional(),
+    author: z.string().optional(),
+    url: z.string().optional(),
+    branch: z.string().optional(),
+    number: z.number().optional(),
+    baseBranch: z.string().optional(),
+  }),
+  commit: z.string().nullable(),
+  generation: z.string(),
+  runningStep: z.string().nullable(),
+  heldReason: z.string().nullable(),
+  waitingReason: z.string().nullable(),
+  failure: FailureView.nullable(),
+  retryAt: Time.nullable(),
+  data: z.object({
+    state: z.enum(['undecided', 'empty', 'cloned', 'seeded', 'own']),
+    note: z.string().nullable(),
+  }),
+  createdAt: Time,
+  changedAt: Time,
+  removedAt: Time.nullable(),
+});
+export type EnvironmentView = z.infer<typeof EnvironmentView>;
+
+export const StepView = z.object({
+  name: z.string(),
+  state: z.enum(['running', 'done', 'cached', 'skipped', 'failed', 'aborted']),
+  note: z.string().nullable(),
+  startedAt: Time,
+  finishedAt: Time.nullable(),
+  durationMs: z.number(),
+});
+export type StepView = z.infer<typeof StepView>;
+
+export const DeploymentView = z.object({
+  id: Id,
+  environmentId: Id,
+  commit: z.string(),
+  generation: z.string(),
+  state: z.enum(['running', 'ready', 'failed', 'superseded', 'cancelled']),
+  fingerprint: z.string().nullable(),
+  failure: FailureView.nullable(),
+  startedAt: Time,
+  finishedAt: Time.nullable(),
+  durationMs: z.number(),
+});
+export type DeploymentView = z.infer<typeof DeploymentView>;
+
+export const DeploymentDetail = DeploymentView.extend({
+  steps: z.array(StepView),
+  artifacts: z.array(z.object({ app: z.string(), key: z.string(), cached: z.boolean() })),
+});
+export type DeploymentDetail = z.infer<typeof DeploymentDetail>;
+
+export const RouteView = z.object({
+  url: z.string(),
+  host: z.string(),
+  path: z.string(),
+  route: z.string().describe("The route's template in the manifest"),
+  state: z.enum(['serving', 'swapping', 'starting', 'asleep', 'failed']),
+  target: z.object({ host: z.string(), port: z.number() }).nullable(),
+  redirect: z.object({ to: z.string(), code: z.number() }).nullable(),
+  access: z.enum(['open', 'basic']),
+  indexable: z.boolean(),
+  primary: z.boolean(),
+});
+export type RouteView = z.infer<typeof RouteView>;
+
+export const EnvironmentDetail = EnvironmentView.extend({
+  routes: z.array(RouteView),
+  access: z.object({ username: z.string(), password: z.string() }).nullable(),
+  deployment: DeploymentDetail.nullable().describe('The newest one'),
+  releaseDeploymentId: Id.nullable().describe('The one that serves'),
+});
+export type EnvironmentDetail = z.infer<typeof EnvironmentDetail>;
+
+export const fates = ['received', 'queued', 'observed', 'declined', 'ignored', 'failed'] as const;
+
+export const DeliveryView = z.object({
+  id: Id,
+  deliveryId: z.string(),
+  forge: z.string(),
+  event: z.string(),
+  action: z.string().nullable(),
+  repositoryId: z.number().nullable(),
+  subjects: z.array(z.string()),
+  fate: z.enum(fates),
+  reason: z.string().nullable(),
+  attempts: z.number(),
+  receivedAt: Time,
+  settledAt: Time.nullable(),
+});
+export type DeliveryView = z.infer<typeof DeliveryView>;
+
+export const EventView = z.object({
+  id: Id,
+  actor: z.string(),
+  kind: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+  at: Time,
+});
+export type EventView = z.infer<typeof EventView>;
+
+export const VariableView = z.object({
+  name: z.string(),
+  secret: z.boolean(),
+  build: z.boolean(),
+  run: z.boolean(),
+  production: z.boolean(),
+  preview: z.boolean(),
+  updatedAt: Time,
+});
+export type VariableView = z.infer<typeof VariableView>;
+
+export const requestKinds = [
+  'open',
+  'redeploy',
+  'rebuild',
+  'sync',
+  'reset',
+  'sleep',
+  'wake',
+  'keep',
+  'approve',
+  'delete',
+] as const;
+
+export const ActionBody = z.object({
+  kind: z.enum(requestKinds),
+  argument: z.string().max(500).optional(),
+  askedBy: z.string().min(1).max(100).optional().describe('Who asks, for the record; default "admin"'),
+});
+
+/** `queued` false: the request is stored, and looked at when the queue is back. */
+export const ActionAnswer = z.object({ requestId: Id, queued: z.boolean() });
+
+export const Why = z.object({
+  subject: z.string(),
+  phase: EnvironmentView.shape.phase.nullable().describe('null: there is no environment'),
+  heldReason: z.string().nullable(),
+  waitingReason: z.string().nullable(),
+  failure: FailureView.nullable(),
+  retryAt: Time.nullable(),
+  openRequests: z.array(z.object({ id: Id, kind: z.enum(requestKinds), askedBy: z.string(), askedAt: Time })),
+  deliveries: z.array(DeliveryView),
+  events: z.array(EventView),
+});
+
+export const Status = z.object({
+  installationId: z.string(),
+  version: z.string(),
+  projects: z.number(),
+  environments: z.record(z.string(), z.number()).describe('Living environments by phase'),
+  queue: z
+    .record(
+      z.string(),
+      z.object({ waiting: z.number(), active: z.number(), delayed: z.number(), failed: z.number() }),
+    )
+    .nullable()
+    .describe('null: the queue store does not answer'),
+  unsettledDeliveries: z.number().describe('Older than a minute and not settled'),
+});

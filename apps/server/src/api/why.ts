@@ -1,0 +1,34 @@
+import { phase } from '@bough/domain/environment';
+import type { Database } from '@bough/store/database';
+import { listDeliveries } from '@bough/store/deliveries';
+import { findLastEnvironment } from '@bough/store/environments';
+import { listEvents } from '@bough/store/events';
+import type { Project } from '@bough/store/projects';
+import { openRequests } from '@bough/store/requests';
+import type { z } from 'zod';
+import type { Why } from './schemas.ts';
+import { viewDelivery, viewEnvironment, viewEvent } from './views.ts';
+
+/** All that is known about why a subject is as it is: its row, what was asked for, what came in, what happened. */
+export async function explain(db: Database, project: Project, subject: string): Promise<z.infer<typeof Why>> {
+  const of = { projectId: project.id, subject };
+  const environment = await findLastEnvironment(db, of);
+  const requests = await openRequests(db, of);
+  const deliveries = await listDeliveries(db, { repositoryId: project.repositoryId, subject, limit: 20 });
+  const events = environment ? await listEvents(db, { environmentId: environment.id, limit: 50 }) : [];
+  const view = environment && viewEnvironment(environment);
+  return {
+    subject,
+    phase: environment ? phase(environment) : null,
+    heldReason: view?.heldReason ?? null,
+    waitingReason: view?.waitingReason ?? null,
+    failure: view?.failure ?? null,
+    retryAt: view?.retryAt ?? null,
+    openRequests: requests.map(({ id, kind, askedBy, askedAt }) => ({
+      ...{ id, kind, askedBy },
+      askedAt: askedAt.toISOString(),
+    })),
+    deliveries: deliveries.map(viewDelivery),
+    events: events.map(viewEvent),
+  };
+}
