@@ -21,21 +21,19 @@ export async function* readLog(file: string, options: LogOptions): AsyncGenerato
   const previous = await openLog(`${file}.1`);
   let current = await openLog(file);
   try {
-    const older = previous ? await readTail(previous, await sizeOf(previous)) : [];
     const end = current ? await endOfLastLine(current, options.follow ?? false) : 0;
-    const newer = current ? await readTail(current, end) : [];
-    if (options.lines > 0) yield* [...older, ...newer].slice(-options.lines);
+    const older = previous ? await readTail(previous, await sizeOf(previous)) : nothing;
+    const newer = current ? await readTail(current, end) : nothing;
+    if (options.lines > 0) yield* linesOf(older, newer).slice(-options.lines);
     let offset = end;
     const pending: string[] = [];
-    let splitter = new LineSplitter((line) => pending.push(line));
+    const splitter = new LineSplitter((line) => pending.push(line));
     while (options.follow && !options.signal?.aborted) {
       if (current) offset += await readFrom(current, offset, splitter);
       yield* pending.splice(0);
       if (current && (await sizeOf(current)) > offset) continue;
       const replaced = await replacement(file, current);
       if (replaced) {
-        splitter.end();
-        splitter = new LineSplitter((line) => pending.push(line));
         await current?.close();
         current = replaced;
         offset = 0;
@@ -60,16 +58,30 @@ async function sizeOf(handle: FileHandle): Promise<number> {
   return (await handle.stat()).size;
 }
 
-async function readTail(handle: FileHandle, end: number): Promise<string[]> {
+interface TailBytes {
+  readonly bytes: Buffer;
+  /** It begins in the middle of the file, and so perhaps of a line. */
+  readonly isCut: boolean;
+}
+
+const nothing: TailBytes = { bytes: Buffer.alloc(0), isCut: false };
+
+async function readTail(handle: FileHandle, end: number): Promise<TailBytes> {
   const start = Math.max(0, end - tailBytesMax);
   const buffer = Buffer.alloc(end - start);
   const { bytesRead } = await handle.read(buffer, 0, buffer.length, start);
+  return { bytes: buffer.subarray(0, bytesRead), isCut: start > 0 };
+}
+
+/** The log is turned over at a byte, so a line may begin in one file and end in the next. */
+function linesOf(older: TailBytes, newer: TailBytes): string[] {
   const lines: string[] = [];
   const splitter = new LineSplitter((line) => lines.push(line));
-  splitter.push(buffer.subarray(0, bytesRead));
+  if (!newer.isCut) splitter.push(older.bytes);
+  splitter.push(newer.bytes);
   splitter.end();
-  // Cut in the middle of a line: better none than a half.
-  return start > 0 ? lines.slice(1) : lines;
+  // Half a line is worse than none.
+  return (newer.isCut ? newer : older).isCut ? lines.slice(1) : lines;
 }
 
 /** When following, a line that is still being written is left for later, so that it is not given in two pieces. */

@@ -26,25 +26,29 @@ keep_log() {
   trap '' TERM HUP INT
   log="$BOUGH_STATE/output.log"
   while :; do
-    size=$(stat -c %s "$log" 2>/dev/null || echo 0)
+    size=$(log_size)
     if [ "$size" -ge "$BOUGH_LOG_BYTES" ]; then
       mv -f "$log" "$log.1" || : >"$log"
       size=0
     fi
-    if dd bs=65536 count=$((BOUGH_LOG_BYTES - size)) iflag=count_bytes oflag=append conv=notrunc status=none of="$log" 2>/dev/null; then
-      size=$(stat -c %s "$log" 2>/dev/null || echo 0)
-      # Ended before the log was full: nobody writes any more.
-      [ "$size" -ge "$BOUGH_LOG_BYTES" ] || break
+    # A read gives what is there, up to one block: so many reads never write more than the bound, and often less.
+    if dd bs=4096 count=$(((BOUGH_LOG_BYTES - size) / 4096 + 1)) oflag=append conv=notrunc status=none of="$log" 2>/dev/null; then
+      # It waits for something to read; when there was nothing, nobody writes any more.
+      [ "$(log_size)" -gt "$size" ] || break
     else
-      dd bs=65536 count=16 of=/dev/null status=none 2>/dev/null || break
       [ -d "$BOUGH_STATE" ] || exec cat >/dev/null
+      dd bs=4096 count=256 of=/dev/null status=none 2>/dev/null
       sleep 1
     fi
   done
 }
 
+log_size() {
+  stat -c %s "$log" 2>/dev/null || echo 0
+}
+
 report() {
-  echo "$1 $restarts ${code:--} ${started:--} ${child:--}" >"$BOUGH_STATE/status.new" 2>/dev/null &&
+  echo "$1 $restarts ${code:--} ${started:--}" >"$BOUGH_STATE/status.new" 2>/dev/null &&
     mv -f "$BOUGH_STATE/status.new" "$BOUGH_STATE/status" 2>/dev/null
 }
 
@@ -66,23 +70,14 @@ pause() {
   kill "$nap" 2>/dev/null
 }
 
-await_child() {
-  while :; do
-    wait "$child"
-    code=$?
-    # A signal for us ends `wait` too; then the child still lives.
-    kill -0 "$child" 2>/dev/null || break
-  done
-  child=
-}
-
 run_once() {
   started=$(date +%s)
   kills=$(memory_kills)
-  launch &
-  child=$!
   report running
-  await_child
+  # In the foreground: a shell lets what it runs in the background ignore SIGINT and SIGQUIT. The trap on SIGTERM acts
+  # when it has ended, which is soon enough.
+  (launch)
+  code=$?
   [ -z "$stopping" ] || return 0
   why="exited with code $code"
   [ "$(memory_kills)" = "$kills" ] || why="was killed because it used more memory than its limit"
@@ -93,8 +88,8 @@ run_once() {
 }
 
 main() {
-  stopping= child= code= started= restarts=0 delay=1
-  trap 'stopping=1; report stopping' TERM
+  stopping= code= started= restarts=0 delay=1
+  trap 'stopping=1' TERM
   trap '' HUP INT PIPE
   cd / || exit 1
   rm -f "$BOUGH_STATE/pipe"

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +26,7 @@ export interface SupervisorStart {
 }
 
 export interface SupervisorStatus {
+  /** `stopping` also when whoever stopped it was killed meanwhile. */
   readonly state: 'running' | 'restarting' | 'port-taken' | 'stopping' | 'stopped';
   readonly restarts: number;
   readonly exitCode?: number;
@@ -36,7 +37,7 @@ export interface SupervisorStatus {
 export async function startSupervisor(start: SupervisorStart): Promise<void> {
   const { directory, record } = start;
   await writeFile(join(directory, 'args'), `${start.args.join('\0')}\0`, { mode: 0o600 });
-  await rm(join(directory, 'status'), { force: true });
+  for (const name of ['status', 'stopping']) await rm(join(directory, name), { force: true });
   await writeRecord(directory, record);
   const child = spawn('/bin/sh', [script, record.id], {
     cwd: '/',
@@ -70,14 +71,28 @@ export async function readStatus(directory: string): Promise<SupervisorStatus | 
   const known = states.find((name) => name === state);
   if (known === undefined) return undefined;
   return {
-    state: known,
+    state: (await isStopping(directory)) ? 'stopping' : known,
     restarts: Number(restarts),
     ...(code === '-' || code === undefined ? {} : { exitCode: Number(code) }),
     ...(started === '-' || started === undefined ? {} : { startedAt: new Date(Number(started) * 1000) }),
   };
 }
 
-const states = ['running', 'restarting', 'port-taken', 'stopping', 'stopped'] as const;
+const states = ['running', 'restarting', 'port-taken', 'stopped'] as const;
+
+/** Written down first: a workload that is half stopped must not be taken for one that runs. */
+export async function markStopping(directory: string): Promise<void> {
+  await writeFile(join(directory, 'stopping'), '').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+}
+
+async function isStopping(directory: string): Promise<boolean> {
+  return access(join(directory, 'stopping')).then(
+    () => true,
+    () => false,
+  );
+}
 
 /** Kept in the form of the supervisor's own environment, so that there is one way to read a record. */
 export async function writeRecord(directory: string, record: WorkloadRecord): Promise<void> {

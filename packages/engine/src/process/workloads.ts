@@ -17,6 +17,7 @@ import { stopLabelled } from './stop.ts';
 import {
   listStateDirectories,
   makeStateDirectory,
+  markStopping,
   readRecord,
   readStatus,
   type SupervisorStatus,
@@ -150,6 +151,7 @@ async function stop(
   context: EngineContext,
   record: Pick<WorkloadRecord, 'id' | 'stopSignal' | 'stopGraceMs'>,
 ): Promise<void> {
+  await markStopping(stateDirectory(context.home, record.id));
   await stopLabelled({
     marker: installationMarker(context.installationId),
     belongs: (env) => env.BOUGH_WORKLOAD === record.id,
