@@ -15,8 +15,11 @@ export interface Trees {
   clone(source: string, target: string): Promise<void>;
   /** A writable copy of a tree that is being written to. */
   copyLive(source: string, target: string): Promise<void>;
-  /** Nothing more will be written: make it durable, and read-only where the file system can. */
-  freeze(path: string): Promise<void>;
+  /**
+   * Nothing more will be written: read-only where the file system can. `durable`: complete on the disk when this
+   * returns, so that no power cut leaves a labelled snapshot with holes in it.
+   */
+  freeze(path: string, options: { durable: boolean }): Promise<void>;
   /** Removes a tree, frozen, half-made or absent. */
   erase(path: string): Promise<void>;
   usage(path: string): Promise<{ exclusiveBytes: number; exact: boolean }>;
@@ -54,7 +57,8 @@ export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOp
     const volume = await requireVolume(volumeId);
     const fill = async (path: string) => {
       await withHooks(trees.atomic ? {} : hooks, volume.path, path, () => trees.copyLive(volume.path, path));
-      await trees.freeze(path);
+      // Previews may lose their last second anyway, and writing out a busy disk can take many seconds.
+      await trees.freeze(path, { durable: spec.labels.kind !== 'preview' });
       return { labels: spec.labels, volumeId, sizeBytes: await treeSizeBytes(path) };
     };
     return sameSource(toSnapshot(await publish(snapshots, spec.id, volume.path, fill)), volumeId);

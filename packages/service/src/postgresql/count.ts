@@ -53,7 +53,7 @@ async function countTables(client: Client, prefix: string): Promise<TableCount[]
 async function countRows(client: Client, table: string, estimate: number): Promise<number> {
   if (estimate >= exactRowsMax) return Math.round(estimate);
   const { rows } = await client.query<{ count: string }>(
-    `select count(*) from (select from ${table} limit ${exactRowsMax}) as some`,
+    `select count(*) from (select from ${table} limit ${exactRowsMax}) as counted`,
   );
   return Math.max(Number(rows[0]?.count), 0);
 }

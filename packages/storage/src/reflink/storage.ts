@@ -14,7 +14,7 @@ const trees: Trees = {
   },
   clone: (source, target) => copyFrozenTree({ source, target, reflink: 'always' }),
   copyLive: (source, target) => copyLiveTree({ source, target, reflink: 'always' }),
-  freeze: syncTree,
+  freeze: (path, { durable }) => (durable ? syncTree(path) : Promise.resolve()),
   erase: eraseTree,
   usage: async (path) => ({ exclusiveBytes: await treeSizeBytes(path), exact: false }),
 };
