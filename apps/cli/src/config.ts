@@ -1,0 +1,31 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/** What the verbs read of the environment; `bough serve` reads more (serve/config.ts). */
+const Environment = z.object({
+  BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
+  BOUGH_URL: z.url().optional(),
+  BOUGH_ADMIN_TOKEN: z.string().min(1).optional(),
+  USER: z.string().optional(),
+});
+
+export interface CliConfig {
+  readonly home: string;
+  readonly url: string | undefined;
+  readonly token: string | undefined;
+  /** Who asks, for the record. */
+  readonly user: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export function readCliConfig(environment: Readonly<Record<string, string | undefined>>): CliConfig {
+  const given = Environment.parse(environment);
+  return {
+    home: given.BOUGH_HOME,
+    url: given.BOUGH_URL,
+    token: given.BOUGH_ADMIN_TOKEN,
+    user: given.USER ?? 'admin',
+    environment,
+  };
+}

@@ -1,0 +1,44 @@
+import { Command, CommanderError } from 'commander';
+import { readCliConfig } from './config.ts';
+import { createOutput, describeError, EXIT } from './output.ts';
+import { createVerbContext } from './verb.ts';
+import { deliveryVerbs } from './verbs/delivery.ts';
+import { doctorVerb } from './verbs/doctor.ts';
+import { downVerb } from './verbs/down.ts';
+import { environmentVerbs } from './verbs/environment.ts';
+import { projectVerbs } from './verbs/project.ts';
+import { variableVerbs } from './verbs/secret.ts';
+import { serveVerb } from './verbs/serve.ts';
+import { whyVerb } from './verbs/why.ts';
+
+const program = new Command('bough')
+  .description('an environment of its own for every pull request')
+  .option('--json', 'for scripts')
+  .exitOverride()
+  .configureHelp({ sortSubcommands: true });
+const output = createOutput({
+  json: process.argv.includes('--json'),
+  write: (text) => process.stdout.write(text),
+});
+const context = createVerbContext(readCliConfig(process.env), output);
+
+serveVerb(program, context);
+doctorVerb(program, context);
+downVerb(program, context);
+projectVerbs(program, context);
+environmentVerbs(program, context);
+whyVerb(program, context);
+deliveryVerbs(program, context);
+variableVerbs(program, context, 'secret');
+variableVerbs(program, context, 'variable');
+
+try {
+  await program.parseAsync(process.argv.filter((argument) => argument !== '--json'));
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.fine : EXIT.usage;
+  } else {
+    process.stderr.write(`${describeError(error)}\n`);
+    process.exitCode = EXIT.failed;
+  }
+}

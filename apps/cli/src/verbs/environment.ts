@@ -1,0 +1,200 @@
+import { spawn } from 'node:child_process';
+import { BoughError } from '@bough/domain/bough-error';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { age, duration, EXIT, table } from '../output.ts';
+import type { VerbContext } from '../verb.ts';
+import { EnvironmentDetail, EnvironmentView } from './views.ts';
+
+const Action = z.object({ requestId: z.string(), queued: z.boolean() });
+
+export function environmentVerbs(program: Command, context: VerbContext): void {
+  const env = program.command('env').description('running instances: production and previews');
+
+  env
+    .command('list')
+    .description('living environments')
+    .option('--project <project>', 'only of this project')
+    .action(async (options: { project?: string }) => {
+      const query = options.project === undefined ? '' : `?project=${encodeURIComponent(options.project)}`;
+      const answer = await (await context.api()).get(`/environments${query}`);
+      const { environments } = z.object({ environments: z.array(EnvironmentView) }).parse(answer);
+      context.output.result(environments, () =>
+        environments.length === 0
+          ? 'No environments. Open a pull request on a project’s repository.'
+          : table(
+              ['ENVIRONMENT', 'FOR', 'PHASE', 'COMMIT', 'DATA', 'CHANGED'],
+              environments.map((row) => [
+                row.slug,
+                row.subject,
+                row.runningStep === null ? row.phase : `${row.phase} (${row.runningStep})`,
+                row.commit?.slice(0, 7) ?? '',
+                row.data.state,
+                age(row.changedAt),
+              ]),
+            ),
+      );
+    });
+
+  env
+    .command('show <environment>')
+    .description('addresses, the way in, data and steps; exit code 3 when it failed')
+    .action(async (slug: string) => {
+      const detail = await read(context, slug);
+      context.output.result(detail, () => describe(detail));
+      if (detail.phase === 'failed') process.exitCode = EXIT.unwell;
+    });
+
+  env
+    .command('url <environment>')
+    .description('its primary address')
+    .action(async (slug: string) => {
+      const url = primary(await read(context, slug));
+      context.output.result({ url }, () => url);
+    });
+
+  env
+    .command('open <environment>')
+    .description(
+      'open its primary address in the browser; for a branch without a pull request: <owner/repo> --branch',
+    )
+    .option('--branch <branch>', 'make an environment for this branch of the repository instead')
+    .action(async (what: string, options: { branch?: string }) => {
+      if (options.branch === undefined) {
+        const url = primary(await read(context, what));
+        spawn('xdg-open', [url], { stdio: 'ignore', detached: true })
+          .on('error', () => {})
+          .unref();
+        context.output.result({ url }, () => url);
+        return;
+      }
+      const api = await context.api();
+      const answer = await api.get(`/projects?repository=${encodeURIComponent(what)}`);
+      const [project] = z
+        .object({ projects: z.array(z.object({ slug: z.string() })) })
+        .parse(answer).projects;
+      const slug = project?.slug ?? what;
+      const asked = Action.parse(
+        await api.send('POST', `/projects/${encodeURIComponent(slug)}/actions`, {
+          subject: `branch/${options.branch}`,
+          kind: 'open',
+          askedBy: context.config.user,
+        }),
+      );
+      context.output.result(
+        asked,
+        () => `Asked for an environment of branch ${options.branch}; \`bough env list\` shows it.`,
+      );
+    });
+
+  env
+    .command('logs <environment>')
+    .description('last lines of a workload, or of a step of the newest deployment')
+    .option('--workload <name>', 'app, app/worker or service; default: the web process')
+    .option('--step <name>', 'a step instead: build, "deploy hook", …')
+    .option('--lines <count>', 'how many', '200')
+    .option('-f, --follow', 'go on as lines come')
+    .action(
+      async (slug: string, options: { workload?: string; step?: string; lines: string; follow?: true }) => {
+        const api = await context.api();
+        for await (const line of api.lines(await logPath(context, slug, options))) context.output.line(line);
+      },
+    );
+
+  action(
+    env,
+    context,
+    'redeploy',
+    'deploy the same commit again; what is built is reused',
+    'is asked to deploy again',
+  );
+  action(env, context, 'delete', 'remove it; a pull request gets it back with redeploy', 'is asked away');
+}
+
+function action(
+  env: Command,
+  context: VerbContext,
+  kind: 'redeploy' | 'delete',
+  description: string,
+  words: string,
+): void {
+  env
+    .command(`${kind} <environment>`)
+    .description(description)
+    .action(async (slug: string) => {
+      const path = `/environments/${encodeURIComponent(slug)}/actions`;
+      const asked = Action.parse(
+        await (await context.api()).send('POST', path, { kind, askedBy: context.config.user }),
+      );
+      context.output.result(asked, () => `${slug} ${words}. \`bough env show ${slug}\` tells how it goes.`);
+    });
+}
+
+async function read(context: VerbContext, slug: string): Promise<EnvironmentDetail> {
+  return EnvironmentDetail.parse(
+    await (await context.api()).get(`/environments/${encodeURIComponent(slug)}`),
+  );
+}
+
+function primary(detail: EnvironmentDetail): string {
+  const route = detail.routes.find((candidate) => candidate.primary) ?? detail.routes[0];
+  if (route !== undefined) return route.url;
+  throw new BoughError({
+    code: 'no-address',
+    message: `${detail.slug} has no address (it is ${detail.phase}).`,
+    hint: `Ask why: bough why ${detail.slug}`,
+  });
+}
+
+async function logPath(
+  context: VerbContext,
+  slug: string,
+  options: { workload?: string; step?: string; lines: string; follow?: true },
+): Promise<string> {
+  if (options.step === undefined) {
+    const query = new URLSearchParams({ lines: options.lines });
+    if (options.workload !== undefined) query.set('workload', options.workload);
+    if (options.follow) query.set('follow', 'true');
+    return `/environments/${encodeURIComponent(slug)}/logs?${query}`;
+  }
+  const { deployment } = await read(context, slug);
+  if (deployment === null)
+    throw new BoughError({ code: 'no-deployment', message: `${slug} was never deployed.` });
+  return `/deployments/${deployment.id}/steps/${encodeURIComponent(options.step)}/${options.follow ? 'stream' : 'log'}`;
+}
+
+function describe(detail: EnvironmentDetail): string {
+  const lines = [
+    `${detail.slug}  ${detail.phase}${detail.runningStep === null ? '' : ` (${detail.runningStep})`}`,
+    `for      ${detail.subject}`,
+    `commit   ${detail.commit ?? 'none'}`,
+    ...detail.routes.map((route) => `address  ${route.url}  (${route.state}, ${route.access})`),
+    ...(detail.access === null
+      ? []
+      : [`password user ${detail.access.username}, password ${detail.access.password}`]),
+    `data     ${detail.data.note ?? detail.data.state}`,
+    ...(detail.heldReason === null ? [] : [`held     ${detail.heldReason}`]),
+    ...(detail.waitingReason === null ? [] : [`waiting  ${detail.waitingReason}`]),
+  ];
+  if (detail.failure !== null) {
+    lines.push(
+      `failed   ${detail.failure.message}`,
+      ...(detail.failure.hint === null ? [] : [`next     ${detail.failure.hint}`]),
+    );
+    lines.push(...detail.failure.tail.map((line) => `         ${line}`));
+  }
+  if (detail.deployment !== null) {
+    const steps = detail.deployment.steps.map((step) => [
+      step.name,
+      step.state,
+      duration(step.durationMs),
+      step.note ?? '',
+    ]);
+    lines.push(
+      '',
+      `deployment ${detail.deployment.id} of ${detail.deployment.commit.slice(0, 7)}: ${detail.deployment.state} after ${duration(detail.deployment.durationMs)}`,
+    );
+    if (steps.length > 0) lines.push(table(['STEP', 'STATE', 'TOOK', ''], steps));
+  }
+  return lines.join('\n');
+}

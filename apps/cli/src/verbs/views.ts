@@ -1,0 +1,85 @@
+import { z } from 'zod';
+
+/** The parts of the API's answers that the verbs show. */
+export const ProjectView = z.object({
+  id: z.string(),
+  slug: z.string(),
+  repository: z.string(),
+  production: z.string(),
+  intake: z.string(),
+  defaultBranch: z.string(),
+});
+
+export const FailureView = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().nullable(),
+  tail: z.array(z.string()),
+});
+
+export const EnvironmentView = z.object({
+  id: z.string(),
+  slug: z.string(),
+  subject: z.string(),
+  kind: z.string(),
+  phase: z.string(),
+  commit: z.string().nullable(),
+  runningStep: z.string().nullable(),
+  heldReason: z.string().nullable(),
+  waitingReason: z.string().nullable(),
+  failure: FailureView.nullable(),
+  data: z.object({ state: z.string(), note: z.string().nullable() }),
+  changedAt: z.string(),
+});
+
+export const EnvironmentDetail = EnvironmentView.extend({
+  routes: z.array(z.object({ url: z.string(), state: z.string(), access: z.string(), primary: z.boolean() })),
+  access: z.object({ username: z.string(), password: z.string() }).nullable(),
+  deployment: z
+    .object({
+      id: z.string(),
+      commit: z.string(),
+      state: z.string(),
+      durationMs: z.number(),
+      steps: z.array(
+        z.object({
+          name: z.string(),
+          state: z.string(),
+          note: z.string().nullable(),
+          durationMs: z.number(),
+        }),
+      ),
+    })
+    .nullable(),
+  releaseDeploymentId: z.string().nullable(),
+});
+export type EnvironmentDetail = z.infer<typeof EnvironmentDetail>;
+
+export const DeliveryView = z.object({
+  id: z.string(),
+  deliveryId: z.string(),
+  event: z.string(),
+  action: z.string().nullable(),
+  subjects: z.array(z.string()),
+  fate: z.string(),
+  reason: z.string().nullable(),
+  receivedAt: z.string(),
+});
+
+export const WhyView = z.object({
+  subject: z.string(),
+  phase: z.string().nullable(),
+  heldReason: z.string().nullable(),
+  waitingReason: z.string().nullable(),
+  failure: FailureView.nullable(),
+  retryAt: z.string().nullable(),
+  deliveries: z.array(DeliveryView),
+  events: z.array(
+    z.object({
+      actor: z.string(),
+      kind: z.string(),
+      detail: z.record(z.string(), z.unknown()),
+      at: z.string(),
+    }),
+  ),
+});

@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { age, table } from '../output.ts';
+import type { VerbContext } from '../verb.ts';
+import { WhyView } from './views.ts';
+
+export function whyVerb(program: Command, context: VerbContext): void {
+  program
+    .command('why <environment>')
+    .description(
+      'why it is as it is, or why there is none: for a subject without one, <project> --subject pull/7',
+    )
+    .option('--subject <subject>', 'production, pull/<number> or branch/<name> of the project')
+    .action(async (what: string, options: { subject?: string }) => {
+      const path =
+        options.subject === undefined
+          ? `/environments/${encodeURIComponent(what)}/why`
+          : `/projects/${encodeURIComponent(what)}/why?subject=${encodeURIComponent(options.subject)}`;
+      const why = WhyView.parse(await (await context.api()).get(path));
+      context.output.result(why, () =>
+        [
+          `${why.subject} is ${why.phase ?? 'without an environment'}.`,
+          ...(why.heldReason === null ? [] : [`Held: ${why.heldReason}.`]),
+          ...(why.waitingReason === null ? [] : [`Waiting: ${why.waitingReason}.`]),
+          ...(why.failure === null ? [] : [`Failed: ${why.failure.message} ${why.failure.hint ?? ''}`]),
+          '',
+          table(
+            ['DELIVERY', 'EVENT', 'FATE', 'WHY', ''],
+            why.deliveries
+              .slice(0, 15)
+              .map((row) => [
+                row.id,
+                `${row.event}${row.action === null ? '' : `.${row.action}`}`,
+                row.fate,
+                row.reason ?? '',
+                age(row.receivedAt),
+              ]),
+          ),
+          '',
+          table(
+            ['EVENT', 'BY', 'DETAIL', ''],
+            why.events
+              .slice(0, 15)
+              .map((row) => [row.kind, row.actor, JSON.stringify(row.detail), age(row.at)]),
+          ),
+        ].join('\n'),
+      );
+    });
+}
