@@ -86,7 +86,7 @@ export function forward(
         timedOut,
         bodyMissing: !request.complete && !upstream.writableNeedDrain,
       });
-      const untouched = !connected || (pooled && upstream.reusedSocket && cause === 'upstream-reset');
+      const untouched = !connected || (pooled && cause === 'upstream-reset');
       settle({ kind: 'failed', cause, replayable: untouched && timedOut === null, error });
     }
 

@@ -47,14 +47,15 @@ test('no request fails while the release is swapped twenty times under load', as
     await waitFor('traffic before the swap', () => answers.length > before + 20);
     bench.set(swapping(serving.port));
     await waitFor('requests to be held', () => bench.held() > 0);
-    // Graceful, as a real app stops: what it has begun it finishes.
-    await new Promise<void>((resolve) => {
-      serving.server.close(() => resolve());
-      serving.server.closeIdleConnections();
-    });
+    const old = serving;
     serving = await start();
     bench.set(route(serving.port));
     await waitFor('the new release to answer', () => answers.at(-1) === String(release));
+    // After the route has left it and the new one has answered, as the worker drains the old release.
+    await new Promise<void>((resolve) => {
+      old.server.close(() => resolve());
+      old.server.closeIdleConnections();
+    });
   }
   isDone = true;
   await Promise.all(visitors);

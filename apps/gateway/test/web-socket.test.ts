@@ -96,6 +96,7 @@ async function echoApp() {
     sockets.add(socket);
     seen.push(request.headers);
     socket.on('error', () => {});
+    socket.on('end', () => socket.end());
     socket.on('close', () => sockets.delete(socket));
     socket.write(
       Buffer.concat([
