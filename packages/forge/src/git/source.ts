@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { ForgeError } from '../forge-error.ts';
 import { findLfsPointers } from './lfs-pointers.ts';
 import { isObjectId } from './mirror.ts';
@@ -44,7 +42,8 @@ export async function checkoutSource(
 
 export async function writeTree(source: SourceAt & { into: string }): Promise<void> {
   await mkdir(source.into, { recursive: true });
-  const index = join(tmpdir(), `bough-index-${randomUUID()}`);
+  // Beside the tree, so that whoever sweeps up after a crash finds it there.
+  const index = `${source.into.replace(/\/+$/, '')}.index-${randomUUID()}`;
   const env = { GIT_INDEX_FILE: index, GIT_WORK_TREE: source.into };
   try {
     const commit = `${checked(source.commit)}^{tree}`;
@@ -62,9 +61,11 @@ export async function writeTree(source: SourceAt & { into: string }): Promise<vo
 
 /** The id of the tree at a path (`''` or `.` is the root); undefined when there is none. Equal id, equal content. */
 export async function treeId(source: SourceAt & { path: string }): Promise<string | undefined> {
-  const args = ['rev-parse', '--verify', '--quiet', `${objectAt(source)}^{tree}`];
-  const result = await run(source, args);
-  return result.code === 0 ? result.stdout.toString('utf8').trim() : undefined;
+  const object = await run(source, ['rev-parse', '--verify', '--quiet', objectAt(source)]);
+  if (object.code !== 0) return undefined;
+  const id = object.stdout.toString('utf8').trim();
+  const type = await run(source, ['cat-file', '-t', id]);
+  return type.stdout.toString('utf8').trim() === 'tree' ? id : undefined;
 }
 
 /** A file's content; undefined when there is none at that path. Larger than the bound (default 1 MB) is an error. */
