@@ -2,7 +2,8 @@ import { mkdir, readdir, readlink, rename, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkedKey } from './artifacts.ts';
 import { copyTree } from './copy-tree.ts';
-import { isOwnerAlive, ownedName, ownerOf } from './owner.ts';
+import { takeLock } from './lock.ts';
+import { ownedName } from './owner.ts';
 import { removeTree } from './remove-tree.ts';
 
 /**
@@ -34,25 +35,26 @@ export function createBuildCache(home: string): BuildCache {
     },
     async publish(key, directory) {
       await mkdir(root(key), { recursive: true, mode: 0o700 });
-      const version = await ownedName();
-      await rename(directory, join(root(key), version));
-      await symlink(version, join(root(key), `next.${version}`));
-      const before = await readlink(join(root(key), 'current')).catch(() => undefined);
-      await rename(join(root(key), `next.${version}`), join(root(key), 'current'));
-      await removeOld(root(key), before);
+      const release = await takeLock(join(root(key), 'lock'), undefined);
+      try {
+        await publishVersion(root(key), directory);
+      } finally {
+        await release();
+      }
     },
   };
 }
 
 /** The version before stays until the next one comes, for whoever is copying it. */
-async function removeOld(root: string, before: string | undefined): Promise<void> {
-  const current = await readlink(join(root, 'current')).catch(() => undefined);
+async function publishVersion(root: string, directory: string): Promise<void> {
+  const version = await ownedName();
+  const before = await readlink(join(root, 'current')).catch(() => undefined);
+  await rename(directory, join(root, version));
+  await symlink(version, join(root, `next.${version}`));
+  await rename(join(root, `next.${version}`), join(root, 'current'));
   for (const name of await readdir(root)) {
-    if (name === 'current' || name === current || name === before) continue;
-    const owner = ownerOf(name);
-    // Another process may be between its rename and its link; its own is left to it while it lives.
-    const isAnothers = owner !== undefined && owner !== ownerOf(current ?? '') && (await isOwnerAlive(owner));
-    if (!isAnothers) await removeTree(join(root, name));
+    const isKept = name === 'current' || name === version || name === before || name.startsWith('lock');
+    if (!isKept) await removeTree(join(root, name));
   }
 }
 

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Limits } from '../engine.ts';
+import { ownedName } from './owner.ts';
 
 export type Resource = 'memory' | 'pids' | 'cpus';
 
@@ -119,7 +119,7 @@ function ownPath(self: string, controller: string): string | undefined {
 
 async function works(hierarchy: Hierarchy): Promise<boolean> {
   const probe: Limits = { memoryBytes: 64 * 1024 * 1024, pids: 64, cpus: 1 };
-  const name = `probe-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const name = `probe.${await ownedName()}`;
   try {
     const group = await createGroup([hierarchy], name, probe);
     const script = 'for group; do echo 0 >"$group/cgroup.procs" || exit 1; done';

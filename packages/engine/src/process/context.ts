@@ -24,13 +24,19 @@ export interface EngineContext {
   readonly logBytes: number;
 }
 
-/** Found anew each time: quick once it is there, and a machine that gets bubblewrap later needs no restart. */
+/** Remembered once it was found; a machine that gets bubblewrap later needs no restart of Bough. */
 export async function findBubblewrap(context: Pick<EngineContext, 'toolchain'>): Promise<Bubblewrap> {
+  const known = remembered.get(context.toolchain);
+  if (known) return known;
   const resolved = await context.toolchain.resolve('bubblewrap');
   const [directory] = resolved.bin;
   if (directory === undefined) throw noBubblewrap();
-  return { file: join(directory, 'bwrap'), libraries: resolved.libraryPath.join(':') };
+  const found = { file: join(directory, 'bwrap'), libraries: resolved.libraryPath.join(':') };
+  remembered.set(context.toolchain, found);
+  return found;
 }
+
+const remembered = new WeakMap<Toolchain, Bubblewrap>();
 
 function noBubblewrap(): BoughError {
   return new BoughError({

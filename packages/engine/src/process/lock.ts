@@ -44,7 +44,7 @@ async function holds(holder: string): Promise<boolean> {
 
 /** Renamed first: of two that saw the dead holder, one moves it; the other may have moved a new one and gives it back. */
 async function takeAway(file: string, holder: string, own: string): Promise<void> {
-  const moved = `${file}.${own}.stale`;
+  const moved = `${file}.stale.${own}`;
   if (
     await rename(file, moved).then(
       () => false,

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
+import { ownedName } from './owner.ts';
 
 /** Below Linux's range for outgoing connections (32768 on), so that no client socket can take one. */
 const firstPort = 20_000;
@@ -60,7 +61,7 @@ async function portsOf(directory: string, id: string): Promise<number[]> {
 
 /** Written aside and linked, so that a reservation is never seen without its owner. */
 async function claim(directory: string, port: number, id: string): Promise<boolean> {
-  const aside = join(directory, `.${port}-${process.pid}-${randomInt(2 ** 32)}`);
+  const aside = join(directory, `.${port}.${await ownedName()}`);
   await writeFile(aside, id, { mode: 0o600 });
   try {
     await link(aside, join(directory, String(port)));

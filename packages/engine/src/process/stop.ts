@@ -16,6 +16,8 @@ export interface StopSpec {
   readonly belongs: (env: LabelledProcess['env']) => boolean;
   readonly signal: NodeJS.Signals;
   readonly graceMs: number;
+  /** Ends the waiting; what is half stopped then is finished by the next call. */
+  readonly abort?: AbortSignal | undefined;
 }
 
 const pollMs = 40;
@@ -30,6 +32,7 @@ export async function stopLabelled(spec: StopSpec): Promise<void> {
   const asked = new Set<string>();
   const graceEnds = Date.now() + spec.graceMs;
   for (;;) {
+    spec.abort?.throwIfAborted();
     const world = await survey(spec);
     for (const row of [...world.outside, ...world.inside]) seen.set(row.identity, row);
     if (world.outside.length === 0 && !(await anyAlive(seen))) return;

@@ -7,6 +7,8 @@ import { BoughError } from '@bough/domain/bough-error';
 import type { Group } from './cgroup.ts';
 import { parseRecord, recordVariables, type WorkloadRecord } from './labels.ts';
 import type { Bubblewrap } from './launch.ts';
+import { ownedName } from './owner.ts';
+import { removeTree } from './remove-tree.ts';
 
 const script = fileURLToPath(new URL('./supervisor.sh', import.meta.url));
 const startTimeoutMs = 10_000;
@@ -122,6 +124,20 @@ export async function listStateDirectories(home: string): Promise<string[]> {
 
 export async function makeStateDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+/** All of it at once: a directory half removed would not be found again. */
+export async function removeStateDirectory(home: string, id: string): Promise<void> {
+  const aside = join(home, 'engine/runs', `${id}.${await ownedName()}`);
+  await mkdir(join(home, 'engine/runs'), { recursive: true, mode: 0o700 });
+  const isThere = await rename(stateDirectory(home, id), aside).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
+  );
+  if (isThere) await removeTree(aside);
 }
 
 function notStarted(id: string, directory: string): BoughError {

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listGroups, removeGroup } from './cgroup.ts';
 import type { EngineContext } from './context.ts';
@@ -11,9 +11,10 @@ import { stopLabelled } from './stop.ts';
 /** Removes what a Bough process that was killed left behind: its runs and builds, never its workloads. */
 export async function sweep(context: EngineContext): Promise<void> {
   await endAbandonedRuns(context);
-  for (const directory of ['engine/runs', 'builds']) {
+  for (const directory of ['engine', 'engine/runs', 'engine/ports', 'builds']) {
     for (const name of await readdir(join(context.home, directory)).catch(() => [])) {
-      if (await isAbandoned(name)) await removeTree(join(context.home, directory, name));
+      const path = join(context.home, directory, name);
+      if ((await isAbandoned(name)) || (await isAbandonedLock(path))) await removeTree(path);
     }
   }
   for (const name of await listGroups(context.hierarchies)) {
@@ -30,6 +31,10 @@ async function endAbandonedRuns(context: EngineContext): Promise<void> {
     const belongs = (env: Readonly<Record<string, string>>) => env.BOUGH_OWNER === owner;
     await stopLabelled({ marker, belongs, signal: 'SIGKILL', graceMs: 0 });
   }
+}
+
+async function isAbandonedLock(path: string): Promise<boolean> {
+  return path.endsWith('.lock') && isAbandoned(await readFile(path, 'utf8').catch(() => ''));
 }
 
 async function isAbandoned(name: string): Promise<boolean> {

@@ -8,7 +8,6 @@ import { type EngineContext, findBubblewrap } from './context.ts';
 import { installationMarker, parseRecord, type WorkloadRecord } from './labels.ts';
 import { listeningPorts, type Ports } from './ports.ts';
 import { labelledProcesses, readProcessTable } from './process-table.ts';
-import { removeTree } from './remove-tree.ts';
 import { sandboxArguments } from './sandbox.ts';
 import { limitLines, temporaryBytes, withSandboxProcesses } from './sealed.ts';
 import { digestSpec } from './spec-digest.ts';
@@ -20,6 +19,7 @@ import {
   markStopping,
   readRecord,
   readStatus,
+  removeStateDirectory,
   type SupervisorStatus,
   startSupervisor,
   stateDirectory,
@@ -61,12 +61,14 @@ export async function ensureWorkload(
   if (before && isAsWanted(before, specDigest)) return describe(before);
   const prepared = await prepare(host, spec, signal);
   signal?.throwIfAborted();
-  if (before?.isAlive) await stop(context, before.record);
+  if (before?.isAlive) await stop(context, before.record, signal);
+  const common = { id, labels: spec.labels, stopSignal: spec.stopSignal, stopGraceMs: spec.stopGraceMs };
+  const directory = stateDirectory(context.home, id);
+  await makeStateDirectory(directory);
+  // From here on it is listed, so that whatever a crash leaves of it can be found and removed.
+  await writeRecord(directory, { ...common, specDigest: '', ...portOf(before?.record.port) });
   const port = spec.listens ? await choosePort(host, id, before) : undefined;
-  const record: WorkloadRecord = {
-    ...{ id, labels: spec.labels, specDigest, stopSignal: spec.stopSignal, stopGraceMs: spec.stopGraceMs },
-    ...(port === undefined ? {} : { port }),
-  };
+  const record: WorkloadRecord = { ...common, specDigest, ...portOf(port) };
   await start(host, { spec, record, prepared });
   context.log.info({ workload: id, environmentId: spec.labels.environmentId, port }, 'workload started');
   const after = await sight(context, id);
@@ -93,7 +95,11 @@ export async function removeWorkload(host: WorkloadHost, id: string): Promise<vo
   await stop(context, sighting?.record ?? { id, stopSignal: 'SIGTERM', stopGraceMs: 0 });
   await removeGroup(context.hierarchies, id);
   await host.ports.release(id);
-  await removeTree(stateDirectory(context.home, id));
+  await removeStateDirectory(context.home, id);
+}
+
+function portOf(port: number | undefined): { port?: number } {
+  return port === undefined ? {} : { port };
 }
 
 function isAsWanted(sighting: Sighting, specDigest: string): boolean {
@@ -150,6 +156,7 @@ function stateOf(isAlive: boolean, status: SupervisorStatus | undefined): Worklo
 async function stop(
   context: EngineContext,
   record: Pick<WorkloadRecord, 'id' | 'stopSignal' | 'stopGraceMs'>,
+  abort?: AbortSignal,
 ): Promise<void> {
   await markStopping(stateDirectory(context.home, record.id));
   await stopLabelled({
@@ -157,6 +164,7 @@ async function stop(
     belongs: (env) => env.BOUGH_WORKLOAD === record.id,
     signal: record.stopSignal,
     graceMs: record.stopGraceMs,
+    abort,
   });
 }
 
@@ -207,7 +215,6 @@ async function start({ context }: WorkloadHost, { spec, record, prepared }: Star
   const directory = stateDirectory(context.home, spec.id);
   const stage = join(directory, 'stage');
   const memoryBytes = temporaryBytes(spec.limits);
-  await makeStateDirectory(directory);
   await removeGroup(context.hierarchies, spec.id);
   const group = await createGroup(context.hierarchies, spec.id, withSandboxProcesses(spec.limits));
   await stageFiles(stage, { hosts: spec.hosts, command: workloadScript(context, spec) });
