@@ -1,0 +1,2 @@
+/** The line at the top of every page. */
+export const announcement = 'New: see which plants our customers love most.';
