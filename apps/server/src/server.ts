@@ -2,6 +2,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { registerApi } from './api/api.ts';
 import { createAuthentication } from './authenticate.ts';
+import { closeConnectionsOnStop } from './close-connections.ts';
 import { createStreamLimiter } from './event-stream.ts';
 import { registerHealth } from './health.ts';
 import type { ServerOptions } from './options.ts';
@@ -39,6 +40,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerApi(app, { ...options, authentication, receiver, streams });
   registerPages(app, { ...options, authentication });
   app.addHook('preClose', async () => streams.stopAll());
+  closeConnectionsOnStop(app);
   app.addHook('onClose', async () => receiver.drain());
   return app;
 }

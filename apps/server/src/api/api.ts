@@ -29,7 +29,7 @@ export function registerApi(
       api.setSerializerCompiler(serializerCompiler);
       await api.register(swagger, {
         openapi: {
-          openapi: '3.1.0',
+          openapi: '3.0.3',
           info: {
             title: 'Bough',
             version: options.version,
