@@ -109,7 +109,7 @@ async function tryBtrfs(scratch: string): Promise<Outcome> {
     await btrfsTrees.create(volume);
     await writeFile(join(volume, 'file'), 'probe');
     await btrfsTrees.copyLive(volume, snapshot);
-    await btrfsTrees.freeze(snapshot);
+    await btrfsTrees.freeze(snapshot, { durable: true });
     const same = (await readFile(join(snapshot, 'file'), 'utf8')) === 'probe';
     return same
       ? { ok: true, text: 'made, snapshot and removed a subvolume' }

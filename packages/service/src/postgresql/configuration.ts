@@ -30,7 +30,8 @@ const knownKeys = [
   'default_collation',
   'default_ctype',
 ];
-const namePattern = /^[A-Za-z_][A-Za-z0-9_-]{0,62}$/;
+/** Shorter than the 63 that PostgreSQL allows, for a role is named after each database. */
+const namePattern = /^[A-Za-z_][A-Za-z0-9_-]{0,55}$/;
 const extensionPattern = /^[a-z][a-z0-9_-]{0,62}$/;
 const localePattern = /^[A-Za-z0-9_.@-]{1,40}$/;
 const reservedNames = new Set([superuser, 'postgres', 'template0', 'template1', 'public', 'none']);
@@ -104,7 +105,7 @@ function parseNames(
 }
 
 const nameHint =
-  'Use letters, digits, underscores and hyphens, at most 63; bough, postgres, template0, template1, public and pg_… are taken.';
+  'Use letters, digits, underscores and hyphens, at most 56; bough, postgres, template0, template1, public and pg_… are taken.';
 
 function isFree(name: string): boolean {
   // pg_trgm and its like are extensions, which live in another name space than roles and databases.

@@ -32,7 +32,10 @@ export async function postgresProvision(
       client,
       users.map((user) => user.username),
     );
-    for (const database of configuration.databases) await ensureDatabase(client, database, configuration);
+    for (const database of configuration.databases) {
+      await ensureGroup(client, groupOf(database));
+      await ensureDatabase(client, database, configuration);
+    }
   });
   for (const database of configuration.databases) {
     const grants = users.map((user) => ({
@@ -58,16 +61,30 @@ interface Grant {
   readonly privilege: Privilege | undefined;
 }
 
-/** The first endpoint that administers a database owns it; others with `admin` act in its name. */
+/**
+ * The one endpoint that administers a database owns it, as apps expect. Where several do, a group owns it and each of
+ * them acts in the group's name, so that all can alter what any of them made, and gain nothing in other databases.
+ */
 function ownerOf(
   configuration: PostgresConfiguration,
   users: readonly { endpoint: string; username: string }[],
   database: string,
 ): string {
-  const first = users.find(
+  const admins = users.filter(
     ({ endpoint }) => configuration.endpoints[endpoint]?.privileges[database] === 'admin',
   );
-  return first?.username ?? superuser;
+  if (admins.length > 1) return groupOf(database);
+  return admins[0]?.username ?? superuser;
+}
+
+/** No endpoint can have this name, for it has a colon. */
+function groupOf(database: string): string {
+  return `bough:${database}`;
+}
+
+async function ensureGroup(client: Client, group: string): Promise<void> {
+  const { rowCount } = await client.query('select from pg_roles where rolname = $1', [group]);
+  if (rowCount === 0) await client.query(`create role ${id(group)} nologin`);
 }
 
 async function ensureRole(client: Client, role: string, verifier: string): Promise<void> {
@@ -131,8 +148,12 @@ async function ensurePrivileges(
   await client.query('revoke create on schema public from public');
   await client.query(`alter database ${id(database)} owner to ${id(owner)}`);
   await client.query(`grant all on schema public to ${id(owner)}`);
-  for (const grant of grants.filter(({ role }) => role !== owner)) {
-    await ensureGrant(client, database, owner, grant);
+  const group = groupOf(database);
+  if (group !== owner) await client.query(`reassign owned by ${id(group)} to ${id(owner)}`);
+  for (const { role, privilege } of grants) {
+    await client.query(`alter role ${id(role)} in database ${id(database)} reset role`);
+    if (role === owner || privilege !== 'admin') await leaveGroup(client, role, group);
+    if (role !== owner) await ensureGrant(client, database, owner, { role, privilege });
   }
 }
 
@@ -144,13 +165,8 @@ const tableRights: Readonly<Record<'ro' | 'rw', { tables: string; sequences: str
 /** Takes everything away first, so that a privilege that was lowered is lower indeed. */
 async function ensureGrant(client: Client, database: string, owner: string, grant: Grant): Promise<void> {
   const role = id(grant.role);
-  await client.query(`alter role ${role} in database ${id(database)} reset role`);
   await client.query(`reassign owned by ${role} to ${id(owner)}`);
   await client.query(`revoke all on database ${id(database)} from ${role}`);
-  if (await isMember(client, grant.role, owner)) {
-    const elsewhere = await actsElsewhere(client, grant.role, owner);
-    if (!elsewhere && owner !== superuser) await client.query(`revoke ${id(owner)} from ${role}`);
-  }
   const schemas = await userSchemas(client);
   for (const schema of schemas) {
     await client.query(`revoke all on all tables in schema ${id(schema)} from ${role}`);
@@ -179,25 +195,15 @@ async function ensureGrant(client: Client, database: string, owner: string, gran
   await client.query(`${future} grant usage on schemas to ${role}`);
 }
 
-async function isMember(client: Client, member: string, role: string): Promise<boolean> {
+/** Revoking a membership that is not there is a warning in some versions and an error in others. */
+async function leaveGroup(client: Client, member: string, group: string): Promise<void> {
   const { rowCount } = await client.query(
     `select from pg_auth_members
      where member = (select oid from pg_roles where rolname = $1)
        and roleid = (select oid from pg_roles where rolname = $2)`,
-    [member, role],
+    [member, group],
   );
-  return rowCount !== 0;
-}
-
-/** Whether the role acts in the owner's name in another database, where it is an admin as well. */
-async function actsElsewhere(client: Client, role: string, owner: string): Promise<boolean> {
-  const { rowCount } = await client.query(
-    `select from pg_db_role_setting
-     where setrole = (select oid from pg_roles where rolname = $1)
-       and $2 = any(setconfig)`,
-    [role, `role=${owner}`],
-  );
-  return rowCount !== 0;
+  if (rowCount !== 0) await client.query(`revoke ${id(group)} from ${id(member)}`);
 }
 
 async function userSchemas(client: Client): Promise<string[]> {
