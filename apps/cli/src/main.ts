@@ -3,6 +3,7 @@ import { readCliConfig } from './config.ts';
 import { createOutput, describeError, EXIT } from './output.ts';
 import { createVerbContext } from './verb.ts';
 import { deliveryVerbs } from './verbs/delivery.ts';
+import { demoVerb } from './verbs/demo.ts';
 import { doctorVerb } from './verbs/doctor.ts';
 import { downVerb } from './verbs/down.ts';
 import { environmentVerbs } from './verbs/environment.ts';
@@ -23,6 +24,7 @@ const output = createOutput({
 const context = createVerbContext(readCliConfig(process.env), output);
 
 serveVerb(program, context);
+demoVerb(program, context);
 doctorVerb(program, context);
 downVerb(program, context);
 projectVerbs(program, context);

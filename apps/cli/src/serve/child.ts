@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BoughError } from '@bough/domain/bough-error';
 
@@ -24,6 +25,8 @@ export function startChild(options: {
   /** URL of its main.ts. */
   main: URL;
   environment: Readonly<Record<string, string | undefined>>;
+  /** Appended to; standard output and error of this process when undefined. */
+  logFile: string | undefined;
   log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
 }): Child {
   const { name, log } = options;
@@ -43,11 +46,13 @@ export function startChild(options: {
     let failures = 0;
     while (!stopping) {
       const startedAt = Date.now();
+      const output = options.logFile === undefined ? 'inherit' : openSync(options.logFile, 'a', 0o600);
       const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), options.main.pathname], {
         env: { ...options.environment },
-        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        stdio: ['ignore', output, output, 'ipc'],
       });
       current = child;
+      if (typeof output === 'number') closeSync(output);
       child.on('message', (message) => {
         if (message !== 'ready') return;
         isReady = true;

@@ -16,6 +16,8 @@ const Environment = z.object({
   BOUGH_PUBLIC_URL: z.url().optional(),
   BOUGH_ADMIN_TOKEN: z.string().min(16).optional(),
   BOUGH_MASTER_KEY: z.string().min(1).optional(),
+  /** Where server, worker and gateway write instead of standard output. */
+  BOUGH_LOG_FILE: z.string().min(1).optional(),
   BOUGH_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 
@@ -30,6 +32,7 @@ export interface ServeConfig {
   readonly adminToken: Secret | undefined;
   readonly masterKey: Secret | undefined;
   readonly logLevel: string;
+  readonly logFile: string | undefined;
   /** Handed on to server, worker and gateway, which read their own part of it. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -55,6 +58,7 @@ export function readServeConfig(environment: Readonly<Record<string, string | un
     adminToken: given.BOUGH_ADMIN_TOKEN === undefined ? undefined : new Secret(given.BOUGH_ADMIN_TOKEN),
     masterKey: given.BOUGH_MASTER_KEY === undefined ? undefined : new Secret(given.BOUGH_MASTER_KEY),
     logLevel: given.BOUGH_LOG_LEVEL,
+    logFile: given.BOUGH_LOG_FILE,
     environment,
   };
 }

@@ -90,6 +90,7 @@ export async function serve(
       name,
       main: new URL(`../../../${name}/src/main.ts`, import.meta.url),
       environment,
+      logFile: config.logFile,
       log,
     });
     shutdown.onShutdown(name, () => child.stop());

@@ -1,0 +1,67 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+import { Secret } from '@bough/domain/secret';
+import { GitHubConfig, type GitHubSettings } from '@bough/forge/github/config';
+import { z } from 'zod';
+
+const Environment = z.object({
+  BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
+  DATABASE_URL: z.string().min(1),
+  /** Without it the queues live in Postgres. */
+  REDIS_URL: z.string().min(1).optional(),
+  BOUGH_HOST: z.string().min(1).default('0.0.0.0'),
+  BOUGH_PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
+  BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),
+  BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
+  BOUGH_ADMIN_TOKEN: z.string().min(16).optional(),
+  BOUGH_MASTER_KEY: z.string().min(1).optional(),
+  BOUGH_ALLOWED_OWNERS: z.string().default(''),
+});
+
+export interface ServerConfig {
+  readonly home: string;
+  readonly databaseUrl: string;
+  readonly redisUrl: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  readonly previewUrl: string;
+  readonly publicUrl: string;
+  readonly adminToken: Secret | undefined;
+  readonly masterKey: Secret | undefined;
+  /** Lower case. */
+  readonly allowedOwners: ReadonlySet<string>;
+  readonly github: GitHubSettings | null;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** All problems at once, each with the variable's name. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): ServerConfig {
+  const own = Environment.safeParse(environment);
+  const github = GitHubConfig.safeParse(environment);
+  if (!own.success || !github.success) {
+    const issues = [...(own.error?.issues ?? []), ...(github.error?.issues ?? [])];
+    throw new BoughError({
+      code: 'configuration-invalid',
+      message: `The server cannot start: ${issues.map((issue) => `${issue.path.join('.')} ${issue.message}`.trim()).join('; ')}.`,
+      hint: 'docs/operations.md lists the variables. `bough serve` sets the databases by itself.',
+    });
+  }
+  const given = own.data;
+  return {
+    home: given.BOUGH_HOME,
+    databaseUrl: given.DATABASE_URL,
+    redisUrl: given.REDIS_URL,
+    host: given.BOUGH_HOST,
+    port: given.BOUGH_PORT,
+    previewUrl: given.BOUGH_PREVIEW_URL,
+    publicUrl: given.BOUGH_PUBLIC_URL,
+    adminToken: given.BOUGH_ADMIN_TOKEN === undefined ? undefined : new Secret(given.BOUGH_ADMIN_TOKEN),
+    masterKey: given.BOUGH_MASTER_KEY === undefined ? undefined : new Secret(given.BOUGH_MASTER_KEY),
+    allowedOwners: new Set(
+      given.BOUGH_ALLOWED_OWNERS.split(',').flatMap((owner) => owner.trim().toLowerCase() || []),
+    ),
+    github: github.data,
+    environment,
+  };
+}
