@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** Set by .ci/run, which counts the tests from that file. */
+const report = process.env.BOUGH_TEST_REPORT;
+
 const ignored = ['**/node_modules/**', 'examples/**'];
 
 /**
@@ -8,13 +11,15 @@ const ignored = ['**/node_modules/**', 'examples/**'];
  */
 export default defineConfig({
   test: {
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     maxWorkers: 2,
+    teardownTimeout: 60_000,
     pool: 'forks',
     projects: [
       {
         test: {
           name: 'unit',
-          include: ['{packages,apps}/*/src/**/*.test.ts'],
+          include: ['{packages,apps}/*/src/**/*.test.ts', 'test/architecture.test.ts'],
           exclude: ignored,
           testTimeout: 10_000,
         },
@@ -23,11 +28,10 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['{packages,apps}/*/test/**/*.test.ts', 'test/**/*.test.ts'],
-          exclude: ignored,
+          exclude: [...ignored, 'test/architecture.test.ts'],
           globalSetup: ['packages/testkit/src/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          teardownTimeout: 60_000,
         },
       },
     ],

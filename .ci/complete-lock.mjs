@@ -9,9 +9,11 @@ const lock = JSON.parse(readFileSync('package-lock.json', 'utf8'));
 function platformOf(name) {
   const words = name.split(/[/-]/);
   const os = ['android', 'darwin', 'linux', 'win32', 'freebsd'].find((word) => words.includes(word));
-  const cpu = ['arm64', 'x64', 'arm', 'ia32'].find((word) => words.includes(word)) ?? (words.includes('64') ? 'x64' : undefined);
+  const cpu =
+    ['arm64', 'x64', 'arm', 'ia32'].find((word) => words.includes(word)) ??
+    (words.includes('64') ? 'x64' : undefined);
   return {
-    ...(os ?? words.includes('windows') ? { os: [os ?? 'win32'] } : {}),
+    ...((os ?? words.includes('windows')) ? { os: [os ?? 'win32'] } : {}),
     ...(cpu ? { cpu: [cpu] } : {}),
     ...(words.includes('musl') ? { libc: ['musl'] } : {}),
   };
