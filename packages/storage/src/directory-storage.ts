@@ -113,6 +113,7 @@ export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOp
   }
 
   async function listMine(shelf: Shelf): Promise<ShelfEntry[]> {
+    await shelf.sweep();
     const entries = await shelf.list();
     return entries.filter((entry) => entry.labels.installationId === options.installationId);
   }
