@@ -243,6 +243,8 @@ describe('a sandbox', () => {
       ],
       ...['grep -q "^CapEff:.0*$" /proc/self/status', 'grep -q "^NoNewPrivs:.1$" /proc/self/status'],
       '[ "$(stat -c %U /data/x)" = app ]',
+      '[ -z "$(find /proc/sys /proc/fs /proc/irq -type f -writable 2>/dev/null)" ]',
+      '! unshare -Ur true 2>/dev/null',
     ];
     const command = checks
       .map((check) => `${check} || echo 'not so: ${check.replaceAll("'", '')}'`)

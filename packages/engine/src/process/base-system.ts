@@ -1,4 +1,4 @@
-import { lstat, readlink, realpath, stat } from 'node:fs/promises';
+import { lstat, readdir, readlink, realpath, stat } from 'node:fs/promises';
 
 /** The parts of this machine that every sandbox shows, read-only. */
 export interface BaseSystem {
@@ -10,6 +10,10 @@ export interface BaseSystem {
   readonly configuration: readonly string[];
   /** Files inside what is shown that hold the operator's credentials: replaced by an empty one. */
   readonly hiddenFiles: readonly string[];
+  /** Parts of /proc that are the kernel's and not a process's: shown read-only. */
+  readonly kernelReadOnly: readonly string[];
+  /** Files of /proc that only root may read: empty. */
+  readonly kernelHidden: readonly string[];
 }
 
 const systemDirectories = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -47,11 +51,28 @@ export async function describeBaseSystem(): Promise<BaseSystem> {
     else if (entry?.isDirectory()) directories.push(path);
   }
   return {
+    ...(await describeKernelFiles()),
     links,
     directories,
     configuration: await existing(configuration),
     hiddenFiles: await existing(hiddenFiles),
   };
+}
+
+/**
+ * A sandbox of root's Bough is root outside, and for /proc/sys the kernel asks for no more than that: left writable,
+ * core_pattern alone would be a way out. Bubblewrap covers it only where the directory's mode says that it is writable.
+ */
+async function describeKernelFiles(): Promise<Pick<BaseSystem, 'kernelReadOnly' | 'kernelHidden'>> {
+  const [kernelReadOnly, kernelHidden]: [string[], string[]] = [[], []];
+  for (const name of (await readdir('/proc')).sort()) {
+    const path = `/proc/${name}`;
+    const entry = /^\d+$/.test(name) ? undefined : await lstat(path).catch(() => undefined);
+    if (entry?.isDirectory()) kernelReadOnly.push(path);
+    else if (entry?.isFile() && (entry.mode & 0o004) === 0) kernelHidden.push(path);
+    else if (entry?.isFile() && (entry.mode & 0o222) !== 0) kernelReadOnly.push(path);
+  }
+  return { kernelReadOnly, kernelHidden };
 }
 
 async function existing(paths: readonly string[]): Promise<string[]> {

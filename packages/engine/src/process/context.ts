@@ -31,9 +31,22 @@ export async function findBubblewrap(context: Pick<EngineContext, 'toolchain'>):
   const resolved = await context.toolchain.resolve('bubblewrap');
   const [directory] = resolved.bin;
   if (directory === undefined) throw noBubblewrap();
-  const found = { file: join(directory, 'bwrap'), libraries: resolved.libraryPath.join(':') };
+  const found = {
+    file: join(directory, 'bwrap'),
+    libraries: resolved.libraryPath.join(':'),
+    args: knowsDisableUserns(resolved.version) ? ['--disable-userns'] : [],
+  };
   remembered.set(context.toolchain, found);
   return found;
+}
+
+/**
+ * Since 0.8. In a user namespace of its own a process would be root again, with more of the kernel to attack, and under
+ * a Bough that runs as root it could mount the control groups that limit it.
+ */
+function knowsDisableUserns(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 0 || minor >= 8;
 }
 
 const remembered = new WeakMap<Toolchain, Bubblewrap>();

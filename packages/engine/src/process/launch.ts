@@ -7,6 +7,8 @@ export interface Bubblewrap {
   readonly file: string;
   /** LD_LIBRARY_PATH of an unpacked one; empty otherwise. */
   readonly libraries: string;
+  /** Arguments that only some versions know. */
+  readonly args: readonly string[];
 }
 
 export interface LaunchSpec {
@@ -87,10 +89,15 @@ function start(spec: LaunchSpec): ChildProcess {
       BOUGH_BWRAP_LIBRARIES: spec.bubblewrap.libraries,
     },
   });
-  const args = Readable.from([`${spec.args.join('\0')}\0`]);
+  const args = Readable.from([argumentFile(spec.bubblewrap, spec.args)]);
   // It may be killed before it has read them; its exit code tells.
   pipeline(args, child.stdio[3] as Writable, () => undefined);
   return child;
+}
+
+/** What bubblewrap reads from the file descriptor of `--args`. */
+export function argumentFile(bubblewrap: Bubblewrap, args: readonly string[]): string {
+  return `${[...bubblewrap.args, ...args].join('\0')}\0`;
 }
 
 function ended(child: ChildProcess): Promise<number> {

@@ -84,9 +84,11 @@ function baseSystem({ base, stage }: SandboxSpec): string[] {
   ];
 }
 
-function kernelFiles({ stage, sharedMemoryBytes }: SandboxSpec): string[] {
+function kernelFiles({ base, stage, sharedMemoryBytes }: SandboxSpec): string[] {
   return [
     ...['--proc', '/proc', '--dev', '/dev'],
+    ...base.kernelReadOnly.flatMap((path) => ['--ro-bind', path, path]),
+    ...base.kernelHidden.flatMap((path) => ['--ro-bind', `${stage}/empty`, path]),
     ...['--size', String(sharedMemoryBytes), '--tmpfs', '/dev/shm'],
     ...['--size', String(16 * 1024 * 1024), '--tmpfs', '/run'],
     ...['--ro-bind', `${stage}/command`, commandFile],

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { BoughError } from '@bough/domain/bough-error';
 import type { Group } from './cgroup.ts';
 import { parseRecord, recordVariables, type WorkloadRecord } from './labels.ts';
-import type { Bubblewrap } from './launch.ts';
+import { argumentFile, type Bubblewrap } from './launch.ts';
 import { ownedName } from './owner.ts';
 import { removeTree } from './remove-tree.ts';
 
@@ -38,7 +38,7 @@ export interface SupervisorStatus {
 /** Starts the supervisor and returns when it has taken over. From then on it does not need this process. */
 export async function startSupervisor(start: SupervisorStart): Promise<void> {
   const { directory, record } = start;
-  await writeFile(join(directory, 'args'), `${start.args.join('\0')}\0`, { mode: 0o600 });
+  await writeFile(join(directory, 'args'), argumentFile(start.bubblewrap, start.args), { mode: 0o600 });
   for (const name of ['status', 'stopping']) await rm(join(directory, name), { force: true });
   await writeRecord(directory, record);
   const child = spawn('/bin/sh', [script, record.id], {
