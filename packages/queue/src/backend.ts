@@ -2,6 +2,7 @@ import { createPostgresBackend, Queue, Worker, type WorkerOptions } from 'bullmq
 import { Redis } from 'ioredis';
 import type { JobData } from './job.ts';
 import type { QueueLog } from './queue.ts';
+import { seldom } from './seldom.ts';
 
 /** Redis, or BullMQ's own tables in Postgres (for one worker process at modest load; schema `bullmq`). */
 export type QueueConnection =
@@ -53,14 +54,14 @@ function redisBackend({ connection, prefix, log }: BackendOptions): Backend {
     retryStrategy: reconnectDelay,
     lazyConnect: true,
   });
-  const quiet = quietly(log);
-  producer.on('error', quiet);
-  consumer.on('error', quiet);
+  const complaint = complain(log);
+  producer.on('error', complaint);
+  consumer.on('error', complaint);
   const queues: BackendQueue[] = [];
   return {
     queue(name) {
       const queue = new Queue<JobData>(`${prefix}-${name}`, { connection: producer, prefix: keyPrefix });
-      queue.on('error', quiet);
+      queue.on('error', complaint);
       queues.push(queue);
       return queue;
     },
@@ -86,7 +87,7 @@ function postgresBackend({ connection, prefix, log }: BackendOptions): Backend {
     keepAlive: true,
     application_name: 'bough queue',
   };
-  const quiet = quietly(log);
+  const complaint = complain(log);
   const queues: BackendQueue[] = [];
   return {
     queue(name) {
@@ -95,7 +96,7 @@ function postgresBackend({ connection, prefix, log }: BackendOptions): Backend {
         { connection: settings },
         createPostgresBackend,
       ) as unknown as Queue<JobData>;
-      queue.on('error', quiet);
+      queue.on('error', complaint);
       queues.push(queue);
       return queue;
     },
@@ -114,12 +115,6 @@ function postgresBackend({ connection, prefix, log }: BackendOptions): Backend {
   };
 }
 
-/** A store that is away says so on every connection and attempt; one line a minute is enough. */
-function quietly(log: QueueLog): (error: Error) => void {
-  let saidAt = 0;
-  return (error) => {
-    if (Date.now() - saidAt < 60_000) return;
-    saidAt = Date.now();
-    log.warn({ err: error }, 'queue store connection failed');
-  };
+function complain(log: QueueLog): (error: Error) => void {
+  return seldom((error, suppressed) => log.warn({ err: error, suppressed }, 'queue store connection failed'));
 }

@@ -1,6 +1,7 @@
 import type { Backend, RunJob } from './backend.ts';
 import type { JobData, Key } from './job.ts';
 import type { QueueLog } from './queue.ts';
+import { seldom } from './seldom.ts';
 
 /** `again`: look once more after the delay. An enqueue of the key in the meantime is looked at when it comes. */
 export type Outcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly delayMs: number };
@@ -67,6 +68,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       backoff.forget(key);
       return outcome;
     } catch (error) {
+      // Somebody else may have the key, or the store lost it: a look too many heals both.
       if (signal.aborted) return { kind: 'again', delayMs: 0 };
       const delayMs = backoff.next(key);
       options.log.error({ err: error, queue: options.name, key, delayMs }, 'handler failed, looking again');
@@ -85,8 +87,11 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   worker.on('lockRenewalFailed', (ids: string[]) => {
     for (const id of ids) running.get(id)?.abort(new Error('the queue gave this key to another process'));
   });
-  worker.on('error', (error: Error) =>
-    options.log.warn({ err: error, queue: options.name }, 'queue worker reported an error'),
+  worker.on(
+    'error',
+    seldom((error, suppressed) =>
+      options.log.warn({ err: error, queue: options.name, suppressed }, 'queue worker reported an error'),
+    ),
   );
 
   return {
