@@ -137,9 +137,11 @@ export async function findEnvironment(db: Database, id: string): Promise<Environ
 
 /** The living environment of a slug, else the last one that had it. */
 export async function findEnvironmentBySlug(db: Database, slug: string): Promise<Environment | undefined> {
-  const { rows } = await db.query<EnvironmentRow>(`select ${COLUMNS} from environments e where slug = $1`, [
-    slug,
-  ]);
+  const { rows } = await db.query<EnvironmentRow>(
+    `select ${COLUMNS} from environments e where slug = $1 or starts_with(slug, $1 || '~')
+     order by removed_at is not null, id desc limit 1`,
+    [slug],
+  );
   return rows[0] && toEnvironment(rows[0]);
 }
 

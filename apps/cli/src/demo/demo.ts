@@ -4,7 +4,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import { z } from 'zod';
 import type { EnvironmentDetail } from '../verbs/views.ts';
 import type { Narrator } from './narrator.ts';
-import { EXAMPLE, readFolder, type Stage } from './stage.ts';
+import { CHANGES, EXAMPLE, readFolder, type Stage } from './stage.ts';
 import { untilEnvironment, visit } from './watch.ts';
 
 const REPOSITORY = 'acme/shop';
@@ -55,7 +55,7 @@ export async function openDemo(stage: Stage, narrator: Narrator): Promise<DemoAd
       repo: REPOSITORY,
       branch: BRANCH,
       from: 'main',
-      files: await readFolder(join(EXAMPLE, '.demo', 'pull-request')),
+      files: await readFolder(join(CHANGES, '1-ratings')),
       message: 'Let customers rate products',
       user: 'robin',
     });
@@ -91,7 +91,7 @@ export async function openDemo(stage: Stage, narrator: Narrator): Promise<DemoAd
 export async function finishDemo(stage: Stage, narrator: Narrator): Promise<void> {
   const { forge } = stage;
   const second = await narrator.during('a second push', async () => {
-    const files = await readFolder(join(EXAMPLE, '.demo', 'second-push'));
+    const files = await readFolder(join(CHANGES, '2-announcement'));
     return await forge.commit({
       repo: REPOSITORY,
       branch: BRANCH,

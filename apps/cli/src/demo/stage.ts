@@ -20,6 +20,9 @@ export interface Stage {
 /** The example project's files, as a repository has them. */
 export const EXAMPLE = fileURLToPath(new URL('../../../../examples/shop', import.meta.url));
 
+/** What the demo's pull request changes: a folder per push. */
+export const CHANGES = fileURLToPath(new URL('../../../../examples/shop-change', import.meta.url));
+
 export async function startStage(
   options: {
     /** BOUGH_HOME. The forge keeps its repositories beside it. */
@@ -71,4 +74,4 @@ export async function readFolder(folder: string): Promise<Record<string, string 
   return files;
 }
 
-const LEFT_OUT: ReadonlySet<string> = new Set(['node_modules', 'dist', '.git', '.demo']);
+const LEFT_OUT: ReadonlySet<string> = new Set(['node_modules', 'dist', '.git']);
