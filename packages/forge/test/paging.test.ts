@@ -108,5 +108,17 @@ it('leaves another pull request’s deployment active', async () => {
   await fixture.forge.publishDeployment(fixture.repository, inactive);
   expect(await stateOf(ids[0])).toBe('inactive');
   expect(await stateOf(ids[1])).toBe('success');
+  // The sandbox, like GitHub, spares transient deployments in any case; production's are not transient.
+  const sent = fixture.sandbox.apiCalls.filter(
+    ({ method, path }) => method === 'POST' && /deployments/.test(path),
+  );
+  expect(sent.filter(({ path }) => path.endsWith('/statuses'))).toHaveLength(3);
+  for (const { path, body } of sent) {
+    expect(body).toMatchObject(
+      path.endsWith('/statuses')
+        ? { auto_inactive: false, log_url: report.logUrl }
+        : { auto_merge: false, required_contexts: [], transient_environment: true, environment: 'preview' },
+    );
+  }
   fixture.expectConformingCalls();
 });

@@ -26,7 +26,7 @@ export async function publishCheck(
       : await publishStatus(context, repository, check);
   } catch (error) {
     if (statusOf(error) !== 422 || !(error instanceof ForgeError)) throw error;
-    if (!/no commit found|sha/i.test(error.message)) throw error;
+    if (!/no commit found/i.test(error.message)) throw error;
     throw new ForgeError({
       code: 'commit-gone',
       message: `${context.host} no longer has the commit ${check.commit} of ${repository.owner}/${repository.name}.`,
