@@ -34,6 +34,15 @@ export function environmentSlug(subjectSlug: string, projectSlug: string): strin
   return subjectSlug === 'production' ? hostLabel([projectSlug]) : hostLabel([subjectSlug, projectSlug]);
 }
 
+/**
+ * A slug for what is a key: equal slugs mean equal texts. Where slugify drops or merges something (`a/b` and `a-b`), a hash
+ * of the text tells them apart; two mounts must never share a volume.
+ */
+function uniqueSlug(text: string): string {
+  const slug = slugify(text);
+  return /^[a-z0-9]+(:[a-z0-9]+)*$/.test(text) ? slug : `${slug}-${shortHash(text)}`;
+}
+
 /** Id of a workload: unique on the host, because it starts with the installation's. */
 export function workloadId(parts: {
   installationId: string;
@@ -48,6 +57,6 @@ export function workloadId(parts: {
 
 /** Id of a volume of an environment; `name` is `service:database` or `mount:app:uploads`. */
 export function volumeId(parts: { installationId: string; environmentId: string; name: string }): string {
-  const id = `${parts.installationId}-e${parts.environmentId}-${slugify(parts.name)}`;
+  const id = `${parts.installationId}-e${parts.environmentId}-${uniqueSlug(parts.name)}`;
   return id.length <= LABEL_LENGTH_MAX ? id : `${id.slice(0, 54)}-${shortHash(id)}`;
 }

@@ -25,12 +25,25 @@ export class Secret {
   }
 }
 
-/** Replaces each known secret in a text. Values under 6 characters are left: replacing them would shred ordinary text. */
+/** Shorter values are left: replacing them would shred ordinary text. */
+const VALUE_LENGTH_MIN = 6;
+const LINE_LENGTH_MIN = 12;
+
+/**
+ * Replaces each known secret in a text, the longest first: one may hold another. Output is filtered line by line, so the
+ * lines of a secret of several (a private key) are secrets too.
+ */
 export function redact(text: string, secrets: Iterable<Secret>): string {
-  let redacted = text;
+  const hidden = new Set<string>();
   for (const secret of secrets) {
     const value = secret.reveal();
-    if (value.length >= 6) redacted = redacted.replaceAll(value, '[redacted]');
+    if (value.length >= VALUE_LENGTH_MIN) hidden.add(value);
+    if (!value.includes('\n')) continue;
+    for (const line of value.split('\n')) {
+      if (line.trim().length >= LINE_LENGTH_MIN) hidden.add(line.trim());
+    }
   }
-  return redacted;
+  return [...hidden]
+    .sort((a, b) => b.length - a.length)
+    .reduce((redacted, value) => redacted.replaceAll(value, '[redacted]'), text);
 }
