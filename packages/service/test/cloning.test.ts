@@ -176,6 +176,31 @@ for (const { kind, version, fileSystem } of cases) {
       await storage.remove('sweeper');
     });
 
+    copyOnly('copies a running preview too, to return to when a deploy hook fails', async () => {
+      const own = postgresql.credentials(declaration);
+      const login = endpoint(own);
+      const volume = await storage.ensure({ id: 'before', labels: labels('service:database', 'preview') });
+      const preview = await start(volume.path, 'preview', own);
+      await ready(preview.address, own);
+      await postgresql.provision(declaration, preview.address, own);
+      await query(preview.address, login, 'main', 'create table kept as select 1 as n');
+      const { id } = await storage.snapshot(
+        'before',
+        { id: 'hook', labels: labels('service:database', 'preview') },
+        cloning.join(preview.address, own),
+      );
+      await query(preview.address, login, 'main', 'drop table kept');
+      expect(await preview.stop()).toBe(0);
+      await storage.remove('before');
+      const restored = await storage.ensure({ id: 'before', labels: volume.labels, from: id });
+      const again = await start(restored.path, 'preview', own);
+      await ready(again.address, own);
+      expect(await query(again.address, login, 'main', 'select n from kept')).toEqual([{ n: 1 }]);
+      await again.stop();
+      await storage.remove('before');
+      await storage.removeSnapshot(id);
+    });
+
     copyOnly('refuses tablespaces elsewhere in words', async () => {
       const inside = join(root, 'volumes/production/data/outside');
       await mkdir(inside);

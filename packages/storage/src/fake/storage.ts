@@ -1,5 +1,6 @@
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { cp, mkdir } from 'node:fs/promises';
 import { createDirectoryStorage, type DirectoryStorageOptions, type Trees } from '../directory-storage.ts';
+import { eraseTree } from '../erase-tree.ts';
 import type { Storage } from '../storage.ts';
 
 /** What a test wants to see go wrong; called with the path before each step. */
@@ -35,7 +36,7 @@ export function createFakeStorage(options: FakeStorageOptions): Storage {
     freeze: (path) => before('freeze', path),
     async erase(path) {
       await before('erase', path);
-      await rm(path, { recursive: true, force: true });
+      await eraseTree(path);
     },
     usage: async () => ({ exclusiveBytes: 0, exact: false }),
   };
