@@ -55,7 +55,7 @@ describe('anywhere', () => {
   });
 });
 
-const whyNotUser = await whyNoLoopDisk('btrfs');
+const whyNotUser = (await whyNoLoopDisk('btrfs')) ?? (await whyNotReachable());
 describe.skipIf(whyNotUser !== undefined)(
   `as an ordinary user${whyNotUser === undefined ? '' : ` - SKIPPED: ${whyNotUser}`}`,
   () => {
@@ -81,6 +81,16 @@ describe.skipIf(whyNotUser !== undefined)(
     }
   },
 );
+
+/** A checkout or a Node below a private home (0700) is out of reach for another user. */
+async function whyNotReachable(): Promise<string | undefined> {
+  const script = fileURLToPath(new URL('use-storage.ts', import.meta.url));
+  const read = `require('node:fs').readFileSync(${JSON.stringify(script)})`;
+  return run(process.execPath, ['--import', 'tsx', '--eval', read], { uid: 65534, gid: 65534 }).then(
+    () => undefined,
+    () => 'this checkout or this Node cannot be read by another user',
+  );
+}
 
 async function temporary(): Promise<string> {
   const home = await mkdtemp(join(tmpdir(), 'bough-storage-'));
