@@ -57,10 +57,11 @@ describe('a workload', () => {
       await owner.kill();
       const spec = world.workload({ id, listens: true });
       expect(await world.engine.ensure(spec)).toMatchObject({ state: 'running' });
-      const supervisors = await processesOf({ marker: 'supervisor.sh' });
-      const roots = supervisors.filter(({ command }) => command.endsWith(`supervisor.sh ${id}`));
-      // The supervisor and its log keeper, which is a fork of it.
-      expect(roots.length).toBe(2);
+      // The log keeper is a fork of the supervisor; so are, for an instant, the commands that it starts.
+      await waitFor('one supervisor and its log keeper', async () => {
+        const found = await processesOf({ marker: `supervisor.sh ${id}` });
+        return found.filter(({ command }) => command.endsWith(`supervisor.sh ${id}`)).length === 2;
+      });
       await world.engine.remove(id);
       await assertNothingLeft({ marker: id });
     }
@@ -74,7 +75,9 @@ describe('a workload', () => {
       await owner.line('begins');
       await delay(afterMs);
       await owner.kill();
-      await world.engine.remove(spec.id);
+      const restarted = await world.another();
+      await restarted.remove(spec.id);
+      expect(await restarted.observe(spec.id)).toBeUndefined();
       await assertNothingLeft({ marker: spec.id });
     }
   });
@@ -524,6 +527,10 @@ describe('as an ordinary user', () => {
     await built.line('done');
     await built.kill();
     expect((await stat(join(home, 'artifacts', id, 'app/made'))).uid).toBe(user.uid);
+    const forking = as('forks');
+    const forked = JSON.parse((await forking.line('done')).slice('done '.length));
+    expect(forked).toMatchObject({ exitCode: 2, tail: [expect.stringContaining('Cannot fork')] });
+    await forking.kill();
     const owner = as('ensure');
     await owner.line('done');
     await owner.kill();

@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { isAlive } from '@bough/toolchain/process-identity';
 
 export interface ProcessRow {
   readonly pid: number;
@@ -38,11 +39,21 @@ export async function labelledProcesses(
 ): Promise<LabelledProcess[]> {
   const own = await readlink('/proc/self/ns/pid').catch(() => undefined);
   return mapBounded(table, async (row) => {
-    const text = await readFile(`/proc/${row.pid}/environ`, 'utf8').catch(() => '');
+    const text = await readEnvironment(row.pid);
     if (!text.split('\0').includes(marker)) return undefined;
     const namespace = await readlink(`/proc/${row.pid}/ns/pid`).catch(() => undefined);
     return namespace === own ? { ...row, env: parseEnvironment(text) } : undefined;
   });
+}
+
+/** The environment of one process of ours, or undefined when it is gone or is another than it was. */
+export async function environmentOf(identity: string): Promise<Record<string, string> | undefined> {
+  const text = await readEnvironment(Number.parseInt(identity, 10));
+  return (await isAlive(identity)) ? parseEnvironment(text) : undefined;
+}
+
+async function readEnvironment(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
 }
 
 function parseEnvironment(text: string): Record<string, string> {

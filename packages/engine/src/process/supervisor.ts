@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BoughError } from '@bough/domain/bough-error';
+import { processIdentity } from '@bough/toolchain/process-identity';
 import type { Group } from './cgroup.ts';
 import { parseRecord, recordVariables, type WorkloadRecord } from './labels.ts';
 import { argumentFile, type Bubblewrap } from './launch.ts';
 import { ownedName } from './owner.ts';
+import { environmentOf } from './process-table.ts';
 import { removeTree } from './remove-tree.ts';
 
 const script = fileURLToPath(new URL('./supervisor.sh', import.meta.url));
@@ -39,7 +41,7 @@ export interface SupervisorStatus {
 export async function startSupervisor(start: SupervisorStart): Promise<void> {
   const { directory, record } = start;
   await writeFile(join(directory, 'args'), argumentFile(start.bubblewrap, start.args), { mode: 0o600 });
-  for (const name of ['status', 'stopping']) await rm(join(directory, name), { force: true });
+  for (const name of ['status', 'stopping', 'supervisor']) await rm(join(directory, name), { force: true });
   await writeRecord(directory, record);
   const child = spawn('/bin/sh', [script, record.id], {
     cwd: '/',
@@ -60,11 +62,19 @@ export async function startSupervisor(start: SupervisorStart): Promise<void> {
   child.once('error', () => (exited = true));
   child.once('exit', () => (exited = true));
   child.unref();
+  const identity = child.pid === undefined ? undefined : await processIdentity(child.pid);
+  if (identity !== undefined) await writeFile(join(directory, 'supervisor'), identity);
   const deadline = Date.now() + startTimeoutMs;
   while ((await readStatus(directory)) === undefined) {
     if (exited || Date.now() > deadline) throw notStarted(record.id, directory);
     await delay(10);
   }
+}
+
+/** The environment of the supervisor that was started last, if it lives. Spares a look at every process there is. */
+export async function supervisorEnvironment(directory: string): Promise<Record<string, string> | undefined> {
+  const identity = await readFile(join(directory, 'supervisor'), 'utf8').catch(() => '');
+  return /^\d+:\d+$/.test(identity) ? environmentOf(identity) : undefined;
 }
 
 export async function readStatus(directory: string): Promise<SupervisorStatus | undefined> {

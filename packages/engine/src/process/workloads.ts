@@ -23,6 +23,7 @@ import {
   type SupervisorStatus,
   startSupervisor,
   stateDirectory,
+  supervisorEnvironment,
   writeRecord,
 } from './supervisor.ts';
 import { insideVariables, prepareMounts, resolveToolchains, shownRoots } from './surroundings.ts';
@@ -108,6 +109,10 @@ function isAsWanted(sighting: Sighting, specDigest: string): boolean {
 }
 
 async function sight(context: EngineContext, id: string): Promise<Sighting | undefined> {
+  const directory = stateDirectory(context.home, id);
+  const env = (await supervisorEnvironment(directory)) ?? {};
+  const record = env.BOUGH_INSTALLATION === context.installationId ? parseRecord(env) : undefined;
+  if (record?.id === id) return { record, isAlive: true, status: await readStatus(directory) };
   return (await sightAll(context, id))[0];
 }
 

@@ -16,6 +16,11 @@ const verbs: Record<string, () => Promise<unknown>> = {
   ensure: () => engine.ensure(spec),
   remove: () => engine.remove(id),
   run: () => engine.run({ ...rest, labels, command: '(sleep 1001 &) ; sleep 1002', timeoutMs: 600_000 }),
+  forks: () =>
+    engine.run({
+      ...{ ...rest, labels, timeoutMs: 60_000, limits: { ...spec.limits, pids: 20 } },
+      command: 'i=0; while [ $i -lt 60 ]; do sleep 1013 & i=$((i+1)); done; sleep 1',
+    }),
   build: () =>
     engine.build({
       ...{
