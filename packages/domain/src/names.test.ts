@@ -65,7 +65,7 @@ test('production has the project for its slug, everything else says what it is',
 });
 
 test('ids name installation, environment and thing, so that two installations never meet', () => {
-  const of = { environmentId: '12', name: 'app:Web' };
+  const of = { environmentId: '12', name: 'app:web' };
   expect(workloadId({ installationId: 'i1', ...of })).toBe('i1-e12-app-web');
   expect(workloadId({ installationId: 'i1', ...of, release: '4' })).toBe('i1-e12-app-web-r4');
   expect(workloadId({ installationId: 'i2', ...of })).not.toBe(workloadId({ installationId: 'i1', ...of }));
@@ -79,6 +79,14 @@ test('volume ids are bounded, and long names that start alike stay apart', () =>
   const long = `mount:app:${'deep/'.repeat(40)}`;
   expect(id(`${long}a`).length).toBeLessThanOrEqual(63);
   expect(id(`${long}a`)).not.toBe(id(`${long}b`));
+});
+
+test('workloads of alike names are different workloads', () => {
+  const ids = ['my-app', 'my_app', 'my:app', 'My-app', 'service app'].map((name) =>
+    workloadId({ installationId: 'i1', environmentId: '1', name }),
+  );
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const id of ids) expect(id).toMatch(LABEL);
 });
 
 test('volume ids of one environment differ when the names differ', () => {

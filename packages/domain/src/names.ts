@@ -36,11 +36,11 @@ export function environmentSlug(subjectSlug: string, projectSlug: string): strin
 
 /**
  * A slug for what is a key: equal slugs mean equal texts. Where slugify drops or merges something (`a/b` and `a-b`), a hash
- * of the text tells them apart; two mounts must never share a volume.
+ * of the text tells them apart: two mounts must never share a volume, nor `my_app` and `my-app` a process.
  */
 function uniqueSlug(text: string): string {
   const slug = slugify(text);
-  return /^[a-z0-9]+(:[a-z0-9]+)*$/.test(text) ? slug : `${slug}-${shortHash(text)}`;
+  return /^[a-z0-9]+([: ][a-z0-9]+)*$/.test(text) ? slug : `${slug}-${shortHash(text)}`;
 }
 
 /** Id of a workload: unique on the host, because it starts with the installation's. */
@@ -50,7 +50,7 @@ export function workloadId(parts: {
   name: string;
   release?: string;
 }): string {
-  const name = slugify(parts.name);
+  const name = uniqueSlug(parts.name);
   const release = parts.release === undefined ? '' : `-r${parts.release}`;
   return `${parts.installationId}-e${parts.environmentId}-${name}${release}`;
 }
