@@ -1,4 +1,5 @@
-import { type Database, only } from './database.ts';
+import type { Database } from './database.ts';
+import { Interrupted } from './environment-lock.ts';
 import type { Fence } from './environments.ts';
 
 export interface Deployment {
@@ -29,24 +30,35 @@ const COLUMNS = `id::text, environment_id::text as "environmentId", generation::
   failure_code as "failureCode", failure_message as "failureMessage", failure_hint as "failureHint", failure_tail as "failureTail",
   failure_annotations as "failureAnnotations", started_at as "startedAt", finished_at as "finishedAt"`;
 
+const AT_FENCE = 'id = $1 and generation = $2 and lease = $4';
+
 /**
  * The deployment of this generation: the one that a crashed worker left running, else a new one. Whatever else was
- * running is superseded; the unique index on running deployments holds us to it.
+ * running is superseded; the unique index on running deployments holds us to it. Throws Interrupted, and changes nothing,
+ * when the fence has fallen.
  */
 export async function openDeployment(db: Database, fence: Fence, commit: string): Promise<Deployment> {
   await db.query(
-    `update deployments set state = 'superseded', finished_at = now()
-     where environment_id = $1 and state = 'running' and (generation <> $2 or commit <> $3)`,
-    [fence.environmentId, fence.generation, commit],
+    `with superseded as (
+       update deployments set state = 'superseded', finished_at = now()
+       where environment_id = $1 and state = 'running' and (generation <> $2 or commit <> $3)
+         and exists (select from environments where ${AT_FENCE})
+       returning id
+     )
+     update steps set state = 'aborted', finished_at = now()
+     where state = 'running' and deployment_id in (select id from superseded)`,
+    [fence.environmentId, fence.generation, commit, fence.lease],
   );
   const { rows } = await db.query<Deployment>(
     `insert into deployments (environment_id, generation, commit)
-     select $1, $2, $3 from environments e where e.id = $1 and e.lease = $4
+     select $1, $2, $3 from environments where ${AT_FENCE}
      on conflict (environment_id) where state = 'running' do update set commit = excluded.commit
      returning ${COLUMNS}`,
     [fence.environmentId, fence.generation, commit, fence.lease],
   );
-  return only(rows);
+  const [opened] = rows;
+  if (opened === undefined) throw new Interrupted('superseded');
+  return opened;
 }
 
 export async function writePlan(

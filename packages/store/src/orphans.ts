@@ -10,7 +10,7 @@ export async function sightOrphans<Orphan extends { kind: string; name: string }
   listingsNeeded: number,
 ): Promise<Orphan[]> {
   const { rows } = await db.query<{ kind: string; name: string }>(
-    `with given as (select kind, name from jsonb_to_recordset($1::jsonb) as given (kind text, name text)),
+    `with given as (select distinct kind, name from jsonb_to_recordset($1::jsonb) as given (kind text, name text)),
      owned as (delete from orphans o where not exists (select from given g where (g.kind, g.name) = (o.kind, o.name))),
      counted as (
        insert into orphans (kind, name) select kind, name from given

@@ -1,0 +1,254 @@
+import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
+import type pg from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createPool } from '../src/database.ts';
+import {
+  closeDeployment,
+  findDeployment,
+  listDeployments,
+  openDeployment,
+  readPlan,
+  writePlan,
+} from '../src/deployments.ts';
+import { Interrupted } from '../src/environment-lock.ts';
+import { type Fence, takeLease, writeDesired } from '../src/environments.ts';
+import { sightOrphans } from '../src/orphans.ts';
+import { insertProject } from '../src/projects.ts';
+import {
+  failSnapshot,
+  findSnapshot,
+  freezeSnapshot,
+  insertSnapshot,
+  listKeptSnapshots,
+  markSnapshotRemoved,
+  newestFrozenSnapshot,
+} from '../src/snapshots.ts';
+import { listSteps, startStep } from '../src/steps.ts';
+
+const COMMIT = 'a'.repeat(40);
+const NEWER = 'b'.repeat(40);
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let environmentId: string;
+let counter = 0;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  pool = createPool({ url: database.url, max: 6, applicationName: 'test' });
+});
+
+afterAll(async () => {
+  await pool.end();
+  await database.drop();
+});
+
+beforeEach(async () => {
+  counter += 1;
+  environmentId = (await environment(COMMIT)).id;
+});
+
+async function environment(desiredCommit: string) {
+  const project = await insertProject(pool, {
+    installationId: 'i1',
+    forge: 'github',
+    forgeHost: 'github.com',
+    repositoryId: counter,
+    owner: 'acme',
+    name: `p${counter}`,
+    slug: `p${counter}`,
+    defaultBranch: 'main',
+    production: 'external',
+    intake: 'webhook',
+  });
+  const written = await writeDesired(pool, {
+    projectId: project.id,
+    installationId: 'i1',
+    subject: 'pull/7',
+    slug: `pr-7--p${counter}`,
+    kind: 'preview',
+    facts: {},
+    desiredState: 'running',
+    desiredCommit,
+    policyCommit: null,
+    heldReason: null,
+    variablesRevision: '0',
+    requestId: null,
+  });
+  return written.environment;
+}
+
+async function takeFence(generation = '1'): Promise<Fence> {
+  const lease = await takeLease(pool, environmentId);
+  if (lease === undefined) throw new Error('the environment is gone');
+  return { environmentId, generation, lease };
+}
+
+test('after a crash the running deployment of the generation is resumed, with its plan and steps', async () => {
+  const first = await openDeployment(pool, await takeFence(), COMMIT);
+  await writePlan(pool, first.id, { fingerprint: 'f', plan: { common: 1 } });
+  await startStep(pool, { deploymentId: first.id, ordinal: 0, name: 'checkout' });
+  const resumed = await openDeployment(pool, await takeFence(), COMMIT);
+  expect(resumed).toMatchObject({ id: first.id, state: 'running', fingerprint: 'f' });
+  expect(await readPlan(pool, resumed.id)).toEqual({ common: 1 });
+  expect(await listSteps(pool, resumed.id)).toHaveLength(1);
+  expect(await listDeployments(pool, environmentId)).toHaveLength(1);
+});
+
+test('a newer generation supersedes what ran, and exactly one runs', async () => {
+  const first = await openDeployment(pool, await takeFence(), COMMIT);
+  await environment(NEWER);
+  const second = await openDeployment(pool, await takeFence('2'), NEWER);
+  expect(second).toMatchObject({ generation: '2', commit: NEWER, state: 'running' });
+  expect(second.id).not.toBe(first.id);
+  const old = await findDeployment(pool, first.id);
+  expect(old?.state).toBe('superseded');
+  expect(old?.finishedAt).toBeInstanceOf(Date);
+  const running = (await listDeployments(pool, environmentId)).filter((found) => found.state === 'running');
+  expect(running.map((found) => found.id)).toEqual([second.id]);
+});
+
+test('the steps of a superseded deployment do not run for ever', async () => {
+  const first = await openDeployment(pool, await takeFence(), COMMIT);
+  await startStep(pool, { deploymentId: first.id, ordinal: 2, name: 'build' });
+  await environment(NEWER);
+  await openDeployment(pool, await takeFence('2'), NEWER);
+  expect((await listSteps(pool, first.id)).map((step) => step.state)).toEqual(['aborted']);
+});
+
+test('a finished deployment is not resumed: the same generation gets another', async () => {
+  const first = await openDeployment(pool, await takeFence(), COMMIT);
+  await closeDeployment(pool, first.id, {
+    state: 'failed',
+    failure: { code: 'x', message: 'm', hint: null, tail: ['t'] },
+  });
+  const second = await openDeployment(pool, await takeFence(), COMMIT);
+  expect(second.id).not.toBe(first.id);
+  expect((await listDeployments(pool, environmentId)).map((found) => found.state)).toEqual([
+    'running',
+    'failed',
+  ]);
+});
+
+test('whoever lost the lease opens nothing and supersedes nothing', async () => {
+  const stale = await takeFence();
+  const mine = await openDeployment(pool, await takeFence(), COMMIT);
+  await expect(openDeployment(pool, stale, NEWER)).rejects.toBeInstanceOf(Interrupted);
+  const old = { environmentId, generation: '0', lease: (BigInt(stale.lease) + 1n).toString() };
+  await expect(openDeployment(pool, old, NEWER)).rejects.toBeInstanceOf(Interrupted);
+  expect(await findDeployment(pool, mine.id)).toMatchObject({ state: 'running', commit: COMMIT });
+  expect(await listDeployments(pool, environmentId)).toHaveLength(1);
+});
+
+test('two that open at once share one deployment', async () => {
+  const fence = await takeFence();
+  const opened = await Promise.all(Array.from({ length: 6 }, () => openDeployment(pool, fence, COMMIT)));
+  expect(new Set(opened.map((found) => found.id)).size).toBe(1);
+});
+
+test('what is closed stays as it was closed', async () => {
+  const { id } = await openDeployment(pool, await takeFence(), COMMIT);
+  await closeDeployment(pool, id, { state: 'ready' });
+  const ready = await findDeployment(pool, id);
+  await closeDeployment(pool, id, { state: 'cancelled' });
+  expect(await findDeployment(pool, id)).toEqual(ready);
+});
+
+const volumes = { 'service:db': { snapshotId: 's1', type: 'postgresql', version: '17.2' } };
+
+async function frozen(): Promise<string> {
+  const row = await insertSnapshot(pool, {
+    environmentId,
+    sanitize: 'none',
+    policyCommit: COMMIT,
+    sourceCommit: COMMIT,
+  });
+  await freezeSnapshot(pool, row.id, {
+    volumes,
+    credentialsEncrypted: Buffer.from('sealed'),
+    attestation: { facts: {}, signature: 'ab' },
+    sizeBytes: 5_000_000_000,
+    capturedAt: new Date('2026-01-02T03:04:05Z'),
+  });
+  return row.id;
+}
+
+test('a snapshot is frozen with all that is signed about it, and the newest frozen one is found', async () => {
+  expect(await newestFrozenSnapshot(pool, environmentId)).toBeUndefined();
+  await frozen();
+  const id = await frozen();
+  const capturing = await insertSnapshot(pool, {
+    environmentId,
+    sanitize: 'none',
+    policyCommit: null,
+    sourceCommit: null,
+  });
+  expect(capturing.state).toBe('capturing');
+  expect(await newestFrozenSnapshot(pool, environmentId)).toMatchObject({
+    id,
+    state: 'frozen',
+    volumes,
+    sizeBytes: '5000000000',
+    attestation: { facts: {}, signature: 'ab' },
+    capturedAt: new Date('2026-01-02T03:04:05Z'),
+  });
+});
+
+test('a frozen snapshot cannot fail any more, and a removed one is never frozen again', async () => {
+  const id = await frozen();
+  await failSnapshot(pool, id, 'too late');
+  expect(await findSnapshot(pool, id)).toMatchObject({ state: 'frozen', failureMessage: null });
+  await markSnapshotRemoved(pool, id);
+  await freezeSnapshot(pool, id, {
+    volumes,
+    credentialsEncrypted: Buffer.from('x'),
+    attestation: {},
+    sizeBytes: 1,
+    capturedAt: new Date(),
+  });
+  expect(await findSnapshot(pool, id)).toMatchObject({ state: 'removed' });
+  expect((await listKeptSnapshots(pool, environmentId)).map((row) => row.id)).not.toContain(id);
+});
+
+test('a snapshot that failed is kept in the list: something of it may be on disk', async () => {
+  const { id } = await insertSnapshot(pool, {
+    environmentId,
+    sanitize: 'none',
+    policyCommit: null,
+    sourceCommit: null,
+  });
+  await failSnapshot(pool, id, 'the disk is full');
+  expect(await listKeptSnapshots(pool, environmentId)).toMatchObject([
+    { id, state: 'failed', failureMessage: 'the disk is full', descendants: 0 },
+  ]);
+});
+
+test('descendants are the living environments that were cloned from it', async () => {
+  const id = await frozen();
+  await pool.query('update environments set data_snapshot_id = $1 where id = $2', [id, environmentId]);
+  expect(await listKeptSnapshots(pool, environmentId)).toMatchObject([{ id, descendants: 1 }]);
+  await pool.query('update environments set removed_at = now() where id = $1', [environmentId]);
+  expect(await listKeptSnapshots(pool, environmentId)).toMatchObject([{ id, descendants: 0 }]);
+});
+
+test('orphans need two listings in a row that agree', async () => {
+  const volume = { kind: 'volume', name: 'v1', path: '/x' };
+  const workload = { kind: 'workload', name: 'v1' };
+  expect(await sightOrphans(pool, [volume], 2)).toEqual([]);
+  // Same name, other kind: seen for the first time.
+  expect(await sightOrphans(pool, [volume, workload], 2)).toEqual([volume]);
+  expect(await sightOrphans(pool, [volume, workload], 2)).toEqual([volume, workload]);
+});
+
+test('an orphan that had an owner in between starts again', async () => {
+  const volume = { kind: 'volume', name: 'v2' };
+  expect(await sightOrphans(pool, [volume], 2)).toEqual([]);
+  expect(await sightOrphans(pool, [], 2)).toEqual([]);
+  expect(await sightOrphans(pool, [volume], 2)).toEqual([]);
+  expect(await sightOrphans(pool, [volume], 2)).toEqual([volume]);
+});
+
+test('one listing that names a thing twice counts once', async () => {
+  const volume = { kind: 'volume', name: 'v3' };
+  expect(await sightOrphans(pool, [volume, volume], 2)).toEqual([]);
+});
