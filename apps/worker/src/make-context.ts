@@ -17,6 +17,7 @@ import { type Context, DEFAULT_DEADLINES, type Log } from '@bough/reconcile/cont
 import { serviceFor } from '@bough/service/registry';
 import { chooseStorage } from '@bough/storage/probe';
 import { createEncryption } from '@bough/store/encryption';
+import { claimInstallation } from '@bough/store/installation';
 import { createToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
 import type pg from 'pg';
 import type { WorkerConfig } from './config.ts';
@@ -74,11 +75,22 @@ export async function makeContext(
     gateway: { ...config.gateway, probeToken: probeToken(home.masterKey) },
     previewUrl: config.previewUrl,
     publicUrl: config.publicUrl,
+    mayReap: await mayReap(given, home),
     isolation,
     buildSlots: createBuildSlots(config.builds, () => {}),
     deadlines: { ...DEFAULT_DEADLINES, listenMs: config.listenTimeoutMs, buildMs: config.buildTimeoutMs },
     log,
   };
+}
+
+async function mayReap({ pool, log }: { pool: pg.Pool; log: Log }, home: BoughHome): Promise<boolean> {
+  const { id, isOurs } = await claimInstallation(pool, home.installationId);
+  if (isOurs) return true;
+  log.error(
+    { database: id, home: home.installationId },
+    'this database belongs to another installation, so nothing will be reaped; use the BOUGH_HOME that goes with it',
+  );
+  return false;
 }
 
 /** Not the master key itself: what signs and what encrypts must not be the same secret. */

@@ -147,6 +147,7 @@ async function publishDeployments(speaker: Speaker, state: FeedbackState): Promi
     await say(speaker, { kind: 'deployment', key: deployment.id, content }, (externalId) =>
       speaker.forge.publishDeployment(speaker.repository, {
         ...content,
+        marker: `${state.installationId}/${state.environment.id}/${deployment.id}`,
         ...(externalId === null ? {} : { externalId }),
       }),
     );

@@ -32,6 +32,8 @@ export interface Context {
   readonly gateway: { readonly host: string; readonly port: number; readonly probeToken: Secret };
   readonly previewUrl: string;
   readonly publicUrl: string;
+  /** False while database and BOUGH_HOME name different installations: then nothing is reaped (DESIGN §5). */
+  readonly mayReap: boolean;
   /** False where the engine cannot isolate: previews then get no cloned data (DESIGN §6). */
   readonly isolation: { readonly ok: boolean; readonly reason?: string };
   readonly buildSlots: BuildSlots;

@@ -34,7 +34,7 @@ export function desire(
   requests: readonly Request[],
   lastLasting: Request | undefined,
 ): Desired {
-  const requestId = requests.at(-1)?.id ?? null;
+  const requestId = requests.filter((request) => MAKES_ANEW.has(request.kind)).at(-1)?.id ?? null;
   switch (observation.kind) {
     case 'production':
       return desireProduction(observation, requestId);
@@ -44,6 +44,9 @@ export function desire(
       return desireBranch(observation, requestId, lastLasting);
   }
 }
+
+/** Requests that are answered by deploying, even when nothing else changed. */
+const MAKES_ANEW: ReadonlySet<Request['kind']> = new Set(['open', 'redeploy', 'rebuild', 'sync', 'reset']);
 
 function desireProduction(
   observation: Extract<Observation, { kind: 'production' }>,

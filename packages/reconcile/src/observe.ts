@@ -3,9 +3,10 @@ import { environmentSlug, shortHash, slugify } from '@bough/domain/names';
 import { parseSubject, type Subject } from '@bough/domain/subject';
 import type { Forge, RepositoryRef } from '@bough/forge/forge';
 import { settleDeliveries, unsettledDeliveriesOf } from '@bough/store/deliveries';
-import { writeAbsent, writeDesired } from '@bough/store/environments';
+import { findLivingEnvironment, writeAbsent, writeDesired } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
 import { findProject, type Project } from '@bough/store/projects';
+import { doubtPublications } from '@bough/store/publications';
 import { handleRequests, lastRequest, openRequests } from '@bough/store/requests';
 import type { Context } from './context.ts';
 import { type Desired, desire, type Observation } from './desire.ts';
@@ -41,6 +42,9 @@ export async function observe(context: Context, key: string, signal: AbortSignal
     kinds: ['open', 'delete', 'redeploy', 'rebuild'],
   });
   const desired = desire(observation, requests, lasting);
+  if (deliveries.some((delivery) => delivery.event === 'issue_comment' && delivery.action === 'deleted')) {
+    await doubtComment(context, { projectId, subject });
+  }
   const outcome = await writeDown(context, project, { subject, parsed, desired, forge, signal });
 
   await handleRequests(
@@ -54,6 +58,12 @@ export async function observe(context: Context, key: string, signal: AbortSignal
     { fate: desired.kind === 'declined' ? 'declined' : 'observed', reason: outcome },
   );
   return { kind: 'done' };
+}
+
+/** Somebody deleted a comment on the pull request, maybe ours: it is written again, which finds out. */
+async function doubtComment(context: Context, of: { projectId: string; subject: string }): Promise<void> {
+  const environment = await findLivingEnvironment(context.pool, of);
+  if (environment !== undefined) await doubtPublications(context.pool, environment.id, 'comment');
 }
 
 function parseKey(key: string): { projectId: string; subject: string } {

@@ -1,6 +1,6 @@
 import { listFiles, readFile } from '@bough/forge/git/source';
 import type { DataPolicy, PreviewPolicy, ReadResult } from '@bough/manifest/manifest';
-import { readManifest } from '@bough/manifest/read-manifest';
+import { missingIncludes, readManifest } from '@bough/manifest/read-manifest';
 import type { Context } from './context.ts';
 
 /** `previews:` and `data:` as the default branch had them at a recorded commit. */
@@ -15,6 +15,7 @@ export interface Policy {
 /** Directories whose files make up a manifest, or may be included by one. */
 const MANIFEST_DIRECTORIES = ['.bough', '.upsun'];
 const MANIFEST_BYTES_MAX = 1024 * 1024;
+const INCLUDE_DEPTH_MAX = 5;
 
 /** Reads the manifest straight from the mirror: no checkout needed. The commit must have been fetched. */
 export async function readManifestAt(
@@ -23,16 +24,29 @@ export async function readManifestAt(
 ): Promise<{ result: ReadResult; paths: readonly string[] }> {
   const paths = await listFiles({ ...at, path: '', git: context.git });
   const files: Record<string, string> = {};
-  let bytes = 0;
-  for (const path of paths) {
-    if (!MANIFEST_DIRECTORIES.some((directory) => path.startsWith(`${directory}/`))) continue;
-    const text = await readFile({ ...at, path, git: context.git });
-    if (text === undefined) continue;
-    bytes += text.length;
-    if (bytes > MANIFEST_BYTES_MAX) break;
-    files[path] = text.toString('utf8');
+  const wanted = paths.filter((path) =>
+    MANIFEST_DIRECTORIES.some((directory) => path.startsWith(`${directory}/`)),
+  );
+  // An included file may include others; what does not exist is then said as a problem, at its line.
+  for (let round = 0; round <= INCLUDE_DEPTH_MAX && wanted.length > 0; round += 1) {
+    await readInto(context, at, wanted.splice(0), files);
+    wanted.push(...missingIncludes(files).filter((path) => paths.includes(path)));
   }
   return { result: readManifest(files), paths };
+}
+
+async function readInto(
+  context: Context,
+  at: { mirror: string; commit: string; signal?: AbortSignal },
+  paths: readonly string[],
+  files: Record<string, string>,
+): Promise<void> {
+  for (const path of paths) {
+    const text = await readFile({ ...at, path, git: context.git });
+    const bytes = Object.values(files).reduce((sum, file) => sum + file.length, text?.length ?? 0);
+    if (text === undefined || bytes > MANIFEST_BYTES_MAX) return;
+    files[path] = text.toString('utf8');
+  }
 }
 
 /** The policy of the default branch; never a pull request's, never its base's. */

@@ -24,6 +24,7 @@ interface Orphan {
  * row agree. Production's volumes are never touched. Returns how many were removed.
  */
 export async function reap(context: Context): Promise<number> {
+  if (!context.mayReap) return 0;
   await settleDeadCaptures(context);
   const { orphans, total } = await listOrphans(context);
   const doomed = await sightOrphans(context.pool, orphans, LISTINGS_NEEDED);

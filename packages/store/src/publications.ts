@@ -22,6 +22,18 @@ export async function listPublications(db: Database, environmentId: string): Pro
   return rows;
 }
 
+/** What was said may not be there any more: it is said again at the next occasion, whether or not it changed. */
+export async function doubtPublications(
+  db: Database,
+  environmentId: string,
+  kind: PublicationKind,
+): Promise<void> {
+  await db.query('update publications set hash = null where environment_id = $1 and kind = $2', [
+    environmentId,
+    kind,
+  ]);
+}
+
 export async function writePublication(
   db: Database,
   publication: {

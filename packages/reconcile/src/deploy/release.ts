@@ -30,7 +30,9 @@ export async function startRelease(
       ...with_,
       addresses,
     });
-    addresses.set(app.name, await untilListening(run, app, workload));
+    const address = await untilListening(run, app, workload);
+    await runPostStart(run, app, { ...with_, addresses, address }, voice);
+    addresses.set(app.name, address);
     voice.line(`${app.name}: listens on port ${workload.address?.port}`);
   }
   for (const app of run.plan.common.apps) {
@@ -159,6 +161,55 @@ async function untilListening(
     },
   );
   return address;
+}
+
+/** `web.commands.post_start` says whether the app is fit to serve: it runs before the app gets any visitor. */
+async function runPostStart(
+  run: PlannedRun,
+  app: PlannedApp,
+  with_: {
+    artifacts: Artifacts;
+    services: readonly RunningService[];
+    addresses: WebAddresses;
+    address: { host: string; port: number };
+  },
+  voice: StepVoice,
+): Promise<void> {
+  const { context, lock } = run;
+  const script = app.web?.postStart ?? null;
+  if (script === null) return;
+  const surroundings = await surroundingsOf(
+    run,
+    { app, relationships: app.relationships, mounts: app.mounts, env: app.env },
+    {
+      artifact: with_.artifacts.get(app.name) ?? '',
+      services: with_.services,
+      apps: with_.addresses,
+    },
+  );
+  const result = await context.engine.run({
+    ...surroundings,
+    env: { ...surroundings.env, PORT: String(with_.address.port) },
+    labels: {
+      installationId: context.installationId,
+      environmentId: run.environment.id,
+      role: 'web',
+      name: `${app.name} post_start`,
+      release: run.deployment.id,
+    },
+    command: withEnvironmentFile(script),
+    timeoutMs: context.deadlines.listenMs,
+    signal: lock.signal,
+    onOutput: voice.line,
+  });
+  lock.signal.throwIfAborted();
+  if (result.exitCode === 0) return;
+  throw new BoughError({
+    code: 'post-start-failed',
+    message: `App "${app.name}" started, but its post_start command failed with exit code ${result.exitCode}.`,
+    hint: 'What served before keeps serving. The last lines are below.',
+    tail: result.tail,
+  });
 }
 
 /** Apps that others relate to come first; the manifest allows no cycles. */
