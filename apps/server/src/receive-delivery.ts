@@ -3,6 +3,9 @@ import type { Forge, ParsedDelivery } from '@bough/forge/forge';
 import { type Delivery, type Fate, receiveDelivery, settleDelivery } from '@bough/store/deliveries';
 import { findProjectByRepository, type Project } from '@bough/store/projects';
 import type { ServerOptions } from './options.ts';
+import type { ProjectDeliveries } from './project-deliveries.ts';
+import { createQueuedWriter } from './queued-writer.ts';
+import type { RepositoryChanges } from './repository-changes.ts';
 
 export interface Received {
   readonly deliveryId: string;
@@ -14,53 +17,58 @@ export interface Received {
 
 /**
  * Stores a delivery, decides who should look, and enqueues the looks. Every fate but `received` is written; `received`
- * means that the queue was down, and the sweeper of resync queues it later.
+ * means that it is not done yet: the queue was down and the sweeper of resync queues it later, or repositories are being
+ * connected.
  */
 export interface DeliveryReceiver {
   receive(forge: Forge, parsed: ParsedDelivery): Promise<Received>;
   /** Somebody asked for it: the same decision again, with the world as it is now. */
   replay(delivery: Delivery): Promise<Received>;
-  /** Settles what is being written behind answers that were given. */
+  /** Waits for what is still being written behind answers that were given. */
   drain(): Promise<void>;
 }
 
 type Decision =
-  | { readonly kind: 'look'; readonly keys: readonly string[] }
+  | { readonly kind: 'look'; readonly project: Project; readonly subjects: readonly SubjectKey[] }
+  | { readonly kind: 'repositories'; readonly parsed: Extract<ParsedDelivery, { kind: 'repositories' }> }
   | { readonly kind: 'settled'; readonly fate: 'observed' | 'declined' | 'ignored'; readonly reason: string };
 
-/** What the observe queue's keys name: a subject of a project, or a delivery about repositories. */
+/** What the observe queue's keys name: a subject of a project. */
 export const subjectLookKey = (projectId: string, subject: SubjectKey): string => `${projectId}:${subject}`;
-export const deliveryLookKey = (deliveryRowId: string): string => `delivery:${deliveryRowId}`;
 
-type Context = Pick<ServerOptions, 'pool' | 'queues' | 'isAllowedOwner' | 'log' | 'forges'>;
+type Context = Pick<ServerOptions, 'pool' | 'queues' | 'isAllowedOwner' | 'log' | 'forges'> & {
+  readonly repositoryChanges: RepositoryChanges;
+  readonly counted: ProjectDeliveries;
+};
 
 export function createDeliveryReceiver(context: Context): DeliveryReceiver {
-  const behind = new Set<Promise<unknown>>();
-
-  /** The looks are queued already: a lost write only means that the sweeper queues them once more. */
-  function settleBehind(id: string, end: Parameters<typeof settleDelivery>[2]): void {
-    const writing = settleDelivery(context.pool, id, end)
-      .catch((error: unknown) => context.log.warn({ err: error, deliveryRowId: id }, 'fate not written yet'))
-      .finally(() => behind.delete(writing));
-    behind.add(writing);
-  }
+  const queued = createQueuedWriter(context);
 
   async function act(forge: Forge, parsed: ParsedDelivery, id: string): Promise<Received> {
     const { deliveryId } = parsed;
-    const decision = await decide(context, forge, parsed, id);
+    const decision = await decide(context, forge, parsed);
     if (decision.kind === 'settled') {
       const { fate, reason } = decision;
       await settleDelivery(context.pool, id, { fate, reason });
       return { deliveryId, fate, reason, isRepeat: false };
     }
+    if (decision.kind === 'repositories') {
+      context.repositoryChanges.apply(forge, decision.parsed, id);
+      const reason = 'stored; the repositories are connected behind this answer';
+      return { deliveryId, fate: 'received', reason, isRepeat: false };
+    }
     try {
-      for (const key of decision.keys) await context.queues.enqueue('observe', key);
+      for (const subject of decision.subjects) {
+        await context.queues.enqueue('observe', subjectLookKey(decision.project.id, subject));
+      }
     } catch (error) {
       context.log.warn({ err: error, deliveryId }, 'delivery stored but not queued');
+      context.counted.inc({ project: decision.project.slug, fate: 'received' });
       const reason = 'the queue is down; it is queued when that is back';
       return { deliveryId, fate: 'received', reason, isRepeat: false };
     }
-    settleBehind(id, { fate: 'queued' });
+    queued.write(id);
+    context.counted.inc({ project: decision.project.slug, fate: 'queued' });
     return { deliveryId, fate: 'queued', reason: null, isRepeat: false };
   }
 
@@ -88,9 +96,7 @@ export function createDeliveryReceiver(context: Context): DeliveryReceiver {
       // It was parsed by the forge's schema when it was stored.
       return act(forge, delivery.payload as ParsedDelivery, delivery.id);
     },
-    async drain() {
-      await Promise.allSettled(behind);
-    },
+    drain: () => queued.drain(),
   };
 }
 
@@ -99,24 +105,19 @@ function subjectsOf(parsed: ParsedDelivery): readonly SubjectKey[] {
   return parsed.kind === 'comment' ? [parsed.subject] : [];
 }
 
-async function decide(
-  context: Context,
-  forge: Forge,
-  parsed: ParsedDelivery,
-  deliveryRowId: string,
-): Promise<Decision> {
+async function decide(context: Context, forge: Forge, parsed: ParsedDelivery): Promise<Decision> {
   switch (parsed.kind) {
     case 'ping':
       return { kind: 'settled', fate: 'observed', reason: 'ping: the webhook reaches Bough' };
     case 'ignored':
       return { kind: 'settled', fate: 'ignored', reason: parsed.reason };
     case 'repositories':
-      return decideRepositories(context, forge, parsed, deliveryRowId);
+      return decideRepositories(context, forge, parsed);
     case 'subjects':
     case 'comment': {
       const project = await activeProject(context, forge, parsed.repositoryId);
       if (!project) return { kind: 'settled', fate: 'declined', reason: notAProject(parsed) };
-      return { kind: 'look', keys: subjectsOf(parsed).map((subject) => subjectLookKey(project.id, subject)) };
+      return { kind: 'look', project, subjects: subjectsOf(parsed) };
     }
   }
 }
@@ -126,12 +127,11 @@ async function decideRepositories(
   context: Context,
   forge: Forge,
   parsed: Extract<ParsedDelivery, { kind: 'repositories' }>,
-  deliveryRowId: string,
 ): Promise<Decision> {
-  const look: Decision = { kind: 'look', keys: [deliveryLookKey(deliveryRowId)] };
-  if (parsed.added.some(({ owner }) => context.isAllowedOwner(owner))) return look;
+  const change: Decision = { kind: 'repositories', parsed };
+  if (parsed.added.some(({ owner }) => context.isAllowedOwner(owner))) return change;
   for (const id of [...parsed.added.map((added) => added.id), ...parsed.removed]) {
-    if (await activeProject(context, forge, id)) return look;
+    if (await activeProject(context, forge, id)) return change;
   }
   const owners = [...new Set(parsed.added.map(({ owner }) => owner))].join(', ');
   const reason =

@@ -8,7 +8,9 @@ import { registerHealth } from './health.ts';
 import type { ServerOptions } from './options.ts';
 import { registerPages } from './pages/pages.ts';
 import { installProblemHandlers, problem } from './problem.ts';
+import { createProjectDeliveries } from './project-deliveries.ts';
 import { createDeliveryReceiver } from './receive-delivery.ts';
+import { createRepositoryChanges } from './repository-changes.ts';
 import { registerWebhooks } from './webhooks.ts';
 
 /**
@@ -29,7 +31,9 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     frameworkErrors: (_error, _request, reply) => sendMalformedPath(reply as unknown as FastifyReply),
   });
   const authentication = createAuthentication(options);
-  const receiver = createDeliveryReceiver(options);
+  const counted = createProjectDeliveries(options);
+  const repositoryChanges = createRepositoryChanges(options);
+  const receiver = createDeliveryReceiver({ ...options, repositoryChanges, counted });
   const streams = createStreamLimiter();
   installProblemHandlers(app, options.log);
   app.addHook('onRequest', async (_request, reply) => {
@@ -41,6 +45,10 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerPages(app, { ...options, authentication });
   app.addHook('preClose', async () => streams.stopAll());
   closeConnectionsOnStop(app);
+  app.addHook('onListen', () => {
+    const failed = (error: unknown) => options.log.warn({ err: error }, 'start not completed');
+    void Promise.all([repositoryChanges.resume(), counted.startAtZero()]).catch(failed);
+  });
   app.addHook('onClose', async () => receiver.drain());
   return app;
 }

@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http';
-import { findDeliveryByForgeId, listDeliveries } from '@bough/store/deliveries';
+import { findDeliveryByForgeId, listDeliveries, receiveDelivery } from '@bough/store/deliveries';
+import { findProject, findProjectByFullName } from '@bough/store/projects';
 import { createTestDatabase, startTestPostgres, type TestDatabase } from '@bough/testkit/test-database';
 import { createTestRedis, startTestRedis, type TestRedis } from '@bough/testkit/test-redis';
 import { waitFor } from '@bough/testkit/wait-for';
@@ -164,8 +165,40 @@ test('an installation makes projects only of owners that are allowed', async () 
     reason: expect.stringContaining('BOUGH_ALLOWED_OWNERS'),
   });
   const allowed = await server.deliver(install('Allowed', 51), { event: 'installation', id: 'd-install' });
-  expect(allowed.body).toMatchObject({ fate: 'queued' });
-  expect(await server.takeObserved()).toEqual([`delivery:${(await stored('d-install'))?.id}`]);
+  expect(allowed).toMatchObject({ status: 202, body: { fate: 'received' } });
+  const isDone = async () => (await stored('d-install'))?.fate === 'observed';
+  await waitFor('the project to be connected', isDone);
+  expect((await stored('d-install'))?.reason).toBe('added Allowed/x');
+  expect(await findProjectByFullName(server.pool, { owner: 'acme', name: 'x' })).toBeDefined();
+});
+
+test('a repository that the installation lost is served no more', async () => {
+  const project = await server.addProject(52);
+  const lost = {
+    action: 'removed',
+    installation: { id: 1, account: { login: 'acme' } },
+    repositories_added: [],
+    repositories_removed: [{ id: 52, name: 'x', full_name: 'acme/x' }],
+  };
+  await server.deliver(lost, { event: 'installation_repositories', id: 'd-lost' });
+  await waitFor('the project to be removed', async () => (await stored('d-lost'))?.fate === 'observed');
+  expect((await findProject(server.pool, project.id))?.state).toBe('removed');
+});
+
+test('what a crash left unfinished goes on at the next start', async () => {
+  const parsed = { kind: 'repositories', added: [{ id: 53, owner: 'Allowed', name: 'left' }], removed: [] };
+  const { id } = await receiveDelivery(server.pool, {
+    ...{ forge: 'github', deliveryId: 'd-crash', event: 'installation', action: 'created' },
+    ...{ repositoryId: null, subjects: [], payload: parsed },
+  });
+  const next = await startServer({ databaseUrl: database.url, redisUrl: redis.url });
+  try {
+    await next.app.listen({ host: '127.0.0.1', port: 0 });
+    await waitFor('it to be done', async () => (await stored('d-crash'))?.fate === 'observed');
+    expect((await stored('d-crash'))?.id).toBe(id);
+  } finally {
+    await next.close();
+  }
 });
 
 test('over a real connection: 202, an oversized body is 413, and the next request still works', async () => {
@@ -204,6 +237,8 @@ test('requests are counted by outcome, from zero', async () => {
     expect(count(outcome), outcome).toBeGreaterThan(0);
   }
   expect(body).toContain('bough_webhook_duration_seconds_bucket');
+  expect(body).toMatch(/bough_project_deliveries_total{project="shop1",fate="queued"[^}]*} [1-9]/);
+  expect(body).toMatch(/bough_project_deliveries_total{project="shop1",fate="received"[^}]*} 0/);
 });
 
 describe('when a store is down', () => {
