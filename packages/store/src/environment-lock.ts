@@ -6,7 +6,7 @@ import { type Fence, takeLease } from './environments.ts';
 const LOCK_CLASS = 0xb006;
 /** A lost connection or a newer generation must stop a step within a second (DESIGN §5). */
 const HEARTBEAT_MS = 300;
-const HEARTBEAT_TIMEOUT_MS = 700;
+const HEARTBEAT_TIMEOUT_MS = 600;
 
 /** Why work under the lock must stop: somebody wants something newer, or the lock's connection is gone. */
 export class Interrupted extends Error {
@@ -52,6 +52,7 @@ export async function withEnvironmentLock<Result>(
   const onShutdown = () => interrupt('shutdown');
   options.signal.addEventListener('abort', onShutdown, { once: true });
   let beating: NodeJS.Timeout | undefined;
+  let isOver = false;
   try {
     await client.connect();
     const { rows } = await client.query<{ locked: boolean }>(
@@ -70,13 +71,16 @@ export async function withEnvironmentLock<Result>(
         readGeneration(client, options.environmentId, lease),
         HEARTBEAT_TIMEOUT_MS,
       ).catch(() => 'lost' as const);
-      if (now === 'lost') return interrupt('lock-lost');
+      if (isOver) return;
+      // Undefined: somebody else has the lease, so the lock was lost before we noticed.
+      if (now === 'lost' || now === undefined) return interrupt('lock-lost');
       if (now !== generation) return interrupt('superseded');
       beating = setTimeout(beat, HEARTBEAT_MS);
     };
     beating = setTimeout(beat, HEARTBEAT_MS);
     return { kind: 'held', result: await work({ fence, signal: controller.signal }) };
   } finally {
+    isOver = true;
     clearTimeout(beating);
     options.signal.removeEventListener('abort', onShutdown);
     // Ending the session releases the lock, whatever state it is in.
