@@ -165,7 +165,7 @@ export async function unsettledDeliveriesOf(
 ): Promise<Delivery[]> {
   const { rows } = await db.query<DeliveryRow>(
     `select ${COLUMNS} from deliveries
-     where repository_id = $1 and subjects @> array[$2] and fate in ('received', 'queued') order by id limit 500`,
+     where repository_id = $1 and subjects @> array[$2] and fate in ('received', 'queued') order by deliveries.id limit 500`,
     [of.repositoryId, of.subject],
   );
   return rows.map(toDelivery);
@@ -174,7 +174,7 @@ export async function unsettledDeliveriesOf(
 /** Deliveries that should long have been settled, oldest first: the queue was down, or lost its contents. */
 export async function unsettledDeliveries(db: Database, olderThan: Date): Promise<Delivery[]> {
   const { rows } = await db.query<DeliveryRow>(
-    `select ${COLUMNS} from deliveries where fate in ('received', 'queued') and received_at < $1 order by id limit 1000`,
+    `select ${COLUMNS} from deliveries where fate in ('received', 'queued') and received_at < $1 order by deliveries.id limit 1000`,
     [olderThan],
   );
   return rows.map(toDelivery);

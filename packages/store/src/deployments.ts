@@ -133,7 +133,7 @@ export async function listDeployments(
   limit = 20,
 ): Promise<Deployment[]> {
   const { rows } = await db.query<Deployment>(
-    `select ${COLUMNS} from deployments where environment_id = $1 order by id desc limit $2`,
+    `select ${COLUMNS} from deployments where environment_id = $1 order by deployments.id desc limit $2`,
     [environmentId, Math.min(limit, 200)],
   );
   return rows;

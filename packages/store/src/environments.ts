@@ -139,7 +139,7 @@ export async function findEnvironment(db: Database, id: string): Promise<Environ
 export async function findEnvironmentBySlug(db: Database, slug: string): Promise<Environment | undefined> {
   const { rows } = await db.query<EnvironmentRow>(
     `select ${COLUMNS} from environments e where slug = $1 or starts_with(slug, $1 || '~')
-     order by removed_at is not null, id desc limit 1`,
+     order by removed_at is not null, e.id desc limit 1`,
     [slug],
   );
   return rows[0] && toEnvironment(rows[0]);
@@ -162,7 +162,7 @@ export async function findLastEnvironment(
   of: { projectId: string; subject: string },
 ): Promise<Environment | undefined> {
   const { rows } = await db.query<EnvironmentRow>(
-    `select ${COLUMNS} from environments e where project_id = $1 and subject = $2 order by id desc limit 1`,
+    `select ${COLUMNS} from environments e where project_id = $1 and subject = $2 order by e.id desc limit 1`,
     [of.projectId, of.subject],
   );
   return rows[0] && toEnvironment(rows[0]);
@@ -177,7 +177,7 @@ export async function listEnvironments(
     `select ${COLUMNS} from environments e
      where ($1::bigint is null or project_id = $1)
        and (removed_at is null or ($2 and removed_at > now() - interval '1 day'))
-     order by id limit 2000`,
+     order by e.id limit 2000`,
     [filter.projectId ?? null, filter.includeRemoved ?? false],
   );
   return rows.map(toEnvironment);
@@ -189,7 +189,7 @@ export async function listUnsettledEnvironments(db: Database): Promise<string[]>
     `select id::text from environments
      where removed_at is null and (generation <> observed_generation or running_step is not null or desired_state = 'absent')
        and (retry_at is null or retry_at <= now())
-     order by id limit 2000`,
+     order by environments.id limit 2000`,
   );
   return rows.map((row) => row.id);
 }

@@ -37,7 +37,7 @@ export async function listEvents(
   const { rows } = await db.query<Event>(
     `select id::text, project_id::text as "projectId", environment_id::text as "environmentId", actor, kind, detail, at from events
      where ($1::bigint is null or project_id = $1) and ($2::bigint is null or environment_id = $2)
-     order by id desc limit $3`,
+     order by events.id desc limit $3`,
     [filter.projectId ?? null, filter.environmentId ?? null, Math.min(filter.limit ?? 50, 500)],
   );
   return rows;

@@ -120,7 +120,7 @@ export async function findProjectByFullName(
   repository: { owner: string; name: string },
 ): Promise<Project | undefined> {
   const { rows } = await db.query<ProjectRow>(
-    `select ${COLUMNS} from projects where lower(owner) = lower($1) and lower(name) = lower($2) order by state, id desc limit 1`,
+    `select ${COLUMNS} from projects where lower(owner) = lower($1) and lower(name) = lower($2) order by state, projects.id desc limit 1`,
     [repository.owner, repository.name],
   );
   return rows[0] && toProject(rows[0]);
@@ -129,7 +129,7 @@ export async function findProjectByFullName(
 /** Active projects, oldest first; at most 1,000. */
 export async function listProjects(db: Database): Promise<Project[]> {
   const { rows } = await db.query<ProjectRow>(
-    `select ${COLUMNS} from projects where state = 'active' order by id limit 1000`,
+    `select ${COLUMNS} from projects where state = 'active' order by projects.id limit 1000`,
   );
   return rows.map(toProject);
 }

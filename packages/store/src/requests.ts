@@ -48,7 +48,7 @@ export async function openRequests(
   of: { projectId: string; subject: string },
 ): Promise<Request[]> {
   const { rows } = await db.query<Request>(
-    `select ${COLUMNS} from requests where project_id = $1 and subject = $2 and handled_at is null order by id limit 100`,
+    `select ${COLUMNS} from requests where project_id = $1 and subject = $2 and handled_at is null order by requests.id limit 100`,
     [of.projectId, of.subject],
   );
   return rows;
@@ -60,7 +60,7 @@ export async function lastRequest(
   of: { projectId: string; subject: string; kinds: readonly RequestKind[] },
 ): Promise<Request | undefined> {
   const { rows } = await db.query<Request>(
-    `select ${COLUMNS} from requests where project_id = $1 and subject = $2 and kind = any($3) order by id desc limit 1`,
+    `select ${COLUMNS} from requests where project_id = $1 and subject = $2 and kind = any($3) order by requests.id desc limit 1`,
     [of.projectId, of.subject, of.kinds],
   );
   return rows[0];

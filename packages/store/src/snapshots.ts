@@ -91,7 +91,7 @@ export async function newestFrozenSnapshot(
   environmentId: string,
 ): Promise<SnapshotRow | undefined> {
   const { rows } = await db.query<SnapshotRow>(
-    `select ${COLUMNS} from snapshots where environment_id = $1 and state = 'frozen' order by id desc limit 1`,
+    `select ${COLUMNS} from snapshots where environment_id = $1 and state = 'frozen' order by snapshots.id desc limit 1`,
     [environmentId],
   );
   return rows[0];
@@ -104,7 +104,7 @@ export async function listKeptSnapshots(
 ): Promise<(SnapshotRow & { descendants: number })[]> {
   const { rows } = await db.query<SnapshotRow & { descendants: number }>(
     `select ${COLUMNS}, (select count(*)::int from environments d where d.data_snapshot_id = s.id and d.removed_at is null) as descendants
-     from snapshots s where state not in ('removed') and ($1::bigint is null or environment_id = $1) order by id desc limit 2000`,
+     from snapshots s where state not in ('removed') and ($1::bigint is null or environment_id = $1) order by s.id desc limit 2000`,
     [environmentId ?? null],
   );
   return rows;
