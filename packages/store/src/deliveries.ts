@@ -143,7 +143,7 @@ export async function listDeliveries(
     `select ${COLUMNS} from deliveries
      where ($1::bigint is null or repository_id = $1) and ($2::text is null or subjects @> array[$2])
        and ($3::text is null or fate = $3) and ($4::bigint is null or id < $4)
-     order by id desc limit $5`,
+     order by deliveries.id desc limit $5`,
     [
       filter.repositoryId ?? null,
       filter.subject ?? null,

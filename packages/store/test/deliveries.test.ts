@@ -128,6 +128,19 @@ test('lists newest first, by repository, subject and fate, in pages', async () =
   expect(await listDeliveries(pool, { repositoryId: 123, subject: 'pull/7' })).toHaveLength(3);
 });
 
+test('orders by number, not by text: 10 comes after 9', async () => {
+  await pool.query('alter table deliveries alter column id restart with 999995');
+  const ids: string[] = [];
+  for (let index = 0; index < 10; index += 1) {
+    ids.push((await receiveDelivery(pool, delivery({ repositoryId: 321, subjects: ['pull/9'] }))).id);
+  }
+  expect(new Set(ids.map((id) => id.length)).size).toBe(2);
+  const unsettled = await unsettledDeliveriesOf(pool, { repositoryId: 321, subject: 'pull/9' });
+  expect(unsettled.map((found) => found.id)).toEqual(ids);
+  const listed = await listDeliveries(pool, { repositoryId: 321 });
+  expect(listed.map((found) => found.id)).toEqual(ids.toReversed());
+});
+
 test('forgets settled ones only', async () => {
   const open = await receiveDelivery(pool, delivery());
   const settled = await receiveDelivery(pool, delivery());
