@@ -3,6 +3,7 @@ import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileName } from '@bough/reconcile/deploy/step';
 
 /** More of a log than this is not sent: the beginning is left out. */
 const sentBytesMax = 5 * 1024 * 1024;
@@ -13,9 +14,9 @@ const followMsMax = 3_600_000;
 /** A line that never ends is cut. */
 const lineCharactersMax = 16 * 1024;
 
-/** Step names come from Bough's own rows, but a file name is made of one all the same. */
+/** Where the worker writes it. The name becomes a file's, so nothing in it can lead elsewhere. */
 export function stepLogFile(logsDir: string, step: { deploymentId: string; name: string }): string {
-  return join(logsDir, 'deployments', step.deploymentId, `${step.name.replaceAll(/[/\\\0]|^\.+/g, '_')}.log`);
+  return join(logsDir, 'deployments', step.deploymentId, `${fileName(step.name)}.log`);
 }
 
 /** The log so far; nothing when the step has not written anything yet. */

@@ -47,9 +47,14 @@ function commentBox(
   const edited = comment.updatedAt !== undefined && comment.updatedAt !== comment.createdAt;
   return html`<article class="box" id="issuecomment-${comment.id}">
 <header><img src="/_sandbox/avatars/${userOf(world, comment.user).id}.svg" alt=""><b>${comment.user}</b>
-<time datetime="${comment.createdAt}">${comment.createdAt}</time>${edited && ' · edited'}
+<time datetime="${comment.createdAt}">${timeOf(comment.createdAt)}</time>${edited && ' · edited'}
 ${(comment.reactions ?? []).map((reaction) => html`<span class="label">${reaction.content}</span>`)}</header>
 <div class="body">${new Markup(renderMarkdown(comment.body))}</div></article>`;
+}
+
+/** `2026-11-23T02:22:23Z` → `2026-11-23 02:22 UTC`. */
+function timeOf(iso: string): string {
+  return `${iso.slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function checksBox(repository: Repository, pull: Pull, runs: CheckRun[], statuses: Status[]): Fragment {
@@ -132,6 +137,6 @@ export function commentForm(repository: Repository, pull: Pull): Markup {
 <form method="post" action="/_sandbox/forms/comment">
 <input type="hidden" name="repo" value="${fullName(repository)}"><input type="hidden" name="number" value="${pull.number}">
 <input type="hidden" name="back" value="${back}"><input type="hidden" name="user" value="${repository.owner}">
-<textarea name="body" required maxlength="65536" aria-label="Comment" placeholder="/preview …"></textarea>
+<textarea name="body" required maxlength="65536" aria-label="Comment" placeholder="Leave a comment"></textarea>
 <p class="actions"><button>Comment</button></p></form>`;
 }

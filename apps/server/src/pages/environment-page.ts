@@ -30,7 +30,7 @@ ${routes.length > 0 && html`<ul>${routes.map(routeLine)}</ul>`}
 ${failure(environment)}
 ${deployment ? deploymentPart(deployment, given) : html`<p>No deployment yet.</p>`}
 <p class="muted">Data: ${environment.data.state}${environment.data.note !== null && `, ${environment.data.note}`}.
-Changed ${environment.changedAt}; this page was made ${given.now.toISOString()}.</p>`,
+Changed ${utc(environment.changedAt)}; this page was made ${utc(given.now.toISOString())}.</p>`,
   });
 }
 
@@ -41,7 +41,7 @@ function reason({ heldReason, waitingReason, runningStep, retryAt }: Environment
   if (heldReason !== null) return heldReason;
   if (waitingReason !== null) return `waits: ${waitingReason}`;
   if (runningStep !== null) return `step ${runningStep}`;
-  return retryAt === null ? '' : `tried again at ${retryAt}`;
+  return retryAt === null ? '' : `tried again at ${utc(retryAt)}`;
 }
 
 function routeLine({ url, access, state }: RouteView): Html {
@@ -80,6 +80,11 @@ function stepRow(step: StepView, deployment: DeploymentDetail, tail: readonly st
 <pre>${tail.join('\n')}</pre></details>`;
   return html`<tr><td><b>${step.name}</b> ${step.state}${step.note !== null && html` <span class="muted">${step.note}</span>`}
 ${lines}</td><td class="time">${seconds(step.durationMs)}</td></tr>`;
+}
+
+/** `2026-11-23T02:22:23.456Z` → `2026-11-23 02:22:23 UTC`. */
+function utc(iso: string): string {
+  return `${iso.slice(0, 19).replace('T', ' ')} UTC`;
 }
 
 function seconds(durationMs: number): string {

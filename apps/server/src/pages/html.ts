@@ -49,8 +49,10 @@ const style = `
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0; }
 main { max-width: 60rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 1.5rem 0 .25rem; } code { overflow-wrap: anywhere; }
+ul { padding-left: 1.2rem; }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
-td, th { text-align: left; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td, th { text-align: left; padding: .4rem .6rem .4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 td.time { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 pre { background: var(--soft); padding: .8rem; overflow: auto; border-radius: .4rem; font-size: .85rem; max-height: 32rem; }
 .phase { display: inline-block; padding: 0 .6rem; border-radius: 1rem; border: 1px solid var(--line); }
