@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, symlink } from 'node:fs/promises';
+import { access, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ApiClient, connectApi } from '@bough/cli/api-client';
@@ -12,6 +12,7 @@ import { freePort } from '@bough/testkit/free-port';
 import { assertNothingLeft } from '@bough/testkit/leaks';
 import { createTempHome } from '@bough/testkit/temp-home';
 import { testToolchainHome } from '@bough/testkit/test-toolchain';
+import { waitFor } from '@bough/testkit/wait-for';
 import pg from 'pg';
 import { type BoughProcess, createBoughProcess, operatorEnvironment } from './bough-process.ts';
 import type { Files } from './tiny-project.ts';
@@ -52,6 +53,11 @@ export interface Stage {
   ask<Answer>(slug: string, path?: string): Promise<Answer>;
   /** One statement in Bough's own database. */
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /**
+   * Holds a preview's work up at a point (`before-build`, `after-build`, …; apps/worker/src/fault-point.ts), from now
+   * until `release`.
+   */
+  holdUp(slug: string, point: string): Promise<HeldUp>;
   /** Stops everything and fails when a process, a mount or a file of it is left. */
   close(): Promise<void>;
 }
@@ -71,6 +77,12 @@ export async function openForge(): Promise<StageForge> {
   };
 }
 
+export interface HeldUp {
+  /** Resolves when the work has come there and waits. */
+  reached(): Promise<void>;
+  release(): Promise<void>;
+}
+
 export async function openStage(
   options: {
     /** For Bough, beside what the stage sets itself. */
@@ -86,6 +98,8 @@ export async function openStage(
   const ports = { server: await freePort(), gateway: await freePort() };
   await mkdir(home, { mode: 0o700 });
   await mkdir(join(temporary.path, 'tmp'));
+  const faults = join(temporary.path, 'faults');
+  await mkdir(faults);
   // Node and PostgreSQL are fetched once for all test runs.
   await symlink(await testToolchainHome(), join(home, 'toolchains'));
   const environment = {
@@ -95,7 +109,7 @@ export async function openStage(
     BOUGH_PUBLIC_URL: `http://127.0.0.1:${ports.server}`,
     BOUGH_RESYNC_SECONDS: '2',
     BOUGH_FORGE_WRITE_SPACING_MS: '0',
-    BOUGH_ALLOW_FAULTS: '1',
+    BOUGH_FAULT_DIRECTORY: faults,
     GITHUB_API_URL: forge.apiUrl,
     GITHUB_TOKEN: token,
     GITHUB_WEBHOOK_SECRET: randomBytes(24).toString('hex'),
@@ -204,8 +218,27 @@ export async function openStage(
       if (!response.ok) throw new Error(`the forge answers ${path} with ${response.status}`);
       return (await response.json()) as Answer;
     },
+    async holdUp(slug, point) {
+      const file = join(faults, `${slug}.${point}`);
+      await writeFile(file, '');
+      return {
+        reached: () => untilReached(`${slug} to come to ${point}`, `${file}.reached`, bough),
+        release: async () => {
+          await rm(file, { force: true });
+          await rm(`${file}.reached`, { force: true });
+        },
+      };
+    },
     close,
   };
+}
+
+async function untilReached(what: string, file: string, bough: BoughProcess): Promise<void> {
+  try {
+    await waitFor(what, () => access(file).then(() => true), { timeoutMs: READY_MS });
+  } catch (error) {
+    throw new Error(`${String(error)}\n${await bough.log()}`);
+  }
 }
 
 function database(pool: pg.Pool | undefined): pg.Pool {

@@ -22,6 +22,8 @@ const Environment = z.object({
   BOUGH_RESYNC_SECONDS: z.coerce.number().int().min(1).max(86_400).default(60),
   BOUGH_BUILD_NPMRC: z.string().min(1).optional(),
   BOUGH_LISTEN_TIMEOUT_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
+  /** For tests of crashes (fault-point.ts). */
+  BOUGH_FAULT_DIRECTORY: z.string().min(1).optional(),
   BOUGH_BUILD_TIMEOUT_SECONDS: z.coerce.number().int().min(1).max(86_400).default(1_800),
 });
 
@@ -40,6 +42,7 @@ export interface WorkerConfig {
   readonly buildNpmrc: string | undefined;
   readonly listenTimeoutMs: number;
   readonly buildTimeoutMs: number;
+  readonly faultDirectory: string | undefined;
   readonly github: GitHubSettings | null;
   /** Handed to what must find tools and proxies: toolchain and the builds' surroundings. */
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -73,6 +76,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     buildNpmrc: given.BOUGH_BUILD_NPMRC,
     listenTimeoutMs: given.BOUGH_LISTEN_TIMEOUT_SECONDS * 1_000,
     buildTimeoutMs: given.BOUGH_BUILD_TIMEOUT_SECONDS * 1_000,
+    faultDirectory: given.BOUGH_FAULT_DIRECTORY,
     github: github.data,
     environment,
   };

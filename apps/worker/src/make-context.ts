@@ -21,6 +21,7 @@ import { claimInstallation } from '@bough/store/installation';
 import { createToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
 import type pg from 'pg';
 import type { WorkerConfig } from './config.ts';
+import { createFaultPoint } from './fault-point.ts';
 
 /** Chooses the implementations (this is the one place that names them) and hands them on as one context. */
 export async function makeContext(
@@ -80,6 +81,7 @@ export async function makeContext(
     buildSlots: createBuildSlots(config.builds, () => {}),
     deadlines: { ...DEFAULT_DEADLINES, listenMs: config.listenTimeoutMs, buildMs: config.buildTimeoutMs },
     log,
+    faultPoint: config.faultDirectory === undefined ? undefined : createFaultPoint(config.faultDirectory),
   };
 }
 

@@ -39,7 +39,12 @@ export interface Context {
   readonly buildSlots: BuildSlots;
   readonly deadlines: Deadlines;
   readonly log: Log;
+  /** Undefined but in tests of crashes. */
+  readonly faultPoint?: FaultPoint | undefined;
 }
+
+/** A place at which a test may hold work up: `before-build` when the step has begun, `after-build` before its end is noted. */
+export type FaultPoint = (at: { slug: string; point: string; signal: AbortSignal }) => Promise<void>;
 
 export interface Directories {
   /** Bare mirrors, one per project. */

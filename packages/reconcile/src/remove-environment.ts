@@ -20,17 +20,22 @@ export async function removeEnvironment(
 ): Promise<void> {
   if (!(await writeRunningStep(context.pool, lock.fence, 'remove'))) throw new Interrupted('superseded');
   await context.enqueue('feedback', environment.id);
+  const holdUp = (point: string) =>
+    context.faultPoint?.({ slug: environment.slug, point, signal: lock.signal });
+  await holdUp('before-remove');
   await cancelDeployments(context.pool, environment.id);
   await deleteRoutes(context.pool, environment.id);
   lock.signal.throwIfAborted();
   const workloads = await context.engine.list({ environmentId: environment.id });
   await Promise.all(workloads.map((workload) => context.engine.remove(workload.id)));
+  await holdUp('during-remove');
   lock.signal.throwIfAborted();
   await removeVolumes(context, environment);
   // Logs of a preview go with it; what happened stays in the deployments' rows.
   for (const deployment of await listDeployments(context.pool, environment.id, 200)) {
     await rm(join(context.directories.logs, 'deployments', deployment.id), { recursive: true, force: true });
   }
+  await holdUp('after-remove');
   if (!(await writeRemoved(context.pool, lock.fence))) throw new Interrupted('superseded');
   await appendEvent(context.pool, {
     projectId: environment.projectId,

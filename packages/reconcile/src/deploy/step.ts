@@ -48,8 +48,12 @@ export async function runStep<Result>(
   };
   const finish = (state: 'done' | 'cached' | 'skipped' | 'failed' | 'aborted') =>
     finishStep(context.pool, { deploymentId: deployment.id, name, state, note });
+  const holdUp = (when: 'before' | 'after') =>
+    context.faultPoint?.({ slug: environment.slug, point: `${when}-${fileName(name)}`, signal: lock.signal });
   try {
+    await holdUp('before');
     const { result, state } = await work(voice);
+    await holdUp('after');
     lock.signal.throwIfAborted();
     await finish(state ?? 'done');
     return result;
