@@ -1,23 +1,37 @@
 import { stripVTControlCharacters } from 'node:util';
 
+/** Zero width: between a sign and a name it parts them, and nobody sees it. */
+const PARTED = '\u200b';
+
+/** A sentence or two; what is longer belongs into the log. Without a bound one message would push the rest out. */
+const TEXT_LENGTH_MAX = 1_000;
+
 /**
- * Text from strangers (titles, log lines, messages) inside Markdown. GitHub renders HTML, mentions and references too,
- * so those lose their meaning as well: nobody is notified because a build printed `@team`.
+ * Text from strangers (titles, log lines, messages) inside Markdown, on one line. GitHub looks for mentions and references
+ * in the rendered text, where entities and backslashes are gone already (github/markup#1168); so those signs are parted
+ * from what follows: nobody is notified because a build printed `@team`, nothing is linked because it printed `#1`.
  */
 export function escapeMarkdown(text: string): string {
-  return text
-    .replace(/\r?\n/g, ' ')
+  return clip(text)
+    .replace(/\s*[\r\n\u2028\u2029]+\s*/g, ' ')
+    .replace(/(?!\t)\p{Cc}/gu, '')
     .replace(/[\\`*_{}[\]()#+!|~<>&$]/g, (character) => HTML_ENTITIES[character] ?? `\\${character}`)
-    .replaceAll('@', '&#64;')
-    .replace(/(https?):\/\//g, '$1&#58;//')
-    .replace(/\bGH-(?=\d)/g, 'GH&#45;');
+    .replaceAll('@', `@${PARTED}`)
+    .replace(/(https?):\/\//gi, '$1&#58;//')
+    .replace(/\bGH-(?=\d)/gi, (sign) => `${sign}${PARTED}`);
+}
+
+function clip(text: string): string {
+  if (text.length <= TEXT_LENGTH_MAX) return text;
+  // Half of a character above U+FFFF is none.
+  return `${text.slice(0, TEXT_LENGTH_MAX).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
 const HTML_ENTITIES: Readonly<Record<string, string>> = {
   '<': '&lt;',
   '>': '&gt;',
   '&': '&amp;',
-  '#': '&#35;',
+  '#': `&#35;${PARTED}`,
 };
 
 /** Inline code; a run of backticks inside makes a longer fence. */

@@ -50,9 +50,10 @@ function verdict(
     }
     case 'failed': {
       const { failure } = environment;
+      const tail = failure?.tail.slice(-20) ?? [];
       const summary = [
-        failure?.hint === null || failure === null ? '' : escapeMarkdown(failure.hint),
-        codeBlock(failure?.tail.slice(-20) ?? []),
+        ...(failure === null || failure.hint === null ? [] : [escapeMarkdown(failure.hint)]),
+        ...(tail.length === 0 ? [] : [codeBlock(tail)]),
       ].join('\n\n');
       return { state: 'failure', title: failure?.message ?? 'It failed.', summary };
     }
