@@ -8,7 +8,7 @@ import { createEncryption } from '@bough/store/encryption';
 import { readConfig } from './config.ts';
 import { connectRepositories } from './connect-repositories.ts';
 import { readOnlyEngine } from './read-only-engine.ts';
-import { buildServer } from './server.ts';
+import { buildServer, listen } from './server.ts';
 
 const log = createLogger({ name: 'server' });
 const shutdown = createShutdown({ log });
@@ -46,7 +46,7 @@ try {
     projects,
     isAllowedOwner: (owner) => config.allowedOwners.has(owner.toLowerCase()),
   });
-  await server.listen({ port: config.port, host: config.host });
+  await listen(server, { port: config.port, host: config.host });
   shutdown.onShutdown('server', () => server.close());
   log.info({ port: config.port }, 'server is ready');
   process.send?.('ready');

@@ -58,6 +58,22 @@ export async function writeDesired(
   db: Database,
   desired: DesiredRow,
 ): Promise<{ environment: Environment; changed: boolean }> {
+  // Two first observers at once: `on conflict` watches the living-subject index, and the slower one may meet the
+  // slug's index first. The second try then finds the row.
+  return await insertOrUpdate(db, desired).catch((error: unknown) => {
+    if (isUniqueViolation(error)) return insertOrUpdate(db, desired);
+    throw error;
+  });
+}
+
+function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '23505';
+}
+
+async function insertOrUpdate(
+  db: Database,
+  desired: DesiredRow,
+): Promise<{ environment: Environment; changed: boolean }> {
   const { rows } = await db.query<EnvironmentRow & { changed: boolean }>(
     `with before as (
        select generation from environments where project_id = $1 and subject = $3 and removed_at is null

@@ -1,3 +1,4 @@
+import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
 import { phase } from '@bough/domain/environment';
 import { findCredential } from '@bough/store/credentials';
@@ -101,6 +102,29 @@ export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod
         const { kind, argument = null, askedBy = 'admin' } = body;
         const { id } = await insertRequest(pool, { projectId, subject, kind, argument, askedBy });
         return reply.status(202).send({ requestId: id, queued: await look(options, projectId, subject) });
+      },
+    });
+
+    app.route({
+      method: 'POST',
+      url: '/environments/:environment/data/refresh',
+      schema: {
+        tags: ['environments'],
+        summary: 'Make a new golden snapshot of this environment; previews that start afterwards get it',
+        params: ByKey,
+        response: { 202: z.object({ queued: z.literal(true) }), default: Problem },
+      },
+      handler: async ({ params }, reply) => {
+        const { id, kind, slug } = await requireEnvironment(pool, params.environment);
+        if (kind !== 'production') {
+          throw new BoughError({
+            code: 'not-a-parent',
+            message: `${slug} is a preview; golden snapshots are made of production.`,
+            hint: 'Name the project’s production environment.',
+          });
+        }
+        await options.queues.enqueue('data', id);
+        return reply.status(202).send({ queued: true as const });
       },
     });
 

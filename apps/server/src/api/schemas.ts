@@ -170,8 +170,11 @@ export const requestKinds = [
   'delete',
 ] as const;
 
+/** What can be asked for today. The other kinds are words of the design that nothing acts on yet. */
+export const askableKinds = ['open', 'redeploy', 'delete'] as const;
+
 export const ActionBody = z.object({
-  kind: z.enum(requestKinds),
+  kind: z.enum(askableKinds),
   argument: z.string().max(500).optional(),
   askedBy: z.string().min(1).max(100).optional().describe('Who asks, for the record; default "admin"'),
 });

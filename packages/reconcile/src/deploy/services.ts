@@ -3,6 +3,7 @@ import { volumeId, workloadId } from '@bough/domain/names';
 import { Secret } from '@bough/domain/secret';
 import type { Workload } from '@bough/engine/engine';
 import type { PlannedService } from '@bough/manifest/plan';
+import { completeCredentials } from '@bough/service/complete-credentials';
 import type {
   Address,
   Credentials,
@@ -12,7 +13,7 @@ import type {
   ServiceMode,
 } from '@bough/service/service';
 import type { Volume } from '@bough/storage/storage';
-import { ensureCredential } from '@bough/store/credentials';
+import { ensureCredential, writeCredential } from '@bough/store/credentials';
 import { untilReady } from '../probe.ts';
 import { readCredentials, secretsOf, writeCredentials } from '../service-credentials.ts';
 import type { DeploymentRun, PlannedRun, StepVoice } from './run.ts';
@@ -81,13 +82,21 @@ export async function credentialsOf(
   declaration: ServiceDeclaration,
 ): Promise<Credentials> {
   const { context, environment } = run;
+  const credential = { environmentId: environment.id, name: `service:${declaration.name}` };
+  const fresh = context.service(declaration.type).credentials(declaration);
   const text = await ensureCredential(
     context.pool,
     context.encryption,
-    { environmentId: environment.id, name: `service:${declaration.name}` },
-    () => new Secret(writeCredentials(context.service(declaration.type).credentials(declaration))),
+    credential,
+    () => new Secret(writeCredentials(fresh)),
   );
-  const credentials = readCredentials(text.reveal());
+  const stored = readCredentials(text.reveal());
+  // The manifest may have gained an endpoint since.
+  const credentials = completeCredentials(stored, fresh);
+  if (Object.keys(credentials.endpoints).length > Object.keys(stored.endpoints).length) {
+    const value = new Secret(writeCredentials(credentials));
+    await writeCredential(context.pool, context.encryption, { ...credential, value });
+  }
   for (const secret of secretsOf(credentials)) run.secrets.add(secret);
   return credentials;
 }
