@@ -89,6 +89,8 @@ export async function openStage(
     environment?: Readonly<Record<string, string>>;
     /** Whoever opened it closes it. */
     forge?: StageForge;
+    /** A directory that holds the volumes instead of one in its home: a disk of its own, to be filled. */
+    volumes?: string | undefined;
   } = {},
 ): Promise<Stage> {
   const temporary = await createTempHome('stage');
@@ -102,6 +104,7 @@ export async function openStage(
   await mkdir(faults);
   // Node and PostgreSQL are fetched once for all test runs.
   await symlink(await testToolchainHome(), join(home, 'toolchains'));
+  if (options.volumes !== undefined) await symlink(options.volumes, join(home, 'volumes'));
   const environment = {
     ...operatorEnvironment(home),
     BOUGH_PORT: String(ports.server),
