@@ -10,6 +10,8 @@ export interface TinyOptions {
   readonly database?: boolean;
   /** Previews get production's data as it is. */
   readonly clones?: boolean;
+  /** Where `node gate.mjs <name>` knocks (gate.ts). */
+  readonly gateUrl?: string;
 }
 
 /**
@@ -22,6 +24,7 @@ export async function tinyProject(options: TinyOptions = {}): Promise<Files> {
     'build.sh': 'echo built >built.txt\n',
     'hook.sh': options.database === true ? 'node note-run.mjs\n' : 'echo "nothing to prepare"\n',
     'app.mjs': app,
+    'gate.mjs': gateClient(options.gateUrl),
     ...(options.database === true ? { 'note-run.mjs': noteRun, ...(await clientFiles()) } : {}),
   };
 }
@@ -64,6 +67,16 @@ async function hookRuns() {
   return (await query('select commit from hook_runs order by id')).map((row) => row.commit);
 }
 `;
+
+/** Waits until the test opens the gate; ends badly when the gate is not there. */
+function gateClient(url = 'http://127.0.0.1:9'): string {
+  return `import { request } from 'node:http';
+const name = process.argv[2] ?? 'app';
+await new Promise((resolve, reject) => {
+  request('${url}/' + name, { agent: false }, (response) => response.resume().once('end', resolve)).once('error', reject).end();
+});
+`;
+}
 
 const noteRun = `import { query } from './database.mjs';
 await query('create table if not exists hook_runs (id serial primary key, commit text not null)');

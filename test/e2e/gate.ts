@@ -1,0 +1,60 @@
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { waitFor } from '@bough/testkit/wait-for';
+
+/**
+ * Where hooks and apps of the fixture knock and wait (`node gate.mjs <name>`) until the test opens: a slow build that is
+ * exactly as slow as the test needs. It also sees when whoever waits is gone: a killed process closes its connection.
+ */
+export interface Gate {
+  readonly url: string;
+  /** Resolves when somebody waits there. */
+  reached(name: string): Promise<void>;
+  /** Lets everybody through, from now on. */
+  open(name: string): void;
+  /** How many wait there now. */
+  waiting(name: string): number;
+  /** Resolves when nobody waits there any more, with the time (performance.now()) when the last one went away. */
+  left(name: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+export async function createGate(timeoutMs: number): Promise<Gate> {
+  const open = new Set<string>();
+  const waiting = new Map<string, Set<ServerResponse>>();
+  const leftAt = new Map<string, number>();
+  const at = (name: string) => {
+    const known = waiting.get(name) ?? new Set();
+    waiting.set(name, known);
+    return known;
+  };
+  const server = createServer((request, response) => {
+    const name = (request.url ?? '/').slice(1);
+    if (open.has(name)) return void response.end('open\n');
+    at(name).add(response);
+    response.on('close', () => {
+      at(name).delete(response);
+      leftAt.set(name, performance.now());
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    waiting: (name) => at(name).size,
+    reached: async (name) => {
+      await waitFor(`somebody to wait at the gate "${name}"`, () => at(name).size > 0, { timeoutMs });
+    },
+    open(name) {
+      open.add(name);
+      for (const response of at(name)) response.end('open\n');
+    },
+    async left(name) {
+      await waitFor(`nobody to wait at the gate "${name}"`, () => at(name).size === 0, { timeoutMs });
+      return leftAt.get(name) ?? performance.now();
+    },
+    async close() {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
