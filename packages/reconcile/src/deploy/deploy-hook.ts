@@ -9,7 +9,8 @@ import { type AppAddresses, surroundingsOf } from './surroundings.ts';
 
 /**
  * Runs each app's deploy hook once, in the new artifact, beside the release that serves. It gates: when it fails, the
- * old release keeps serving. A preview's databases go back to what they were; production's are kept.
+ * old release keeps serving. A preview's databases go back to what they were; production's are kept. What was saved
+ * for that is the caller's to forget, once it is noted that the hooks have run.
  */
 export async function runDeployHooks(
   run: PlannedRun,
@@ -44,7 +45,6 @@ export async function runDeployHooks(
       throw error;
     }
   }
-  if (undoes) await forgetSaved(run);
   await voice.note(`ran in ${apps.map((app) => app.name).join(', ')}`);
   return 'done';
 }

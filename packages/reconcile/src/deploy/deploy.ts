@@ -78,6 +78,8 @@ export async function deploy(run: DeploymentRun, restorePrevious: () => Promise<
       const state = await runDeployHooks(informed, { artifacts, services }, voice);
       return { result: undefined, state };
     });
+    // Not before the step is noted as done: a crash in between would run the hook on data that it has already changed.
+    await forgetSaved(informed);
   }
 
   let swapped = false;
