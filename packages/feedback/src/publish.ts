@@ -176,9 +176,7 @@ async function say(
     const published = await write(earlier?.externalId ?? null);
     await writePublication(speaker.context.pool, { ...publication, externalId: published.externalId });
   } catch (error) {
-    const refused =
-      error instanceof BoughError && (error.code === 'forge-forbidden' || error.code === 'forge-rejected');
-    if (!refused) throw error;
+    if (!isRefusal(error)) throw error;
     speaker.context.log.warn(
       { environmentId: speaker.environmentId, kind: what.kind, code: error.code, error },
       'the forge refuses this feedback',
@@ -189,4 +187,11 @@ async function say(
       failure: error.message,
     });
   }
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(['forge-forbidden', 'forge-rejected', 'commit-gone']);
+
+/** An answer that the same words will get again: a locked conversation, a commit that was force-pushed away. */
+function isRefusal(error: unknown): error is BoughError {
+  return error instanceof BoughError && !error.retryable && REFUSALS.has(error.code);
 }

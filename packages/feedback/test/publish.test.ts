@@ -1,0 +1,309 @@
+import { createPool } from '@bough/store/database';
+import { closeDeployment, openDeployment } from '@bough/store/deployments';
+import { type Fence, takeLease, writeDesired, writeFailure, writeSettled } from '@bough/store/environments';
+import { insertProject } from '@bough/store/projects';
+import { listPublications } from '@bough/store/publications';
+import { replaceRoutes } from '@bough/store/routes';
+import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type SandboxFixture, startSandboxFixture, TOKEN } from '../../forge/test/sandbox-fixture.ts';
+import { type FeedbackContext, publishFeedback } from '../src/publish.ts';
+import { exampleRoute } from './example-state.ts';
+
+let database: TestDatabase;
+let pool: pg.Pool;
+let forge: SandboxFixture;
+let context: FeedbackContext;
+let warnings: string[];
+let projectId: string;
+let number: number;
+let commit: string;
+let environmentId: string;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  pool = createPool({ url: database.url, max: 6, applicationName: 'test' });
+});
+
+afterAll(async () => {
+  await pool.end();
+  await database.drop();
+});
+
+beforeEach(async () => {
+  forge = await startSandboxFixture('app');
+  commit = await head({ 'cart.txt': 'one\n' });
+  number = await forge.openPullRequest('cart');
+  warnings = [];
+  context = {
+    pool,
+    forge: () => forge.forge,
+    publicUrl: 'http://localhost:3000',
+    previewUrl: 'http://*.localhost:8080',
+    log: { warn: (_, message) => warnings.push(message) },
+  };
+  // Each test has a forge of its own, and with it a project: repository ids are the forge's.
+  const project = await insertProject(pool, {
+    installationId: 'i1',
+    forge: 'github',
+    forgeHost: new URL(forge.sandbox.url).host,
+    repositoryId: forge.repository.id,
+    owner: 'acme',
+    name: 'shop',
+    slug: `shop-${new URL(forge.sandbox.url).port}`,
+    defaultBranch: 'main',
+    production: 'external',
+    intake: 'webhook',
+  });
+  projectId = project.id;
+  environmentId = (await wish()).id;
+});
+
+afterEach(async () => {
+  try {
+    forge.expectConformingCalls();
+  } finally {
+    await forge.close();
+  }
+});
+
+const head = (files: Record<string, string>) => forge.push('cart', files);
+
+async function wish() {
+  const { environment } = await writeDesired(pool, {
+    projectId,
+    installationId: 'i1',
+    subject: `pull/${number}`,
+    slug: `pr-${number}--p${projectId}`,
+    kind: 'preview',
+    facts: { title: 'Add a cart', number },
+    desiredState: 'running',
+    desiredCommit: commit,
+    policyCommit: null,
+    heldReason: null,
+    variablesRevision: '0',
+    requestId: null,
+  });
+  return environment;
+}
+
+async function fenceNow(): Promise<Fence> {
+  const lease = await takeLease(pool, environmentId);
+  if (lease === undefined) throw new Error('the environment is gone');
+  return { environmentId, generation: (await wish()).generation, lease };
+}
+
+/** What a deployment leaves behind in the store, without the deploying. */
+async function deployed(): Promise<void> {
+  const fence = await fenceNow();
+  const deployment = await openDeployment(pool, fence, commit);
+  await replaceRoutes(pool, environmentId, [
+    exampleRoute({ host: `pr-${number}--p${projectId}.localhost`, deploymentId: deployment.id }),
+  ]);
+  await closeDeployment(pool, deployment.id, { state: 'ready' });
+  await writeSettled(pool, fence, { deploymentId: deployment.id });
+}
+
+const publish = () => publishFeedback(context, environmentId);
+const writes = () =>
+  forge.sandbox.apiCalls.filter((call) => call.method !== 'GET' && /^\/repos/.test(call.path));
+
+async function read<Answer>(path: string): Promise<Answer> {
+  const reply = await fetch(`${forge.sandbox.apiUrl}/repos/acme/shop${path}`, {
+    headers: { authorization: `token ${TOKEN}` },
+  });
+  if (!reply.ok) throw new Error(`${path} answered ${reply.status}`);
+  return (await reply.json()) as Answer;
+}
+
+interface CheckRun {
+  readonly status: string;
+  readonly conclusion: string | null;
+  readonly name: string;
+}
+const checksOf = async (sha: string) =>
+  (await read<{ check_runs: CheckRun[] }>(`/commits/${sha}/check-runs`)).check_runs;
+
+/** Newest first: each deployment's commit and the last that was said of it. */
+async function deployments(): Promise<[string, string | undefined][]> {
+  const listed = await read<{ id: number; sha: string }[]>('/deployments');
+  return Promise.all(
+    listed.map(async ({ id, sha }): Promise<[string, string | undefined]> => {
+      const statuses = await read<{ state: string }[]>(`/deployments/${id}/statuses`);
+      return [sha, statuses[0]?.state];
+    }),
+  );
+}
+
+describe('the comment', () => {
+  test('is created once, then edited', async () => {
+    expect(await publish()).toEqual({ kind: 'done' });
+    const [first] = await forge.comments(number);
+    expect(first?.body).toContain('is queued');
+    await deployed();
+    await publish();
+    const comments = await forge.comments(number);
+    expect(comments).toHaveLength(1);
+    expect(comments[0]?.id).toBe(first?.id);
+    expect(comments[0]?.body).toContain('Preview is ready');
+    expect(comments[0]?.body).toContain(`http://pr-${number}--p${projectId}.localhost:8080/`);
+  });
+
+  test('what was said is not said again: nothing is written at all', async () => {
+    await deployed();
+    await publish();
+    const before = writes().length;
+    const calls = forge.sandbox.apiCalls.length;
+    await publish();
+    await publish();
+    expect(writes()).toHaveLength(before);
+    expect(forge.sandbox.apiCalls).toHaveLength(calls);
+  });
+
+  test('deleted by hand it comes back with the next change, once', async () => {
+    await publish();
+    const [first] = await forge.comments(number);
+    await forge.forge.removeComment(forge.repository, String(first?.id));
+    await deployed();
+    await publish();
+    const comments = await forge.comments(number);
+    expect(comments).toHaveLength(1);
+    expect(comments[0]?.id).not.toBe(first?.id);
+    expect(comments[0]?.body).toContain('Preview is ready');
+  });
+
+  test('when its id is lost it is found again, not doubled', async () => {
+    await publish();
+    await pool.query(`delete from publications where environment_id = $1`, [environmentId]);
+    await deployed();
+    await publish();
+    expect(await forge.comments(number)).toHaveLength(1);
+  });
+
+  test('two publishers at once write one', async () => {
+    const outcomes = await Promise.all([publish(), publish(), publish()]);
+    expect(outcomes.filter((outcome) => outcome.kind === 'done').length).toBeGreaterThan(0);
+    for (const outcome of outcomes) expect(['done', 'again']).toContain(outcome.kind);
+    expect(await forge.comments(number)).toHaveLength(1);
+  });
+
+  test('an environment that is gone from the store is done', async () => {
+    await publish();
+    expect(await publishFeedback(context, '999999')).toEqual({ kind: 'done' });
+  });
+});
+
+describe('a forge that refuses', () => {
+  const locked = { status: 403, message: 'Unable to create comment because issue is locked.' };
+
+  test('a locked conversation is noted; check and deployment say it all the same', async () => {
+    forge.sandbox.faults.set({ match: 'POST /repos/*/issues/*/comments', ...locked });
+    await deployed();
+    expect(await publish()).toEqual({ kind: 'done' });
+    expect(await forge.comments(number)).toHaveLength(0);
+    expect((await checksOf(commit)).map((check) => check.conclusion)).toEqual(['success']);
+    expect(await deployments()).toEqual([[commit, 'success']]);
+    expect(warnings).toEqual(['the forge refuses this feedback']);
+    const said = await listPublications(pool, environmentId);
+    expect(said.find((publication) => publication.kind === 'comment')?.failure).toContain('locked');
+    // The same words are not tried again: they would get the same answer.
+    const before = writes().length;
+    await publish();
+    expect(writes()).toHaveLength(before);
+  });
+
+  test('unlocked, the next change is written', async () => {
+    forge.sandbox.faults.set({ match: 'POST /repos/*/issues/*/comments', ...locked });
+    await publish();
+    forge.sandbox.faults.clear();
+    await deployed();
+    await publish();
+    expect(await forge.comments(number)).toHaveLength(1);
+  });
+
+  test('a commit that was force-pushed away does not stand in the way of the rest', async () => {
+    commit = 'd'.repeat(40);
+    await wish();
+    expect(await publish()).toEqual({ kind: 'done' });
+    expect(await forge.comments(number)).toHaveLength(1);
+  });
+});
+
+describe('a forge that is down', () => {
+  test('502 throws, and the next try says it, once', async () => {
+    forge.sandbox.faults.set({ match: 'POST /repos/*/issues/*/comments', status: 502 });
+    await expect(publish()).rejects.toMatchObject({ code: 'forge-unreachable', retryable: true });
+    forge.sandbox.faults.clear();
+    expect(await publish()).toEqual({ kind: 'done' });
+    expect(await forge.comments(number)).toHaveLength(1);
+  });
+
+  test('an answer that is lost after the work was done doubles nothing', async () => {
+    forge.sandbox.faults.set({ match: 'POST /repos/*/issues/*/comments', disconnect: 'after', times: 1 });
+    await publish().catch(() => undefined);
+    forge.sandbox.faults.clear();
+    await publish();
+    expect(await forge.comments(number)).toHaveLength(1);
+  });
+
+  test('it lets go of its lock, so that the next try may speak', async () => {
+    forge.sandbox.faults.set({ match: 'POST /repos/*/issues/*/comments', status: 502 });
+    await expect(publish()).rejects.toThrow();
+    const { rows } = await pool.query(`select 1 from pg_locks where locktype = 'advisory' and database =
+      (select oid from pg_database where datname = current_database())`);
+    expect(rows).toEqual([]);
+  });
+});
+
+describe('checks and deployments', () => {
+  test('of a commit that nobody wants any more are cancelled and inactive', async () => {
+    const old = commit;
+    await openDeployment(pool, await fenceNow(), old);
+    await publish();
+    expect(await checksOf(old)).toMatchObject([{ status: 'queued', conclusion: null }]);
+    expect(await deployments()).toEqual([[old, 'in_progress']]);
+    commit = await head({ 'cart.txt': 'two\n' });
+    await deployed();
+    await publish();
+    expect(await checksOf(old)).toMatchObject([{ status: 'completed', conclusion: 'cancelled' }]);
+    expect(await checksOf(commit)).toMatchObject([{ status: 'completed', conclusion: 'success' }]);
+    expect(await deployments()).toEqual([
+      [commit, 'success'],
+      [old, 'inactive'],
+    ]);
+  });
+
+  test('a check that passed stays passed when a newer commit takes its place', async () => {
+    const old = commit;
+    await deployed();
+    await publish();
+    commit = await head({ 'cart.txt': 'two\n' });
+    await deployed();
+    await publish();
+    expect(await checksOf(old)).toMatchObject([{ conclusion: 'success' }]);
+    expect(await deployments()).toEqual([
+      [commit, 'success'],
+      [old, 'inactive'],
+    ]);
+  });
+
+  test('while a newer commit fails, the release that serves stays the active one', async () => {
+    const old = commit;
+    await deployed();
+    await publish();
+    commit = await head({ 'cart.txt': 'two\n' });
+    const fence = await fenceNow();
+    const failure = { code: 'x', message: 'The build broke.', hint: null, tail: ['last'] };
+    const deployment = await openDeployment(pool, fence, commit);
+    await closeDeployment(pool, deployment.id, { state: 'failed', failure });
+    await writeFailure(pool, fence, failure, null);
+    await publish();
+    expect(await deployments()).toEqual([
+      [commit, 'failure'],
+      [old, 'success'],
+    ]);
+    expect(await checksOf(commit)).toMatchObject([{ conclusion: 'failure' }]);
+    expect((await forge.comments(number))[0]?.body).toContain('an earlier commit keeps serving');
+  });
+});
