@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import { startEmbeddedPostgres } from '@bough/boot/embedded-postgres';
 import { embeddedPackageDirectories } from '@bough/boot/embedded-toolchain';
 import { freePort, isPortFree } from '@bough/boot/free-port';
@@ -9,6 +8,7 @@ import { openQueueStore } from '@bough/boot/queue-store';
 import type { Shutdown } from '@bough/boot/signals';
 import { BoughError } from '@bough/domain/bough-error';
 import { createToolchain, type Toolchain } from '@bough/toolchain/toolchain';
+import { migrationsDirectory } from '../migrations-directory.ts';
 import { type Child, startChild } from './child.ts';
 import type { ServeConfig } from './config.ts';
 import { writeRunning } from './running.ts';
@@ -68,7 +68,7 @@ export async function serve(
   log.info({ why: queueStore.why }, 'queue store');
   await migrate({
     url: databaseUrl,
-    directory: fileURLToPath(new URL('../../../../migrations', import.meta.url)),
+    directory: migrationsDirectory,
     signal,
   });
 
