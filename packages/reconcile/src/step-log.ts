@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { redact, type Secret } from '@bough/domain/secret';
@@ -20,8 +20,13 @@ export async function openStepLog(
 ): Promise<StepLog> {
   const directory = join(logs, 'deployments', step.deploymentId);
   await mkdir(directory, { recursive: true });
-  const stream = createWriteStream(join(directory, `${step.name}.log`), { flags: 'a', mode: 0o600 });
-  let written = 0;
+  const path = join(directory, `${step.name}.log`);
+  // A resumed step writes on where it was, and has no more room than one that was never interrupted.
+  let written = await stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+  const stream = createWriteStream(path, { flags: 'a', mode: 0o600 });
   let failed = false;
   // A full disk must not end the deployment because of its log.
   stream.on('error', () => {
