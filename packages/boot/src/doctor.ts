@@ -182,7 +182,7 @@ async function namespaceFix(): Promise<string> {
   if (clone === 0) return 'Run sysctl kernel.unprivileged_userns_clone=1 (and keep it in /etc/sysctl.d).';
   const most = await readNumber('/proc/sys/user/max_user_namespaces');
   if (most === 0) return 'Run sysctl user.max_user_namespaces=10000 (and keep it in /etc/sysctl.d).';
-  return 'In a container, start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined, or use another engine.';
+  return 'In a container, start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined.';
 }
 
 async function readNumber(file: string): Promise<number | undefined> {
