@@ -4,7 +4,12 @@ import type { Forge } from '@bough/forge/forge';
 import type { ForgeLog } from '@bough/forge/forge-log';
 import { createGitHubForge } from '@bough/forge/github/forge';
 import type { Queues } from '@bough/queue/queue';
-import { type Connecting, connectProject, disconnectProject } from '@bough/reconcile/connect-project';
+import {
+  type Connecting,
+  connectProject,
+  disconnectProject,
+  proposeManifest,
+} from '@bough/reconcile/connect-project';
 import type pg from 'pg';
 import type { ServerConfig } from './config.ts';
 import type { ServerOptions } from './options.ts';
@@ -37,6 +42,7 @@ export function connectRepositories(given: {
     projects: {
       connect: (request) => connectProject(connecting(), request),
       disconnect: (project) => disconnectProject(connecting(), project),
+      propose: (project, app) => proposeManifest(connecting(), project, app),
     },
   };
 }

@@ -32,6 +32,8 @@ export interface ServerOptions {
     connect(request: ConnectRequest): Promise<Project>;
     /** Ends the deliveries and marks the project removed; its environments are asked away by observe. */
     disconnect(project: Project): Promise<void>;
+    /** Opens (or finds) the pull request that adds the project's first manifest. */
+    propose(project: Project, app: { type: string; start: string }): Promise<{ number: number; url: string }>;
   };
   /** Whether repositories of this account may become projects by installing the App (BOUGH_ALLOWED_OWNERS). */
   readonly isAllowedOwner: (owner: string) => boolean;

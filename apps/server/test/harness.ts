@@ -67,6 +67,7 @@ export async function startServer(
     projects: {
       connect: ({ name }) => project(4711, name),
       disconnect: async ({ id }) => void (await removeProject(pool, id)),
+      propose: async ({ owner, name }) => ({ number: 1, url: `https://github.com/${owner}/${name}/pull/1` }),
     },
     isAllowedOwner: (owner) => owner === 'Allowed',
     ...over,

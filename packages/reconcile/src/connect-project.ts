@@ -3,6 +3,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import { slugify } from '@bough/domain/names';
 import type { Secret } from '@bough/domain/secret';
 import type { Forge, Repository } from '@bough/forge/forge';
+import { starterManifest } from '@bough/manifest/starter-manifest';
 import { listDeliveries } from '@bough/store/deliveries';
 import { listEnvironments, writeAbsent } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
@@ -75,6 +76,22 @@ export async function disconnectProject(connecting: Connecting, project: Project
     const written = await writeAbsent(connecting.pool, { projectId: project.id, subject });
     if (written !== undefined) await connecting.enqueue('reconcile', written.environment.id);
   }
+}
+
+/** The first pull request: it adds a manifest, and being a pull request it gets a preview, with empty services. */
+export async function proposeManifest(
+  connecting: Connecting,
+  project: Project,
+  app: { type: string; start: string },
+): Promise<{ number: number; url: string }> {
+  const manifest = starterManifest(app);
+  return await connecting.forge.proposeFiles(repositoryOf(project), {
+    branch: 'bough/manifest',
+    base: project.defaultBranch,
+    title: 'Give every pull request an environment of its own',
+    body: `Adds \`${manifest.path}\`, from which [Bough](${connecting.publicUrl}) makes this project's environments. Its comment below tells how the preview of this very pull request goes; push to this branch until it is right, then merge.`,
+    files: { [manifest.path]: manifest.text },
+  });
 }
 
 /** Projects of repositories that an installation of the App lost. */

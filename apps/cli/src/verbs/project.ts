@@ -41,6 +41,24 @@ export function projectVerbs(program: Command, context: VerbContext): void {
     });
 
   project
+    .command('propose <project>')
+    .description('open the pull request that adds the first manifest')
+    .option('--type <runtime>', 'runtime and version', 'nodejs:22')
+    .option('--start <command>', 'what starts the web process', 'npm start')
+    .action(async (slug: string, options: { type: string; start: string }) => {
+      const answer = await (await context.api()).send(
+        'POST',
+        `/projects/${encodeURIComponent(slug)}/manifest`,
+        options,
+      );
+      const { url } = z.object({ number: z.number(), url: z.string() }).parse(answer);
+      context.output.result(
+        answer,
+        () => `${url} adds the manifest; its comment tells how its own preview goes.`,
+      );
+    });
+
+  project
     .command('list')
     .description('active projects')
     .action(async () => {

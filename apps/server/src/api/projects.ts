@@ -98,6 +98,30 @@ export function projectRoutes(options: ServerOptions): FastifyPluginAsyncZod {
 
     app.route({
       method: 'POST',
+      url: '/projects/:project/manifest',
+      schema: {
+        tags: ['projects'],
+        summary: 'Open (or find) the pull request that adds the first manifest',
+        params: ByKey,
+        body: z.object({
+          type: z.string().max(100).default('nodejs:22').describe('Runtime and version'),
+          start: z
+            .string()
+            .min(1)
+            .max(1000)
+            .default('npm start')
+            .describe('Command that starts the web process'),
+        }),
+        response: { 201: z.object({ number: z.number(), url: z.string() }), default: Problem },
+      },
+      handler: async ({ params, body }, reply) => {
+        const project = await requireProject(pool, params.project);
+        return reply.status(201).send(await options.projects.propose(project, body));
+      },
+    });
+
+    app.route({
+      method: 'POST',
       url: '/projects/:project/actions',
       schema: {
         tags: ['projects'],
