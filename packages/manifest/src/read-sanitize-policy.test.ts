@@ -1,0 +1,151 @@
+import { describe, expect, test } from 'vitest';
+import { parseYaml } from './parse-yaml.ts';
+import { readSanitizePolicy } from './read-sanitize-policy.ts';
+import { createReport } from './report.ts';
+
+function read(text: string) {
+  const report = createReport();
+  const node = parseYaml(report, 'p.yaml', text);
+  if (typeof node === 'string') throw new Error(node);
+  const policy = readSanitizePolicy(report, node);
+  return { policy, problems: report.problems };
+}
+
+test('reads every form of a rule', () => {
+  const { policy, problems } = read(`
+ids: keep
+booleans: keep
+tables:
+  customers:
+    email: email
+    notes: null
+    spare: "null"
+    plan: { keep: "plan names are public", allow: email }
+    born: { rule: date-shift, days: 30 }
+    code: { hash: true }
+    nick: { rule: token, domain: nicknames }
+    kind: { constant: 7 }
+    upper: { sql: "upper(code)" }
+    profile: { json: { "$.contact.email": email, "tags.*": keep }, keep-rest: "settings of the page" }
+  orders: { where: "created_at > now() - interval '90 days'", columns: { keep: free-text } }
+  "audit_*": truncate
+  logs: { truncate: true }
+  countries: { keep: "public reference data" }
+columns:
+  "*_email": email
+default: null-unknown
+mounts: { uploads: keep, avatars: drop }
+large-objects: drop
+`);
+  expect(problems).toEqual([]);
+  expect(policy.kept).toEqual(['ids', 'booleans']);
+  const columns = Object.fromEntries(
+    policy.tables[0]?.rule.columns.map(({ pattern, rule }) => [pattern, rule]) ?? [],
+  );
+  expect(columns).toEqual({
+    email: { rule: 'email', domain: null },
+    notes: { rule: 'null' },
+    spare: { rule: 'null' },
+    plan: { rule: 'keep', reason: 'plan names are public', allow: ['email'] },
+    born: { rule: 'date-shift', days: 30 },
+    code: { rule: 'hash', domain: null },
+    nick: { rule: 'token', domain: 'nicknames' },
+    kind: { rule: 'constant', value: '7' },
+    upper: { rule: 'sql', expression: 'upper(code)' },
+    profile: {
+      rule: 'json',
+      paths: { 'contact.email': 'email', 'tags.*': 'keep' },
+      keepRest: 'settings of the page',
+    },
+  });
+  expect(policy.tables[1]?.rule).toEqual({
+    truncate: false,
+    keep: null,
+    where: "created_at > now() - interval '90 days'",
+    columns: [{ pattern: 'keep', rule: { rule: 'free-text', domain: null } }],
+  });
+  expect(policy.tables[2]).toMatchObject({ pattern: 'audit_*', rule: { truncate: true } });
+  expect(policy.tables[3]?.rule.truncate).toBe(true);
+  expect(policy.tables[4]?.rule.keep).toBe('public reference data');
+  expect(policy.default).toBe('null-unknown');
+  expect(policy.largeObjects).toBe('drop');
+  expect(policy.mounts).toEqual([
+    { pattern: 'uploads', rule: 'keep' },
+    { pattern: 'avatars', rule: 'drop' },
+  ]);
+});
+
+describe('problems name their place and the way out', () => {
+  const cases: [string, string, string, RegExp][] = [
+    [
+      'an unknown word',
+      'tables:\n  a:\n    b: emial\n',
+      '3:8 data: sanitize: tables: a: b: "emial" is not',
+      /"email"/,
+    ],
+    [
+      'keep without a reason',
+      'tables:\n  a:\n    b: keep\n',
+      '3:8 data: sanitize: tables: a: b: "keep"',
+      /Say why/,
+    ],
+    [
+      'an empty reason',
+      'tables:\n  a: { keep: "" }\n',
+      '2:14 data: sanitize: tables: a: keep needs',
+      /keep:/,
+    ],
+    [
+      'a missing rule',
+      'tables:\n  a:\n    b:\n',
+      '3:7 data: sanitize: tables: a: b: the rule is missing',
+      /Known/,
+    ],
+    [
+      'two rules',
+      'tables:\n  a:\n    b: { sql: "1", hash: true }\n',
+      '3:8 data: sanitize: tables: a: b must name one',
+      /Such as/,
+    ],
+    [
+      'days missing',
+      'tables:\n  a:\n    b: { rule: date-shift }\n',
+      '3:16 data: sanitize: tables: a: b: date-shift needs',
+      /days: 30/,
+    ],
+    ['a table that says nothing', 'tables:\n  a: {}\n', '2:6 data: sanitize: tables: a must say', /truncate/],
+    [
+      'truncate and more',
+      'tables:\n  a: { truncate: true, b: email }\n',
+      '2:3 data: sanitize: tables: a is truncated',
+      /only one/,
+    ],
+    ['an unknown key', 'table: {}\n', '1:1 data: sanitize: unknown key "table"', /"tables"/],
+    ['a safe kind that masks', 'ids: hash\n', '1:1 data: sanitize: ids can only be "keep"', /remove/],
+    [
+      'a mount masked',
+      'mounts: { uploads: email }\n',
+      '1:20 data: sanitize: mounts: uploads cannot be "email"',
+      /keep/,
+    ],
+    [
+      'a detector unknown',
+      'tables:\n  a:\n    b: { keep: "why not", allow: mail }\n',
+      '3:34 data: sanitize: tables: a: b: allow cannot',
+      /email/,
+    ],
+    [
+      'a list for a rule',
+      'tables:\n  a:\n    b: [email]\n',
+      '3:8 data: sanitize: tables: a: b must be a rule',
+      /keep/,
+    ],
+  ];
+  test.each(cases)('%s', (_what, text, place, hint) => {
+    const { problems } = read(text);
+    const [problem] = problems;
+    expect(problems).toHaveLength(1);
+    expect(`${problem?.line}:${problem?.column} ${problem?.message}`).toContain(place);
+    expect(problem?.hint).toMatch(hint);
+  });
+});

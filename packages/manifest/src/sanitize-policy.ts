@@ -1,0 +1,75 @@
+/**
+ * What `data: sanitize:` says: how every column of every table becomes fit for previews. Rules are written for names,
+ * before anybody has looked at a database; packages/sanitize decides with them, and refuses what they leave open.
+ */
+export interface SanitizePolicy {
+  /** Kinds of columns that are kept wherever no rule speaks of them: `ids: keep`. */
+  readonly kept: readonly SafeKind[];
+  /** In the order written; a name without a wildcard wins over one with. */
+  readonly tables: readonly NamedRule<TableRule>[];
+  /** For columns of this name in any table. */
+  readonly columns: readonly NamedRule<ColumnRule>[];
+  /** What happens to a column that nothing decides: it blocks, or it becomes null. */
+  readonly default: 'fail' | 'null-unknown';
+  /** File mounts by name; one that is not named starts empty. */
+  readonly mounts: readonly NamedRule<'keep' | 'drop'>[];
+  readonly largeObjects: 'fail' | 'drop' | 'keep';
+}
+
+export interface NamedRule<Rule> {
+  /** With `*` for any run of characters. */
+  readonly pattern: string;
+  readonly rule: Rule;
+}
+
+export interface TableRule {
+  readonly truncate: boolean;
+  /** Why all of it may be kept; null when its columns are decided one by one. */
+  readonly keep: string | null;
+  /** SQL: only rows for which it is true are kept. */
+  readonly where: string | null;
+  readonly columns: readonly NamedRule<ColumnRule>[];
+}
+
+export type ColumnRule =
+  /** As it is, for the reason given. `allow`: what detectors may find in it. */
+  | { readonly rule: 'keep'; readonly reason: string; readonly allow: readonly Detector[] }
+  | { readonly rule: 'null' }
+  | { readonly rule: 'constant'; readonly value: string }
+  | { readonly rule: 'sql'; readonly expression: string }
+  /** Up to so many days earlier or later, the same for the same value. */
+  | { readonly rule: 'date-shift'; readonly days: number }
+  /** Path of a leaf (`customer.email`, `items.*.name`) → rule. Other leaves become null unless `keepRest` says why not. */
+  | {
+      readonly rule: 'json';
+      readonly paths: Readonly<Record<string, TextRule | 'keep' | 'null'>>;
+      readonly keepRest: string | null;
+    }
+  /** Equal values of one domain become equal values, in whatever table they stand. Null: the rule's own domain. */
+  | { readonly rule: TextRule | 'permuted-id'; readonly domain: string | null };
+
+export const textRules = [
+  'email',
+  'name',
+  'first-name',
+  'last-name',
+  'phone',
+  'address',
+  'city',
+  'postcode',
+  'company',
+  'ip',
+  'iban',
+  'card',
+  'free-text',
+  'token',
+  'uuid',
+  'hash',
+] as const;
+export type TextRule = (typeof textRules)[number];
+
+export const safeKinds = ['ids', 'numbers', 'timestamps', 'enums', 'booleans'] as const;
+export type SafeKind = (typeof safeKinds)[number];
+
+export const detectors = ['email', 'card', 'iban', 'phone', 'key'] as const;
+export type Detector = (typeof detectors)[number];
