@@ -41,6 +41,8 @@ const CONTRACTS: readonly RegExp[] = [
   /^(engine|service|storage|forge)\/\1$/,
   // Data of the contract: what every engine gives a workload to see.
   /^engine\/variables$/,
+  // Asks only the contract for what stored credentials lack: the same for every service.
+  /^service\/complete-credentials$/,
   // Source trees are git's, whatever forge they came from.
   /^forge\/git\//,
 ];
