@@ -12,6 +12,8 @@ const Environment = z.object({
   BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),
   BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
   BOUGH_TRUSTED_PROXIES: z.string().default('loopback'),
+  /** Loopback; nothing is served without it. */
+  BOUGH_GATEWAY_METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
   BOUGH_MASTER_KEY: z.string().min(1).optional(),
 });
 
@@ -23,6 +25,7 @@ export interface GatewayConfig {
   readonly previewUrl: string;
   readonly publicUrl: string;
   readonly trustedProxies: readonly string[];
+  readonly metricsPort: number | undefined;
   readonly masterKey: Secret | undefined;
 }
 
@@ -46,6 +49,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     previewUrl: given.BOUGH_PREVIEW_URL,
     publicUrl: given.BOUGH_PUBLIC_URL,
     trustedProxies: given.BOUGH_TRUSTED_PROXIES.split(',').flatMap((word) => word.trim() || []),
+    metricsPort: given.BOUGH_GATEWAY_METRICS_PORT,
     masterKey: given.BOUGH_MASTER_KEY === undefined ? undefined : new Secret(given.BOUGH_MASTER_KEY),
   };
 }

@@ -1,12 +1,15 @@
 import { join } from 'node:path';
 import { openHome } from '@bough/boot/home';
 import { createLogger } from '@bough/boot/logger';
+import { createMetrics } from '@bough/boot/metrics';
 import { probeToken } from '@bough/boot/probe-token';
+import { serveMetrics } from '@bough/boot/serve-metrics';
 import { createShutdown } from '@bough/boot/signals';
 import { createPool } from '@bough/store/database';
 import { readRouteTable } from '@bough/store/routes';
 import { readConfig } from './config.ts';
 import { createGateway } from './gateway.ts';
+import { prometheusMetrics } from './prometheus-metrics.ts';
 import { followRouteTable } from './table-source.ts';
 
 const log = createLogger({ name: 'gateway' });
@@ -17,11 +20,17 @@ try {
   const home = await openHome({ path: config.home, masterKey: config.masterKey });
   const pool = createPool({ url: config.databaseUrl, max: 2, applicationName: 'bough gateway' });
   shutdown.onShutdown('store', () => pool.end());
+  const metrics = createMetrics('gateway');
+  if (config.metricsPort !== undefined) {
+    const serving = await serveMetrics(metrics, config.metricsPort);
+    shutdown.onShutdown('metrics', serving.stop);
+  }
   const gateway = createGateway({
     tableFile: join(home.directories.gateway, 'routes.json'),
     previewUrl: config.previewUrl,
     trustedProxies: config.trustedProxies,
     probeToken: probeToken(home.masterKey),
+    metrics: prometheusMetrics(metrics),
     log,
   });
   const stopFollowing = new AbortController();

@@ -16,6 +16,8 @@ const Environment = z.object({
   BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
   BOUGH_GATEWAY_DIAL_HOST: z.string().default('127.0.0.1'),
   BOUGH_GATEWAY_PORT: z.coerce.number().int().min(1).max(65_535).default(8080),
+  /** Loopback; nothing is served without it. */
+  BOUGH_WORKER_METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
   BOUGH_MASTER_KEY: z.string().min(1).optional(),
   BOUGH_BUILDS: z.coerce.number().int().min(1).max(64).default(2),
   BOUGH_RECONCILES: z.coerce.number().int().min(1).max(256).default(16),
@@ -35,6 +37,7 @@ export interface WorkerConfig {
   readonly previewUrl: string;
   readonly publicUrl: string;
   readonly gateway: { readonly host: string; readonly port: number };
+  readonly metricsPort: number | undefined;
   readonly masterKey: Secret | undefined;
   readonly builds: number;
   readonly reconciles: number;
@@ -69,6 +72,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     previewUrl: given.BOUGH_PREVIEW_URL,
     publicUrl: given.BOUGH_PUBLIC_URL,
     gateway: { host: given.BOUGH_GATEWAY_DIAL_HOST, port: given.BOUGH_GATEWAY_PORT },
+    metricsPort: given.BOUGH_WORKER_METRICS_PORT,
     masterKey: given.BOUGH_MASTER_KEY === undefined ? undefined : new Secret(given.BOUGH_MASTER_KEY),
     builds: given.BOUGH_BUILDS,
     reconciles: given.BOUGH_RECONCILES,

@@ -1,6 +1,7 @@
 import { openHome } from '@bough/boot/home';
 import { createLogger } from '@bough/boot/logger';
 import { createMetrics } from '@bough/boot/metrics';
+import { serveMetrics } from '@bough/boot/serve-metrics';
 import { createShutdown } from '@bough/boot/signals';
 import { createQueues } from '@bough/queue/queue';
 import { createPool } from '@bough/store/database';
@@ -29,7 +30,12 @@ try {
   });
   shutdown.onShutdown('queues', () => queues.close());
   const context = await makeContext(config, { home, pool, queues, log });
-  const { consumers, stop } = consumeAll(context, config, queues, createMetrics('worker'));
+  const metrics = createMetrics('worker');
+  if (config.metricsPort !== undefined) {
+    const serving = await serveMetrics(metrics, config.metricsPort);
+    shutdown.onShutdown('metrics', serving.stop);
+  }
+  const { consumers, stop } = consumeAll(context, config, queues, metrics);
   shutdown.onShutdown('consumers', async () => {
     stop();
     await Promise.all(consumers.map((consumer) => consumer.close({ timeoutMs: DRAIN_MS })));

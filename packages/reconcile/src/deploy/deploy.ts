@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { writePlan } from '@bough/store/deployments';
 import { findEnvironment } from '@bough/store/environments';
 import { listSteps } from '@bough/store/steps';
@@ -20,8 +19,6 @@ import type { DeploymentRun, PlannedRun } from './run.ts';
 import { ensureServices } from './services.ts';
 import { runStep } from './step.ts';
 import { verify } from './verify.ts';
-
-const DRAIN_MS = 250;
 
 /**
  * Brings an environment to its desired commit, step by step (DESIGN §6). Every step may be run again: after a crash the
@@ -92,8 +89,6 @@ export async function deploy(run: DeploymentRun, restorePrevious: () => Promise<
     });
     await runStep(informed, 'verify', async (voice) => {
       await verify(informed, voice);
-      // What the gateway had taken in for the old release just before the swap gets its answer.
-      await delay(DRAIN_MS, undefined, { signal: informed.lock.signal }).catch(() => {});
       await stopOtherReleases(informed);
       return { result: undefined };
     });

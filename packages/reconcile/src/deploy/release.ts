@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import { workloadId } from '@bough/domain/names';
 import type { Workload, WorkloadSpec } from '@bough/engine/engine';
@@ -60,6 +61,9 @@ export function releaseWorkloadIds(run: PlannedRun): string[] {
   ]);
 }
 
+/** What the gateway had taken in for the old release just before the swap gets its answer. */
+const DRAIN_MS = 250;
+
 /** Stops every app workload that is not of this release. */
 export async function stopOtherReleases(run: PlannedRun): Promise<void> {
   const { context, environment } = run;
@@ -68,6 +72,7 @@ export async function stopOtherReleases(run: PlannedRun): Promise<void> {
     (workload) =>
       (workload.labels.role === 'web' || workload.labels.role === 'worker') && !mine.has(workload.id),
   );
+  if (others.length > 0) await delay(DRAIN_MS, undefined, { signal: run.lock.signal }).catch(() => {});
   await Promise.all(others.map((workload) => context.engine.remove(workload.id)));
 }
 
