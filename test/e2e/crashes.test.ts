@@ -110,11 +110,7 @@ describe('the worker is killed', () => {
       await catchAt('after-deploy-hook', first + 1, {}),
       await catchInside('listen', {
         ...withoutDatabase,
-        'app.mjs': `await import('./gate.mjs');\n${(await tinyProject())['app.mjs']}`,
-        'gate.mjs': String((await tinyProject({ gateUrl: gate.url }))['gate.mjs']).replace(
-          "?? 'app'",
-          "?? 'listen'",
-        ),
+        'start.sh': 'node gate.mjs listen\nexec node app.mjs\n',
       }),
       await catchAt('after-release', first + 3, {}),
       await catchAt('after-verify', first + 4, withoutDatabase),

@@ -14,7 +14,7 @@ export interface Gate {
   open(name: string): void;
   /** How many wait there now. */
   waiting(name: string): number;
-  /** Resolves when nobody waits there any more, with the time (performance.now()) when the last one went away. */
+  /** Resolves when somebody who waited there has gone away, with the time (performance.now()) of the first. */
   left(name: string): Promise<number>;
   close(): Promise<void>;
 }
@@ -34,7 +34,7 @@ export async function createGate(timeoutMs: number): Promise<Gate> {
     at(name).add(response);
     response.on('close', () => {
       at(name).delete(response);
-      leftAt.set(name, performance.now());
+      if (!leftAt.has(name)) leftAt.set(name, performance.now());
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -48,10 +48,7 @@ export async function createGate(timeoutMs: number): Promise<Gate> {
       open.add(name);
       for (const response of at(name)) response.end('open\n');
     },
-    async left(name) {
-      await waitFor(`nobody to wait at the gate "${name}"`, () => at(name).size === 0, { timeoutMs });
-      return leftAt.get(name) ?? performance.now();
-    },
+    left: (name) => waitFor(`somebody to leave the gate "${name}"`, () => leftAt.get(name), { timeoutMs }),
     async close() {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));

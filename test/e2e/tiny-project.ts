@@ -16,13 +16,14 @@ export interface TinyOptions {
 
 /**
  * The smallest project that has everything: it installs nothing, builds in milliseconds, and answers with who it is.
- * `build.sh` and `hook.sh` are there to be replaced by a commit: slow ones, failing ones.
+ * `build.sh`, `hook.sh` and `start.sh` are there to be replaced by a commit: slow ones, failing ones.
  */
 export async function tinyProject(options: TinyOptions = {}): Promise<Files> {
   return {
     '.bough/config.yaml': manifest(options),
     'build.sh': 'echo built >built.txt\n',
     'hook.sh': options.database === true ? 'node note-run.mjs\n' : 'echo "nothing to prepare"\n',
+    'start.sh': 'exec node app.mjs\n',
     'app.mjs': app,
     'gate.mjs': gateClient(options.gateUrl),
     ...(options.database === true ? { 'note-run.mjs': noteRun, ...(await clientFiles()) } : {}),
@@ -40,7 +41,7 @@ export function manifest({ database, clones }: TinyOptions = {}): string {
       deploy: sh ./hook.sh
 ${database === true ? '    relationships:\n      database: "database:postgresql"\n' : ''}    web:
       commands:
-        start: exec node app.mjs
+        start: exec sh ./start.sh
 ${database === true ? 'services:\n  database:\n    type: postgresql:17\n' : ''}routes:
   "https://{default}/":
     type: upstream
@@ -71,9 +72,8 @@ async function hookRuns() {
 /** Waits until the test opens the gate; ends badly when the gate is not there. */
 function gateClient(url = 'http://127.0.0.1:9'): string {
   return `import { request } from 'node:http';
-const name = process.argv[2] ?? 'app';
 await new Promise((resolve, reject) => {
-  request('${url}/' + name, { agent: false }, (response) => response.resume().once('end', resolve)).once('error', reject).end();
+  request('${url}/' + process.argv[2], { agent: false }, (response) => response.resume().once('end', resolve)).once('error', reject).end();
 });
 `;
 }
