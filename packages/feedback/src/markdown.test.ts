@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { code, codeBlock, escapeMarkdown } from './markdown.ts';
+import { code, codeBlock, escapeMarkdown, prose } from './markdown.ts';
 
 /** What GitHub looks at for mentions and references: text after Markdown, with entities and backslashes gone. */
 function rendered(markdown: string): string {
@@ -100,4 +100,11 @@ describe('codeBlock', () => {
   test('colours and other control characters are dropped, tabs stay, a line stays a line', () => {
     expect(codeBlock(['\u001b[31mred\u001b[0m\tx\r', 'a\n```\nb'])).toBe('````text\nred\tx\na```b\n````');
   });
+});
+
+test('a sentence keeps its code and nothing else', () => {
+  expect(prose('Set `BOUGH_HOME` to *another* one')).toBe('Set `BOUGH_HOME` to \\*another\\* one');
+  expect(prose('a `b|c` d')).toBe('a `b\\|c` d');
+  expect(prose('`<img onerror=1>` and <b>')).toBe('`<img onerror=1>` and &lt;b&gt;');
+  expect(prose('one ` alone, ``` three')).not.toMatch(/(?<!\\)`/);
 });

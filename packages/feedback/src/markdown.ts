@@ -21,6 +21,14 @@ export function escapeMarkdown(text: string): string {
     .replace(/\bGH-(?=\d)/gi, (sign) => `${sign}${PARTED}`);
 }
 
+/** A sentence of ours, which may quote strangers: what stands between single backticks is code, the rest is escaped. */
+export function prose(text: string): string {
+  return clip(text)
+    .split(/(?<!`)`(?!`)([^`\r\n]+)(?<!`)`(?!`)/)
+    .map((part, index) => (index % 2 === 1 ? code(part) : escapeMarkdown(part)))
+    .join('');
+}
+
 function clip(text: string): string {
   if (text.length <= TEXT_LENGTH_MAX) return text;
   // Half of a character above U+FFFF is none.

@@ -1,7 +1,7 @@
 import type { CheckReport, DeploymentReport } from '@bough/forge/forge';
 import type { Deployment } from '@bough/store/deployments';
 import { type FeedbackState, routeUrl } from './feedback-state.ts';
-import { codeBlock, escapeMarkdown } from './markdown.ts';
+import { codeBlock, prose } from './markdown.ts';
 import { detailsUrl, seconds } from './render-comment.ts';
 
 export type CheckContent = Omit<CheckReport, 'externalId'>;
@@ -41,7 +41,7 @@ function verdict(
         : '';
       const notes = state.steps
         .filter((step) => step.note !== null)
-        .map((step) => `- **${step.name}**: ${escapeMarkdown(step.note ?? '')}`);
+        .map((step) => `- **${step.name}**: ${prose(step.note ?? '')}`);
       return {
         state: 'success',
         title: `Ready${took}`,
@@ -52,7 +52,7 @@ function verdict(
       const { failure } = environment;
       const tail = failure?.tail.slice(-20) ?? [];
       const summary = [
-        ...(failure === null || failure.hint === null ? [] : [escapeMarkdown(failure.hint)]),
+        ...(failure === null || failure.hint === null ? [] : [prose(failure.hint)]),
         ...(tail.length === 0 ? [] : [codeBlock(tail)]),
       ].join('\n\n');
       return { state: 'failure', title: failure?.message ?? 'It failed.', summary };
@@ -61,7 +61,7 @@ function verdict(
       return {
         state: 'neutral',
         title: 'Held: nothing runs',
-        summary: `Nothing runs, because ${escapeMarkdown(environment.heldReason ?? '')}.`,
+        summary: `Nothing runs, because ${prose(environment.heldReason ?? '')}.`,
       };
     case 'queued':
       return { state: 'queued', title: environment.waitingReason ?? 'Queued', summary: '' };

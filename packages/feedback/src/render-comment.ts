@@ -1,7 +1,7 @@
 import type { Phase } from '@bough/domain/environment';
 import type { Step } from '@bough/store/steps';
 import { type FeedbackState, routeUrl } from './feedback-state.ts';
-import { code, codeBlock, escapeMarkdown } from './markdown.ts';
+import { code, codeBlock, prose } from './markdown.ts';
 
 /** GitHub's limit is 65,536 characters; a comment that long helps nobody. */
 const COMMENT_LENGTH_MAX = 30_000;
@@ -77,10 +77,10 @@ function phaseWords(state: FeedbackState): string {
 
 function explanation(state: FeedbackState): string {
   const { environment, phase } = state;
-  if (phase === 'held') return `Nothing runs, because ${escapeMarkdown(environment.heldReason ?? '')}.`;
+  if (phase === 'held') return `Nothing runs, because ${prose(environment.heldReason ?? '')}.`;
   if (phase === 'removed')
     return 'Its processes, data, addresses and logs are gone. Reopen the pull request to get a new one.';
-  if (environment.waitingReason !== null) return `Waiting: ${escapeMarkdown(environment.waitingReason)}.`;
+  if (environment.waitingReason !== null) return `Waiting: ${prose(environment.waitingReason)}.`;
   return '';
 }
 
@@ -125,7 +125,7 @@ function elapsed(state: FeedbackState, release: FeedbackState['deployments'][num
 }
 
 function dataWords(state: FeedbackState): string {
-  const note = escapeMarkdown(state.environment.dataNote ?? state.environment.dataState);
+  const note = prose(state.environment.dataNote ?? state.environment.dataState);
   if (state.data === null) return note;
   const captured = state.data.capturedAt === null ? '' : `, as of ${utc(state.data.capturedAt)}`;
   const raw = state.data.sanitize === 'none' ? ' · ⚠️ **raw production data** (`sanitize: none`)' : '';
@@ -136,8 +136,8 @@ function failure(state: FeedbackState): string {
   const found = state.environment.failure;
   if (found === null || state.phase === 'removed' || state.phase === 'removing') return '';
   const { retryAt } = state.environment;
-  const parts = [`**${escapeMarkdown(found.message)}**`];
-  if (found.hint !== null) parts.push(escapeMarkdown(found.hint));
+  const parts = [`**${prose(found.message)}**`];
+  if (found.hint !== null) parts.push(prose(found.hint));
   if (retryAt !== null) parts.push(`Bough tries again at ${utc(retryAt)}.`);
   if (found.tail.length > 0) parts.push(codeBlock(found.tail.slice(-20).map((line) => line.slice(0, 400))));
   return parts.join('\n\n');
@@ -147,7 +147,7 @@ function steps(state: FeedbackState): string {
   if (state.steps.length === 0 || state.phase === 'removed' || state.phase === 'removing') return '';
   const rows = state.steps.map(
     (step) =>
-      `| ${STEP_SIGNS[step.state]} | ${escapeMarkdown(step.name)} | ${duration(step)} | ${escapeMarkdown(step.note ?? '')} |`,
+      `| ${STEP_SIGNS[step.state]} | ${prose(step.name)} | ${duration(step)} | ${prose(step.note ?? '')} |`,
   );
   const open = state.phase === 'ready' ? '' : ' open';
   const commit = state.deployments[0]?.commit.slice(0, 7) ?? '';
