@@ -1,0 +1,59 @@
+import { parseArgs } from 'node:util';
+import type { Shutdown } from '@bough/boot/signals';
+import { BoughError } from '@bough/domain/bough-error';
+
+/** What a benchmark starts it registers with `shutdown`, which removes it however the measurement ends. */
+export interface Surroundings {
+  readonly shutdown: Shutdown;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly onProgress: (text: string) => void;
+}
+
+export interface Report {
+  readonly text: string;
+  readonly json: unknown;
+}
+
+export interface Benchmark {
+  /** What it compares, in one line. */
+  readonly about: string;
+  /** Its options, all of them numbers, with their defaults. */
+  readonly numbers: Readonly<Record<string, number>>;
+  run(numbers: Readonly<Record<string, number>>, surroundings: Surroundings): Promise<Report>;
+}
+
+interface Call {
+  readonly benchmark: Benchmark;
+  readonly numbers: Readonly<Record<string, number>>;
+  readonly isJson: boolean;
+}
+
+/** `npm run bench -- <name> [--json] [--<number> N]`. */
+export function parseCall(benchmarks: Readonly<Record<string, Benchmark>>, args: readonly string[]): Call {
+  const [name = '', ...rest] = args;
+  const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+  if (benchmark === undefined) throw usage(benchmarks, name === '' ? 'Which one?' : `There is no "${name}".`);
+  const options = Object.fromEntries(
+    Object.keys(benchmark.numbers).map((option) => [option, { type: 'string' as const }]),
+  );
+  const parsed = parseArgs({ args: rest, options: { ...options, json: { type: 'boolean' } } });
+  const values: Readonly<Record<string, string | boolean | undefined>> = parsed.values;
+  const numbers: Record<string, number> = { ...benchmark.numbers };
+  for (const option of Object.keys(options)) {
+    const given = values[option];
+    if (given === undefined) continue;
+    const number = Number(given);
+    if (!Number.isInteger(number) || number < 1)
+      throw usage(benchmarks, `--${option} takes a whole number from 1 on, not "${given}".`);
+    numbers[option] = number;
+  }
+  return { benchmark, numbers, isJson: values.json === true };
+}
+
+function usage(benchmarks: Readonly<Record<string, Benchmark>>, message: string): BoughError {
+  const lines = Object.entries(benchmarks).map(([name, { about, numbers }]) => {
+    const options = Object.entries(numbers).map(([option, value]) => `[--${option} ${value}]`);
+    return `  npm run bench -- ${name} ${options.join(' ')} [--json]   ${about}`;
+  });
+  return new BoughError({ code: 'usage', message, hint: `\n${lines.join('\n')}` });
+}

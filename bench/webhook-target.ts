@@ -1,0 +1,90 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { BoughError } from '@bough/domain/bough-error';
+import type { Surroundings } from './benchmark.ts';
+import type { Spread } from './spread.ts';
+
+/** What the sender is told. */
+export interface Load {
+  readonly url: string;
+  readonly secret: string;
+  /** Deliveries a second. */
+  readonly rate: number;
+  readonly seconds: number;
+  /** The number of the first pull request or branch; the others follow. */
+  readonly firstNumber: number;
+  /** Of the delivery ids. */
+  readonly prefix: string;
+}
+
+export interface LoadResult {
+  readonly sent: number;
+  /** Answered with 2xx. */
+  readonly accepted: number;
+  readonly refused: number;
+  readonly statuses: Readonly<Record<string, number>>;
+  readonly achievedRate: number;
+  readonly bytes: number;
+  /** From writing the request to the end of its answer. */
+  readonly answerMs: Spread;
+  /** From the moment at which it was due: includes what the sender itself was late. */
+  readonly fromDueMs: Spread;
+  readonly lateMs: Spread;
+}
+
+/** A server that takes webhooks, in a process of its own. */
+export interface Target {
+  readonly name: string;
+  readonly url: string;
+  readonly pids: () => readonly number[];
+}
+
+const LOAD = fileURLToPath(new URL('webhook-load.ts', import.meta.url));
+const TICKS_A_SECOND = 100;
+
+/** Sends deliveries from a process of its own and adds what the target's processes worked for each. */
+export async function sendLoad(
+  target: Target,
+  load: Omit<Load, 'url'>,
+  { shutdown }: Surroundings,
+): Promise<LoadResult & { cpuMsEach: number }> {
+  shutdown.signal.throwIfAborted();
+  const sender = fork(LOAD, { execArgv: ['--import', import.meta.resolve('tsx')] });
+  const onAbort = () => void sender.kill('SIGKILL');
+  shutdown.signal.addEventListener('abort', onAbort, { once: true });
+  const before = await workedMs(target.pids());
+  try {
+    sender.send({ ...load, url: target.url });
+    const result = await answerOf(sender);
+    return { ...result, cpuMsEach: ((await workedMs(target.pids())) - before) / result.sent };
+  } finally {
+    shutdown.signal.removeEventListener('abort', onAbort);
+    sender.kill('SIGKILL');
+  }
+}
+
+async function answerOf(sender: ChildProcess): Promise<LoadResult> {
+  const message = once(sender, 'message').then(([result]) => result as LoadResult);
+  const ended = once(sender, 'exit').then(([code]) => {
+    throw new BoughError({ code: 'bench-sender-failed', message: `The sender ended early (${code}).` });
+  });
+  return await Promise.race([message, ended]);
+}
+
+/** User and system time of processes, from /proc. */
+async function workedMs(pids: readonly number[]): Promise<number> {
+  const times = await Promise.all(
+    pids.map(async (pid) => {
+      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+      const [user = 0, system = 0] = stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .slice(11, 13)
+        .map(Number);
+      return ((user + system) * 1000) / TICKS_A_SECOND;
+    }),
+  );
+  return times.reduce((sum, time) => sum + time, 0);
+}
