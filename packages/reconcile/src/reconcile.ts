@@ -1,10 +1,17 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
+import { transaction } from '@bough/store/database';
 import { closeDeployment, openDeployment } from '@bough/store/deployments';
 import { type EnvironmentLock, Interrupted, withEnvironmentLock } from '@bough/store/environment-lock';
-import { findEnvironment, writeFailure, writeSettled, writeWaiting } from '@bough/store/environments';
+import {
+  findEnvironment,
+  writeFailure,
+  writeRelease,
+  writeSettled,
+  writeWaiting,
+} from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
-import { listRoutes } from '@bough/store/routes';
+import { listRoutes, setRouteState } from '@bough/store/routes';
 import type { Context } from './context.ts';
 import { readRelease } from './data/golden.ts';
 import { decide, type World } from './decide.ts';
@@ -157,12 +164,26 @@ async function deployOnce(
         await closeDeployment(context.pool, deployment.id, { state: 'superseded' });
     } else if (!(error instanceof Waiting)) {
       await closeDeployment(context.pool, deployment.id, { state: 'failed', failure: describe(error) });
+      if (isFirstRelease(environment, deployment.id)) await giveUpRelease(context, lock);
     }
     throw error;
   }
 }
 
-/** The newer release had taken over and was found wanting: the one before it serves again, or the page says failed. */
+/** Nothing served before it: also when it is this very deployment that went on after a crash. */
+function isFirstRelease(environment: Environment, deploymentId: string): boolean {
+  const { releaseDeploymentId } = environment;
+  return releaseDeploymentId === null || releaseDeploymentId === deploymentId;
+}
+
+/** Nothing serves: the address says that it failed, instead of that it is about to start, and nothing is to be restored. */
+async function giveUpRelease(context: Context, lock: EnvironmentLock): Promise<void> {
+  await transaction(context.pool, async (db) => {
+    if (await writeRelease(db, lock.fence, null)) await setRouteState(db, lock.fence.environmentId, 'failed');
+  });
+}
+
+/** The newer release had taken over and was found wanting: the one before it serves again. */
 async function restorePrevious(
   context: Context,
   of: { environment: Environment; project: Project; lock: EnvironmentLock },

@@ -268,8 +268,8 @@ export function writeSettled(
   );
 }
 
-/** The release that serves, as soon as its route is swapped: a crash after the swap must not forget it. */
-export function writeRelease(db: Database, fence: Fence, deploymentId: string): Promise<boolean> {
+/** The release that serves, as soon as its route is swapped: a crash after the swap must not forget it. Null: none does. */
+export function writeRelease(db: Database, fence: Fence, deploymentId: string | null): Promise<boolean> {
   return writeAtFence(db, fence, 'release_deployment_id = $4', [deploymentId]);
 }
 
