@@ -113,6 +113,7 @@ export interface WorkloadSpec extends Surroundings {
 export interface Workload {
   readonly id: string;
   readonly labels: WorkloadLabels;
+  /** `restarting`: it exited and is started again by itself. `stopped`: nothing of it runs until the next `ensure`. */
   readonly state: 'running' | 'restarting' | 'stopped';
   /** Where it can be reached from the gateway and from other workloads. */
   readonly address?: { readonly host: string; readonly port: number };

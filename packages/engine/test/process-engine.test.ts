@@ -169,7 +169,7 @@ describe('a workload', () => {
     const thief = await listen(port);
     try {
       await logged(spec.id, `port ${port} is taken by another process on this machine`);
-      expect(await world.engine.observe(spec.id)).toMatchObject({ state: 'restarting' });
+      expect(await world.engine.observe(spec.id)).toMatchObject({ state: 'stopped' });
       const moved = await world.engine.ensure(spec);
       expect(moved).toMatchObject({ state: 'running' });
       expect(moved.address?.port).not.toBe(port);

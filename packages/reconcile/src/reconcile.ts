@@ -1,7 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
 import { transaction } from '@bough/store/database';
-import { closeDeployment, openDeployment } from '@bough/store/deployments';
+import { closeDeployment, listDeployments, openDeployment } from '@bough/store/deployments';
 import { type EnvironmentLock, Interrupted, withEnvironmentLock } from '@bough/store/environment-lock';
 import {
   findEnvironment,
@@ -93,6 +93,7 @@ async function act(
       return { kind: 'done' };
     case 'restore':
       await restoreRelease(context, { ...of, policy: await policyOf(context, of) });
+      await forgetFailedRestore(context, of);
       return { kind: 'done' };
     case 'sleep':
       // Nothing asks for sleep yet; the row can say so, but no command writes it.
@@ -101,6 +102,18 @@ async function act(
     case 'deploy':
       return await deployOnce(context, of);
   }
+}
+
+/** It runs again, so that an earlier try failed is past. That a newer deployment failed is not. */
+async function forgetFailedRestore(
+  context: Context,
+  of: { environment: Environment; lock: EnvironmentLock },
+): Promise<void> {
+  const { environment, lock } = of;
+  if (environment.failure === null) return;
+  const [newest] = await listDeployments(context.pool, environment.id, 1);
+  if (newest?.id !== environment.releaseDeploymentId) return;
+  await writeSettled(context.pool, lock.fence, { deploymentId: null });
 }
 
 async function lookAround(

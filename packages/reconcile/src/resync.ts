@@ -1,4 +1,5 @@
 import { type Environment, phase } from '@bough/domain/environment';
+import type { Workload } from '@bough/engine/engine';
 import type { PullRequest } from '@bough/forge/forge';
 import { deleteDeliveries, unsettledDeliveries } from '@bough/store/deliveries';
 import { listEnvironments, listUnsettledEnvironments } from '@bough/store/environments';
@@ -162,14 +163,20 @@ async function requeueEnvironments(context: Context, thorough: boolean): Promise
   return unsettled.length + (thorough ? 0 : lame.length);
 }
 
-/** Ready environments of which nothing runs: the machine was restarted, or somebody killed them. */
+/**
+ * Environments that serve and of which something or everything does not run: the machine was restarted, somebody killed
+ * it, or a stranger took its port. One whose newest deployment failed serves an earlier one.
+ */
 async function listLame(context: Context, environments: readonly Environment[]): Promise<Environment[]> {
-  const running = new Set(
-    (await context.engine.list())
-      .filter((workload) => workload.state !== 'stopped')
-      .map((workload) => workload.labels.environmentId),
-  );
+  const workloads = (await context.engine.list()).filter(({ labels }) => labels.role !== 'capture');
+  const environmentsOf = (state: (of: Workload) => boolean) =>
+    new Set(workloads.filter(state).map(({ labels }) => labels.environmentId));
+  const running = environmentsOf(({ state }) => state !== 'stopped');
+  const lame = environmentsOf(({ state }) => state === 'stopped');
   return environments.filter(
-    (row) => phase(row) === 'ready' && row.releaseDeploymentId !== null && !running.has(row.id),
+    (row) =>
+      ['ready', 'failed'].includes(phase(row)) &&
+      row.releaseDeploymentId !== null &&
+      (lame.has(row.id) || !running.has(row.id)),
   );
 }

@@ -153,9 +153,19 @@ function describe({ record, isAlive, status }: Sighting): Workload {
   };
 }
 
+/** One whose port a stranger has counts as stopped: only `ensure`, which gives it another port, helps. */
 function stateOf(isAlive: boolean, status: SupervisorStatus | undefined): Workload['state'] {
-  if (!isAlive || status?.state === 'stopped' || status?.state === 'stopping') return 'stopped';
-  return status === undefined || status.state === 'running' ? 'running' : 'restarting';
+  if (!isAlive) return 'stopped';
+  switch (status?.state) {
+    case 'port-taken':
+    case 'stopping':
+    case 'stopped':
+      return 'stopped';
+    case 'restarting':
+      return 'restarting';
+    default:
+      return 'running';
+  }
 }
 
 async function stop(
