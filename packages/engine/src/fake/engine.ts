@@ -178,7 +178,7 @@ function build(state: FakeState, spec: BuildSpec): Artifact {
   if (exitCode !== 0) {
     throw new BoughError({
       code: 'build-failed',
-      message: `The build hook of ${spec.labels.name} failed with exit code ${exitCode}.`,
+      message: `The build hook of app "${spec.labels.name}" failed with exit code ${exitCode}.`,
       hint: 'Correct the hook or the code that it builds, and push again.',
       tail: lines.slice(-50),
     });

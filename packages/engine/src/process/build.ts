@@ -101,7 +101,7 @@ async function runHook(builder: Builder, spec: BuildSpec, work: string): Promise
 }
 
 function failed(spec: BuildSpec, { exitCode, killedBy, tail }: SealedResult): BoughError {
-  const name = spec.labels.name;
+  const name = `app "${spec.labels.name}"`;
   if (killedBy === 'timeout') {
     return new BoughError({
       code: 'build-timeout',

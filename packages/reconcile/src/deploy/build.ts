@@ -160,17 +160,6 @@ async function buildApp(
       signal: lock.signal,
       onOutput: voice.line,
     });
-  } catch (error) {
-    if (error instanceof BoughError && error.code === 'build-failed') {
-      throw new BoughError({
-        code: 'build-failed',
-        message: `The build hook of app "${app.name}" failed.`,
-        hint: error.hint ?? 'Read the last lines below, fix the hook or the code, and push again.',
-        tail: error.tail,
-        cause: error,
-      });
-    }
-    throw error;
   } finally {
     slot.release();
     await rm(checkout, { recursive: true, force: true });
