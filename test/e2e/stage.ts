@@ -11,6 +11,7 @@ import { type SandboxForge, startSandboxForge } from '@bough/sandbox/sandbox-for
 import { freePort } from '@bough/testkit/free-port';
 import { assertNothingLeft } from '@bough/testkit/leaks';
 import { createTempHome } from '@bough/testkit/temp-home';
+import { testGit } from '@bough/testkit/test-git';
 import { testToolchainHome } from '@bough/testkit/test-toolchain';
 import { waitFor } from '@bough/testkit/wait-for';
 import pg from 'pg';
@@ -66,7 +67,7 @@ export interface Stage {
 export async function openForge(): Promise<StageForge> {
   const home = await createTempHome('forge');
   const token = `sandbox_${randomBytes(12).toString('hex')}`;
-  const forge = await startSandboxForge({ home: home.path, token });
+  const forge = await startSandboxForge({ home: home.path, token, git: await testGit() });
   return {
     forge,
     token,

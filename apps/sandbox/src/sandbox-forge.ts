@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
+import type { GitCommand } from '@bough/forge/git/run-git';
 import fastify, { type FastifyInstance } from 'fastify';
 import { noticeRefs } from './actions/notice-refs.ts';
 import type { ApiCall } from './api/api-call.ts';
@@ -31,7 +32,7 @@ export interface SandboxOptions {
   /** The account that the token belongs to. */
   tokenUser?: string;
   /** git 2.38 or newer; `git` on the PATH by default. */
-  git?: string;
+  git?: GitCommand;
   log?: (message: string, fields?: Record<string, unknown>) => void;
 }
 
@@ -120,7 +121,7 @@ function buildWorld(
     file: parts.file,
     state: parts.file.state,
     home: parts.home,
-    git: options.git ?? 'git',
+    git: options.git ?? { command: 'git', env: {} },
     url: '',
     apiUrl: '',
     tokenUser: options.tokenUser ?? 'sandbox',

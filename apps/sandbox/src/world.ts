@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { GitCommand } from '@bough/forge/git/run-git';
 import { BareRepository } from './git/bare-repository.ts';
 import { notFound } from './github-error.ts';
 import type { Hookshot } from './hookshot.ts';
@@ -9,7 +10,7 @@ export interface World {
   readonly file: StateFile;
   readonly state: State;
   readonly home: string;
-  readonly git: string;
+  readonly git: GitCommand;
   /** `http://127.0.0.1:4000`, no slash at the end. */
   readonly url: string;
   readonly apiUrl: string;

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { testGit } from '@bough/testkit/test-git';
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/rest';
 import { execa } from 'execa';
@@ -14,7 +15,8 @@ export async function startFixture() {
   const home = await mkdtemp(join(tmpdir(), 'bough-sandbox-'));
   const failures: unknown[] = [];
   const log = (message: string, fields?: object) => void failures.push({ message, ...fields });
-  const options = { home: join(home, 'forge'), token: TOKEN, log };
+  const git = await testGit();
+  const options = { home: join(home, 'forge'), token: TOKEN, git, log };
   const forge = await startSandboxForge(options);
   await forge.createRepository({ owner: 'acme', name: 'shop' });
   const files = { 'README.md': 'a shop\n', 'app/index.js': 'console.log(1)\n' };
@@ -36,9 +38,14 @@ export async function startFixture() {
     head,
     octokit: clientOf(forge.apiUrl),
     git: (args: string[], cwd = home) =>
-      execa('git', ['-c', 'user.name=Ann', '-c', 'user.email=ann@localhost', ...args], {
+      execa(git.command, ['-c', 'user.name=Ann', '-c', 'user.email=ann@localhost', ...args], {
         cwd,
-        env: { GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' },
+        env: {
+          ...git.env,
+          GIT_TERMINAL_PROMPT: '0',
+          GIT_CONFIG_GLOBAL: '/dev/null',
+          GIT_CONFIG_NOSYSTEM: '1',
+        },
         timeout: 30_000,
       }).then((result) => result.stdout),
     cloneUrl: (name: string) =>

@@ -46,7 +46,7 @@ async function has(commit: string): Promise<boolean> {
 async function spyingGit(): Promise<{ command: string; seen: () => Promise<string> }> {
   const command = join(home, 'spy');
   const out = join(home, 'seen');
-  const script = `#!/bin/sh\nprintf '%s\\n' "$*" >> ${out}\nps -eo args >> ${out} 2>/dev/null\nexec ${git.command} "$@"\n`;
+  const script = `#!/bin/sh\nprintf '%s\\n' "$*" >> ${out}\ncat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' >> ${out}\nexec ${git.command} "$@"\n`;
   await writeFile(command, script);
   await chmod(command, 0o755);
   return { command, seen: () => readFile(out, 'utf8') };
@@ -55,7 +55,7 @@ async function spyingGit(): Promise<{ command: string; seen: () => Promise<strin
 it('fetches with credentials that stand in no argument, file or error', async () => {
   const commit = await fixture.push('x', { 'x.txt': 'x\n' });
   const spy = await spyingGit();
-  await fetchIntoMirror({ ...request(commit), git: { command: spy.command, env: {} } });
+  await fetchIntoMirror({ ...request(commit), git: { command: spy.command, env: git.env } });
   expect(await has(commit)).toBe(true);
   const seen = await spy.seen();
   expect(seen).toContain(`+${commit}:refs/bough/commits/${commit}`);
@@ -151,7 +151,7 @@ it('stops at once when aborted, and at its timeout, and leaves nothing locked', 
 async function startFetcher(from: string): Promise<ChildProcess> {
   const script = `
     import { fetchIntoMirror } from '${new URL('../src/git/mirror.ts', import.meta.url).href}';
-    await fetchIntoMirror({ git: { command: '${git.command}', env: {} }, mirror: '${mirror}',
+    await fetchIntoMirror({ git: ${JSON.stringify(git)}, mirror: '${mirror}',
       url: '${from}', commit: '${'a'.repeat(40)}', timeoutMs: 60000 });`;
   return spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
     stdio: 'inherit',

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret } from '@bough/domain/secret';
+import { testGit } from '@bough/testkit/test-git';
 import { expect } from 'vitest';
 import { type SandboxForge, startSandboxForge } from '../../../apps/sandbox/src/sandbox-forge.ts';
 import type { ForgeFixture } from '../src/contract.ts';
@@ -10,7 +11,7 @@ import type { GitHubForgeOptions } from '../src/github/options.ts';
 
 export const TOKEN = 'sandbox-token-0123456789';
 export const HOOK_SECRET = 'sandbox-hook-secret';
-export const git = { command: '/usr/bin/git', env: {} };
+export const git = await testGit();
 export const log = { debug() {}, info() {}, warn() {} };
 
 export interface SandboxFixture extends ForgeFixture {
@@ -26,7 +27,7 @@ export async function startSandboxFixture(
   overrides: Partial<GitHubForgeOptions> = {},
 ): Promise<SandboxFixture> {
   const home = await mkdtemp(join(tmpdir(), 'bough-forge-sandbox-'));
-  const sandbox = await startSandboxForge({ home, token: TOKEN });
+  const sandbox = await startSandboxForge({ home, token: TOKEN, git });
   const { id } = await sandbox.createRepository({ owner: 'acme', name: 'shop', private: true });
   const repo = 'acme/shop';
   await sandbox.commit({ repo, branch: 'main', files: { 'README.md': 'a shop\n' }, message: 'Start' });

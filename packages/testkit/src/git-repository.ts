@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { testGit } from './test-git.ts';
 
 const run = promisify(execFile);
 
@@ -26,9 +27,15 @@ export async function createGitRepository(
   files: TestFiles = { 'README.md': '# test\n' },
 ): Promise<TestRepository> {
   await mkdir(path, { recursive: true });
+  const found = await testGit();
   const git = async (...args: string[]) => {
-    const options = { cwd: path, env: gitEnvironment(), timeout: 60_000, maxBuffer: 16 * 1024 * 1024 };
-    return (await run('git', args, options)).stdout.trimEnd();
+    const options = {
+      cwd: path,
+      env: { ...gitEnvironment(), ...found.env },
+      timeout: 60_000,
+      maxBuffer: 16 * 1024 * 1024,
+    };
+    return (await run(found.command, args, options)).stdout.trimEnd();
   };
   const head = (revision = 'HEAD') => git('rev-parse', '--verify', `${revision}^{commit}`);
   const repository: TestRepository = {

@@ -6,6 +6,7 @@ import { freePort } from '@bough/boot/free-port';
 import type { BootLog } from '@bough/boot/logger';
 import type { Shutdown } from '@bough/boot/signals';
 import { type SandboxForge, startSandboxForge } from '@bough/sandbox/sandbox-forge';
+import { createToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
 import { type ApiClient, connectApi } from '../api-client.ts';
 import { readServeConfig } from '../serve/config.ts';
 import { type Serving, serve } from '../serve/serve.ts';
@@ -37,8 +38,10 @@ export async function startStage(
   log: BootLog,
 ): Promise<Stage> {
   const token = `sandbox_${randomBytes(12).toString('hex')}`;
+  const git = await resolveGit(options, shutdown, log);
   options.onProgress?.('starting a small forge');
-  const forge = await startSandboxForge({ home: options.forgeHome, token, port: options.ports?.forge ?? 0 });
+  const port = options.ports?.forge ?? 0;
+  const forge = await startSandboxForge({ home: options.forgeHome, token, port, git });
   shutdown.onShutdown('sandbox forge', () => forge.close());
   const config = readServeConfig({
     ...options.environment,
@@ -57,6 +60,22 @@ export async function startStage(
     token: bough.home.adminToken.reveal(),
   });
   return { forge, bough, api };
+}
+
+/** The very one that Bough will find: a machine without git gets one under BOUGH_HOME before the forge needs it. */
+async function resolveGit(
+  options: Parameters<typeof startStage>[0],
+  shutdown: Shutdown,
+  log: BootLog,
+): Promise<{ command: string; env: Record<string, string> }> {
+  const toolchain = createToolchain({
+    home: join(options.home, 'toolchains'),
+    env: options.environment,
+    log,
+  });
+  const { signal } = shutdown;
+  const git = await toolchain.resolve('git', { signal, onProgress: options.onProgress });
+  return { command: join(git.bin[0] ?? '', 'git'), env: toolchainEnvironment([git]) };
 }
 
 /** What a repository of this folder would hold: path → text or bytes. Nothing that was installed or built. */

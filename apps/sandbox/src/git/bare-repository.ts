@@ -1,6 +1,7 @@
 import { appendFile, chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
+import type { GitCommand } from '@bough/forge/git/run-git';
 import { execa } from 'execa';
 
 /** Text, bytes, or null to delete the file. The long form is what JSON can carry. */
@@ -66,9 +67,9 @@ const ENVIRONMENT = {
 /** One bare repository on disk, driven through git's plumbing. Knows nothing of pull requests. */
 export class BareRepository {
   readonly path: string;
-  readonly #git: string;
+  readonly #git: GitCommand;
 
-  constructor(path: string, git: string) {
+  constructor(path: string, git: GitCommand) {
     this.path = path;
     this.#git = git;
   }
@@ -267,9 +268,9 @@ export class BareRepository {
   }
 
   async #result(args: string[], input?: Buffer) {
-    const result = await execa(this.#git, args, {
+    const result = await execa(this.#git.command, args, {
       cwd: this.path,
-      env: { ...ENVIRONMENT, GIT_DIR: this.path },
+      env: { ...this.#git.env, ...ENVIRONMENT, GIT_DIR: this.path },
       reject: false,
       timeout: TIMEOUT_MS,
       maxBuffer: MAX_OUTPUT_BYTES,
@@ -295,9 +296,9 @@ export class BareRepository {
   }
 
   async #bytes(args: string[]): Promise<Buffer> {
-    const { stdout } = await execa(this.#git, args, {
+    const { stdout } = await execa(this.#git.command, args, {
       cwd: this.path,
-      env: { ...ENVIRONMENT, GIT_DIR: this.path },
+      env: { ...this.#git.env, ...ENVIRONMENT, GIT_DIR: this.path },
       encoding: 'buffer',
       stripFinalNewline: false,
       timeout: TIMEOUT_MS,
@@ -310,7 +311,7 @@ export class BareRepository {
     return new BoughError({
       code: 'sandbox-git-failed',
       message: `git ${args[0]} failed in the sandbox: ${stderr.trim().split('\n').at(-1) ?? 'no output'}`,
-      hint: `Bough's sandbox needs git 2.38 or newer as "${this.#git}".`,
+      hint: `Bough's sandbox needs git 2.38 or newer as "${this.#git.command}".`,
       tail: stderr.split('\n').slice(-20),
     });
   }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import type { GitCommand } from '@bough/forge/git/run-git';
 import { execa } from 'execa';
 
 const TIMEOUT_MS = 10 * 60_000;
@@ -10,7 +11,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
  * real protocol. Resolves when the answer is complete.
  */
 export async function serveGit(options: {
-  git: string;
+  git: GitCommand;
   projectRoot: string;
   /** Below the project root, with the leading slash: `/1001.git/info/refs`. */
   pathInfo: string;
@@ -23,8 +24,9 @@ export async function serveGit(options: {
 }): Promise<void> {
   const { request, response } = options;
   const header = (name: string) => String(request.headers[name] ?? '');
-  const backend = execa(options.git, ['http-backend'], {
+  const backend = execa(options.git.command, ['http-backend'], {
     env: {
+      ...options.git.env,
       GIT_PROJECT_ROOT: options.projectRoot,
       GIT_HTTP_EXPORT_ALL: '1',
       GIT_CONFIG_NOSYSTEM: '1',
