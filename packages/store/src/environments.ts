@@ -70,6 +70,16 @@ function isUniqueViolation(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === '23505';
 }
 
+/**
+ * Whether the new wish is another one. With it go the failures of the old one: a new wish is tried at once and is not
+ * shown as failed before it was. An older request, read by a slower observer, never replaces a newer one.
+ */
+const DIFFERS = `(
+  (e.desired_state, e.desired_commit, e.held_reason, e.variables_revision, coalesce(e.request_id, 0))
+  is distinct from
+  (excluded.desired_state, excluded.desired_commit, excluded.held_reason, excluded.variables_revision,
+   coalesce(greatest(excluded.request_id, e.request_id), 0)))`;
+
 async function insertOrUpdate(
   db: Database,
   desired: DesiredRow,
@@ -83,23 +93,22 @@ async function insertOrUpdate(
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      on conflict (project_id, subject) where removed_at is null do update set
        facts = excluded.facts,
-       generation = e.generation + case when
-         (e.desired_state, e.desired_commit, e.held_reason, e.variables_revision, coalesce(e.request_id, 0))
-         is distinct from
-         (excluded.desired_state, excluded.desired_commit, excluded.held_reason, excluded.variables_revision,
-          coalesce(excluded.request_id, e.request_id, 0))
-         then 1 else 0 end,
+       generation = e.generation + case when ${DIFFERS} then 1 else 0 end,
        changed_at = case when
          (e.desired_state, e.desired_commit, e.held_reason) is distinct from
          (excluded.desired_state, excluded.desired_commit, excluded.held_reason) then now() else e.changed_at end,
-       retry_at = case when e.desired_commit is distinct from excluded.desired_commit then null else e.retry_at end,
-       failures = case when e.desired_commit is distinct from excluded.desired_commit then 0 else e.failures end,
+       retry_at = case when ${DIFFERS} then null else e.retry_at end,
+       failures = case when ${DIFFERS} then 0 else e.failures end,
+       failure_code = case when ${DIFFERS} then null else e.failure_code end,
+       failure_message = case when ${DIFFERS} then null else e.failure_message end,
+       failure_hint = case when ${DIFFERS} then null else e.failure_hint end,
+       failure_tail = case when ${DIFFERS} then '{}' else e.failure_tail end,
        desired_state = excluded.desired_state,
        desired_commit = excluded.desired_commit,
        policy_commit = excluded.policy_commit,
        held_reason = excluded.held_reason,
        variables_revision = excluded.variables_revision,
-       request_id = coalesce(excluded.request_id, e.request_id)
+       request_id = greatest(excluded.request_id, e.request_id)
      returning ${COLUMNS}, coalesce(e.generation > (select generation from before), true) as changed`,
     [
       desired.projectId,

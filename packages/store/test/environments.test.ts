@@ -150,6 +150,21 @@ describe('writeDesired', () => {
     expect(newer.environment).toMatchObject({ failures: 0, retryAt: null });
   });
 
+  test('a redeploy is tried at once and is not shown as failed before it was', async () => {
+    const { environment } = await writeDesired(pool, desired);
+    await takeLease(pool, environment.id);
+    const failure = { code: 'build-failed', message: 'The build hook failed.', hint: null, tail: ['oh'] };
+    await writeFailure(pool, await fenceOf(environment.id), failure, new Date(Date.now() + 60_000));
+    const again = await writeDesired(pool, { ...desired, requestId: '5' });
+    expect(again.environment).toMatchObject({ failure: null, failures: 0, retryAt: null });
+  });
+
+  test('a slower observer does not put an older request in place of a newer one', async () => {
+    await writeDesired(pool, { ...desired, requestId: '6' });
+    const late = await writeDesired(pool, { ...desired, requestId: '5' });
+    expect(late).toMatchObject({ changed: false, environment: { requestId: '6', generation: '1' } });
+  });
+
   test('many observers of one subject at once make one row', async () => {
     const written = await Promise.all(Array.from({ length: 10 }, () => writeDesired(pool, desired)));
     expect(new Set(written.map(({ environment }) => environment.id)).size).toBe(1);
