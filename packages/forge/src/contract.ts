@@ -16,6 +16,8 @@ export interface ForgeFixture {
   deleteBranch(branch: string): Promise<void>;
   comment(number: number, user: string, body: string): Promise<void>;
   comments(number: number): Promise<{ id: number; body: string }[]>;
+  /** How often each reaction was given to a comment. */
+  reactions(commentId: number): Promise<Readonly<Record<string, unknown>>>;
   setPermission(user: string, permission: string): Promise<void>;
   /** The credential, to look for it where it must not be. */
   readonly credential: string;
@@ -134,6 +136,23 @@ export function describeForge(name: string, start: () => Promise<ForgeFixture>):
       const anew = await say('back', first.externalId);
       expect(anew.outcome).toBe('created');
       expect(await ours()).toEqual([{ id: Number(anew.externalId), body: `back\n${marker}` }]);
+    });
+
+    it('reacts to a comment once, and says when it is gone', async () => {
+      const { forge, repository } = fixture;
+      await fixture.push('reactions', { 'reactions.txt': 'x\n' });
+      const number = await fixture.openPullRequest('reactions');
+      await fixture.comment(number, 'ann', '/bough help');
+      const [comment] = await fixture.comments(number);
+      if (comment === undefined) throw new Error('the comment is not there');
+      const reaction = { commentId: comment.id, content: 'rocket' } as const;
+      expect(await forge.react(repository, reaction)).toBe('reacted');
+      expect(await forge.react(repository, reaction)).toBe('reacted');
+      expect(await forge.react(repository, { ...reaction, content: '-1' })).toBe('reacted');
+      expect(await forge.react(repository, { ...reaction, content: 'confused' })).toBe('reacted');
+      expect(await fixture.reactions(comment.id)).toMatchObject({ rocket: 1, '-1': 1, confused: 1 });
+      await forge.removeComment(repository, String(comment.id));
+      expect(await forge.react(repository, reaction)).toBe('gone');
     });
 
     it('reports a check from queued to done', async () => {

@@ -57,6 +57,12 @@ export interface Forge {
     comment: { number: number; body: string; marker: string; externalId?: string },
   ): Promise<Published>;
   removeComment(repository: RepositoryRef, externalId: string): Promise<void>;
+  /** Our sign on a person's comment: seen. A second one of the same kind is the first. `gone`: somebody deleted the comment. */
+  react(
+    repository: RepositoryRef,
+    reaction: { commentId: number; content: Reaction },
+    signal?: AbortSignal,
+  ): Promise<'reacted' | 'gone'>;
   /** A check run where the credentials allow it, else a commit status of the same name. */
   publishCheck(repository: RepositoryRef, check: CheckReport): Promise<Published>;
   /** Creates the deployment when `externalId` is absent, then adds the status. */
@@ -167,6 +173,8 @@ export type ParsedDelivery = {
     }
   | { readonly kind: 'ignored'; readonly reason: string }
 );
+
+export type Reaction = 'rocket' | '-1' | 'confused';
 
 export interface Published {
   readonly externalId: string;

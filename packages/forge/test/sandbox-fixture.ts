@@ -77,6 +77,12 @@ export async function startSandboxFixture(
       const comments = (await reply.json()) as { id: number; body: string }[];
       return comments.map((comment) => ({ id: comment.id, body: comment.body }));
     },
+    reactions: async (commentId) => {
+      const reply = await fetch(`${sandbox.apiUrl}/repos/acme/shop/issues/comments/${commentId}`, {
+        headers: { authorization: `token ${TOKEN}` },
+      });
+      return ((await reply.json()) as { reactions: Record<string, unknown> }).reactions;
+    },
     setPermission: (user, permission) =>
       sandbox.setPermission({ repo, user, permission: permission as 'admin' }),
     expectConformingCalls: () => {

@@ -117,6 +117,7 @@ const every: readonly [string, (forge: Forge) => Promise<unknown>][] = [
       forge.publishComment(repository, { number: 1, body: 'x', marker: '<!-- x -->', externalId: '1' }),
   ],
   ['removeComment', (forge) => forge.removeComment(repository, '1')],
+  ['react', (forge) => forge.react(repository, { commentId: 1, content: 'rocket' })],
   ['publishCheck', (forge) => forge.publishCheck(repository, check)],
   [
     'publishCheck queued',
@@ -233,6 +234,7 @@ it('was asked for everything that the driver does', () => {
     'pulls/create',
     'pulls/get',
     'pulls/list',
+    'reactions/create-for-issue-comment',
     'repos/create-commit-status',
     'repos/create-deployment',
     'repos/create-deployment-status',

@@ -16,6 +16,7 @@ import { proposeFiles } from './propose-files.ts';
 import { publishCheck } from './publish-check.ts';
 import { publishComment, removeComment } from './publish-comment.ts';
 import { publishDeployment } from './publish-deployment.ts';
+import { react } from './react.ts';
 import { readBranch } from './read-branch.ts';
 import { readPullRequest } from './read-pull-request.ts';
 import { readRepository } from './read-repository.ts';
@@ -49,6 +50,7 @@ export function createGitHubForge(options: GitHubForgeOptions): Forge {
     fetchSubmodule: (...args) => fetchSubmodule(context, ...args),
     publishComment: (...args) => publishComment(context, ...args),
     removeComment: (...args) => removeComment(context, ...args),
+    react: (...args) => react(context, ...args),
     publishCheck: (...args) => publishCheck(context, ...args),
     publishDeployment: (...args) => publishDeployment(context, ...args),
     permission: (...args) => permission(context, ...args),
