@@ -7,6 +7,7 @@ const LOCK_CLASS = 0xb006;
 /** A lost connection or a newer generation must stop a step within a second (DESIGN §5). */
 const HEARTBEAT_MS = 300;
 const HEARTBEAT_TIMEOUT_MS = 600;
+const SOCKETS_READ_MS = 20;
 
 /** Why work under the lock must stop: somebody wants something newer, or the lock's connection is gone. */
 export class Interrupted extends Error {
@@ -101,24 +102,29 @@ async function readGeneration(
   return rows[0]?.generation;
 }
 
+/**
+ * Node runs timers before it reads sockets: after a stall of this process (a suspended machine, a long garbage collection)
+ * the answer may be here already, so sockets are read once more before the time counts as over.
+ */
 async function withTimeout<Result>(promise: Promise<Result>, timeoutMs: number): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () =>
-        reject(
-          new BoughError({
-            code: 'store-slow',
-            message: 'Postgres did not answer in time.',
-            retryable: true,
-          }),
-        ),
-      timeoutMs,
-    );
+    timer = setTimeout(() => {
+      timer = setTimeout(() => reject(tooSlow()), SOCKETS_READ_MS);
+    }, timeoutMs);
   });
   try {
     return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+function tooSlow(): BoughError {
+  return new BoughError({
+    code: 'store-slow',
+    message: 'Postgres did not answer in time.',
+    hint: 'Bough goes on by itself as soon as Postgres answers; see whether its machine is overloaded.',
+    retryable: true,
+  });
 }

@@ -273,3 +273,29 @@ test('a holder that is killed loses the lock at once', async () => {
     await closed;
   }
 });
+
+test('a stall of this process is not taken for a lost connection', async () => {
+  const client = await pool.connect();
+  try {
+    const outcome = await withEnvironmentLock(options(), async ({ signal }) => {
+      await client.query('begin');
+      await client.query('lock table environments in access exclusive mode');
+      await waitFor('a beat that waits for its answer', async () => {
+        const { rows } = await pool.query(
+          `select 1 from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'`,
+          [`bough lock ${environmentId}`],
+        );
+        return rows[0];
+      });
+      const committed = client.query('commit');
+      // The answer arrives while nothing here runs.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STOP_WITHIN_MS);
+      await committed;
+      await delay(100);
+      return signal.aborted;
+    });
+    expect(outcome).toEqual({ kind: 'held', result: false });
+  } finally {
+    client.release();
+  }
+});
