@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { Secret } from '@bough/domain/secret';
+import { isAlive, processIdentity } from '@bough/toolchain/process-identity';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { ForgeError } from '../src/forge-error.ts';
 import { accessByToken } from '../src/git/git-access.ts';
 import { fetchIntoMirror } from '../src/git/mirror.ts';
-import { isAlive, processIdentity } from '../src/git/process-identity.ts';
 import { runGit } from '../src/git/run-git.ts';
 import { git, type SandboxFixture, startSandboxFixture, TOKEN } from './sandbox-fixture.ts';
 

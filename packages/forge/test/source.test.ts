@@ -2,8 +2,9 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { checkoutSource } from '../src/git/checkout-source.ts';
 import { runGit } from '../src/git/run-git.ts';
-import { checkoutSource, diffNames, listFiles, readFile as readSource, treeId } from '../src/git/source.ts';
+import { diffNames, listFiles, readFile as readSource, treeId } from '../src/git/source.ts';
 import { git, type SandboxFixture, startSandboxFixture, TOKEN } from './sandbox-fixture.ts';
 
 let fixture: SandboxFixture;

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { appendFile, link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive, processIdentity } from '@bough/toolchain/process-identity';
 import { ForgeError } from '../forge-error.ts';
-import { isAlive, processIdentity } from './process-identity.ts';
 import { killGroup } from './run-git.ts';
 
 /** Held while one process writes to a mirror. */

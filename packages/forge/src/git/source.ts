@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { ForgeError } from '../forge-error.ts';
-import { findLfsPointers } from './lfs-pointers.ts';
 import { isObjectId } from './mirror.ts';
 import { type GitCommand, type GitResult, runGit } from './run-git.ts';
-import { checkoutSubmodules, type SubmoduleSource } from './submodules.ts';
 
 /** A commit in a mirror; it was fetched before. */
 export interface SourceAt {
@@ -14,32 +12,14 @@ export interface SourceAt {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface CheckoutNotes {
-  /** Paths of submodules that are there now. */
-  readonly submodules: readonly string[];
-  /** Submodules that stay empty, and why. */
-  readonly skipped: readonly { path: string; reason: string }[];
-  /** Files (at most 20) that are Git LFS pointers: their content is not there. */
-  readonly lfsPointers: readonly string[];
-}
-
 const CHECKOUT_TIMEOUT_MS = 5 * 60_000;
 const SHORT_MS = 30_000;
 
 /**
  * Writes exactly the commit's tree into a directory, which must be absent or empty. Through an index of its own and not
- * `git archive`, which leaves out what `.gitattributes` marks `export-ignore`. No `.git` is made: an artifact depends on
- * the tree alone. Several may run at once on one mirror.
+ * `git archive`, which leaves out what `.gitattributes` marks `export-ignore`. No `.git` is made. Several may run at once
+ * on one mirror.
  */
-export async function checkoutSource(
-  source: SourceAt & { into: string; submodules?: SubmoduleSource },
-): Promise<CheckoutNotes> {
-  await writeTree(source);
-  const { submodules, skipped } = await checkoutSubmodules(source);
-  const lfsPointers = await findLfsPointers(source);
-  return { submodules, skipped, lfsPointers };
-}
-
 export async function writeTree(source: SourceAt & { into: string }): Promise<void> {
   await mkdir(source.into, { recursive: true });
   // Beside the tree, so that whoever sweeps up after a crash finds it there.

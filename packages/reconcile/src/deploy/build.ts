@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import type { EnvironmentVariables } from '@bough/engine/engine';
-import { checkoutSource } from '@bough/forge/git/source';
+import { checkoutSource } from '@bough/forge/git/checkout-source';
 import type { SubmoduleSource } from '@bough/forge/git/submodules';
 import { artifactKey } from '@bough/manifest/artifact-key';
 import { buildVariables } from '@bough/manifest/environment-variables';
