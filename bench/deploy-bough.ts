@@ -8,6 +8,7 @@ import { type DeploymentDetail, EnvironmentDetail } from '@bough/server/api/sche
 import { findEnvironmentBySlug } from '@bough/store/environments';
 import { newestFrozenSnapshot } from '@bough/store/snapshots';
 import type pg from 'pg';
+import { workedMs } from './machine.ts';
 
 export const REPOSITORY = 'acme/shop';
 const PRODUCTION = 'shop';
@@ -25,6 +26,10 @@ export interface BoughRun {
   /** Until a visitor of our own had an answer from the new deployment through the gateway; asked once, when ready. */
   readonly visitedMs: number;
   readonly parts: readonly { readonly name: string; readonly ms: number }[];
+  /** Of the forge's API, until ready: reads, comment, check, deployment. */
+  readonly forgeCalls: number;
+  /** Processor time of the worker process itself, without what it started, until ready. */
+  readonly workerMs: number;
   /** Whether anything was built. */
   readonly isBuilt: boolean;
 }
@@ -77,6 +82,7 @@ export async function openPreview(
   branch: string,
 ): Promise<{ number: number; slug: string; run: BoughRun }> {
   const sending = watchSending('pull_request');
+  const before = await readWork(side);
   const number = await side.stage.forge.openPullRequest({
     repo: REPOSITORY,
     head: branch,
@@ -89,17 +95,22 @@ export async function openPreview(
   if (sentAt === undefined) {
     throw new BoughError({ code: 'bench-no-webhook', message: `${slug} is ready, but no webhook was seen.` });
   }
-  const run = await account(side, row, { at: sentAt, receivedAt: await receivedAt(side, `pull/${number}`) });
+  const run = await account(side, row, {
+    at: sentAt,
+    receivedAt: await receivedAt(side, `pull/${number}`),
+    work: before,
+  });
   return { number, slug, run };
 }
 
 /** Asks for the same commit again: its artifact is there. */
 export async function redeploy(side: BoughSide, slug: string): Promise<BoughRun> {
   const before = await findEnvironmentBySlug(side.pool, slug);
+  const work = await readWork(side);
   const at = Date.now();
   await side.stage.api.send('POST', `/environments/${slug}/actions`, { kind: 'redeploy' });
   const row = await untilReady(side, slug, before?.releaseDeploymentId ?? null);
-  return await account(side, row, { at, receivedAt: undefined });
+  return await account(side, row, { at, receivedAt: undefined, work });
 }
 
 export async function closePreview(side: BoughSide, number: number): Promise<void> {
@@ -171,12 +182,27 @@ async function untilReady(
   });
 }
 
+interface Work {
+  readonly forgeCalls: number;
+  readonly workerMs: number;
+}
+
+async function readWork({ stage }: BoughSide): Promise<Work> {
+  const pid = stage.bough.children.worker.pid();
+  return {
+    forgeCalls: stage.forge.apiCalls.length,
+    workerMs: await workedMs(pid === undefined ? [] : [pid]),
+  };
+}
+
+interface Sent {
+  readonly at: number;
+  readonly receivedAt: number | undefined;
+}
+
 /** Visits the preview, then reads from the API where the time went. */
-async function account(
-  side: BoughSide,
-  row: Environment,
-  sent: { at: number; receivedAt: number | undefined },
-): Promise<BoughRun> {
+async function account(side: BoughSide, row: Environment, sent: Sent & { work: Work }): Promise<BoughRun> {
+  const work = await readWork(side);
   const { deployment, routes } = EnvironmentDetail.parse(
     await side.stage.api.get(`/environments/${row.slug}`),
   );
@@ -194,15 +220,13 @@ async function account(
     readyMs: row.changedAt.getTime() - sent.at,
     visitedMs: visitedAt - sent.at,
     parts: partsOf(sent, deployment, row.changedAt.getTime()),
+    forgeCalls: work.forgeCalls - sent.work.forgeCalls,
+    workerMs: work.workerMs - sent.work.workerMs,
     isBuilt: deployment.steps.some((step) => step.name === 'build' && step.state === 'done'),
   };
 }
 
-function partsOf(
-  sent: { at: number; receivedAt: number | undefined },
-  deployment: DeploymentDetail,
-  readyAt: number,
-): BoughRun['parts'] {
+function partsOf(sent: Sent, deployment: DeploymentDetail, readyAt: number): BoughRun['parts'] {
   const parts: { name: string; ms: number }[] = [];
   if (sent.receivedAt !== undefined) {
     parts.push({ name: 'webhook → stored', ms: sent.receivedAt - sent.at });

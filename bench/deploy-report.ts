@@ -1,7 +1,7 @@
 import type { Report } from './benchmark.ts';
 import type { BoughRun } from './deploy-bough.ts';
 import type { HandRun } from './deploy-by-hand.ts';
-import { type Machine, type MachineMoment, machineWords } from './machine.ts';
+import { type Noise, noiseWords } from './machine.ts';
 import { type Spread, spreadOf } from './spread.ts';
 import { ms, table } from './table.ts';
 
@@ -23,14 +23,9 @@ interface Timed {
 export function reportDeploy(measured: {
   runs: readonly DeployRuns[];
   storage: string;
-  machine: Machine;
-  noise: {
-    before: MachineMoment;
-    after: MachineMoment;
-    processor: { busy: number; stolen: number };
-  };
+  noise: Noise;
 }): Report {
-  const { runs, storage, machine, noise } = measured;
+  const { runs, storage, noise } = measured;
   const [built, cached] = [runs.map((run) => run.built), runs.map((run) => run.cached)];
   const byHand = runs.map((run) => run.byHand);
   const total = {
@@ -74,8 +69,9 @@ export function reportDeploy(measured: {
     'Where the time goes (p50 / p90 of each part)',
     partsTable(built, cached, byHand),
     '',
-    machineWords(machine, noise.before, noise.after),
-    `Processors while measuring: ${percent(noise.processor.busy)} busy, ${percent(noise.processor.stolen)} stolen by other machines`,
+    `Beside that: ${workWords('built', built)}; ${workWords('cached', cached)}`,
+    '',
+    noiseWords(noise),
   ].join('\n');
   return { text, json: { benchmark: 'deploy', ...measured, total, ratio, paired, aims, wereCached } };
 }
@@ -102,4 +98,8 @@ function cell(runs: readonly Timed[], name: string): string {
 }
 
 const yesNo = (met: boolean): string => (met ? 'met' : 'not met');
-const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
+
+function workWords(name: string, runs: readonly BoughRun[]): string {
+  const calls = spreadOf(runs.map((run) => run.forgeCalls)).p50;
+  return `${name}, the forge was called ${calls} times and the worker process had ${ms(spreadOf(runs.map((run) => run.workerMs)).p50)} of a processor`;
+}

@@ -21,7 +21,7 @@ import {
 } from './deploy-bough.ts';
 import { type ByHand, type HandRun, prepareByHand } from './deploy-by-hand.ts';
 import { type DeployRuns, reportDeploy } from './deploy-report.ts';
-import { describeMachine, observeMachine, processorShares, readProcessorTime } from './machine.ts';
+import { describeMachine, observeMachine, watchMachine } from './machine.ts';
 
 /**
  * A further pull request of the example, built, and a redeploy of its preview, cached, beside a shell script that does
@@ -51,7 +51,8 @@ async function measure(runs: number, surroundings: Surroundings): Promise<Report
   );
   onProgress('one run of each that does not count');
   await measureOnce(side, byHand, 0);
-  const before = { moment: await observeMachine(directory), time: await readProcessorTime() };
+  const before = await observeMachine(directory);
+  const watch = watchMachine(directory, shutdown.signal);
   const counted: DeployRuns[] = [];
   for (let run = 1; run <= runs; run += 1) {
     shutdown.signal.throwIfAborted();
@@ -60,13 +61,12 @@ async function measure(runs: number, surroundings: Surroundings): Promise<Report
     const words = [measured.built.readyMs, measured.cached.readyMs, measured.byHand.readyMs].map(Math.round);
     onProgress(`run ${run}/${runs}: built ${words[0]} ms, cached ${words[1]} ms, by hand ${words[2]} ms`);
   }
-  const shares = processorShares(before.time, await readProcessorTime());
+  const during = await watch.stop();
   const after = await observeMachine(directory);
   return reportDeploy({
     runs: counted,
     storage,
-    machine: describeMachine(),
-    noise: { before: before.moment, after, processor: shares },
+    noise: { machine: describeMachine(), before, during, after },
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Report } from './benchmark.ts';
-import { type Machine, type MachineMoment, machineWords } from './machine.ts';
+import { type Noise, noiseWords } from './machine.ts';
 import { spreadOf } from './spread.ts';
 import { ms, table } from './table.ts';
 import type { Proof } from './webhook-bough.ts';
@@ -21,14 +21,9 @@ export function reportWebhook(measured: {
   peer: string;
   queueStore: string;
   proof: Proof;
-  machine: Machine;
-  noise: {
-    before: MachineMoment;
-    after: MachineMoment;
-    processor: { busy: number; stolen: number };
-  };
+  noise: Noise;
 }): Report {
-  const { rate, seconds, rounds, peer, proof, machine, noise } = measured;
+  const { rate, seconds, rounds, peer, proof, noise } = measured;
   const [bough, other] = [rounds.map((round) => round.bough), rounds.map((round) => round.peer)];
   const p99 = spreadOf(bough.map((result) => result.answerMs.p99));
   const accepted = bough.reduce((sum, result) => sum + result.accepted, 0);
@@ -53,8 +48,7 @@ export function reportWebhook(measured: {
     `Queued: ${proof.rows.queued ?? 0} rows with fate "queued"; ${proof.jobsWaiting} jobs wait for ${proof.subjectsQueued} subjects, warm-up included (${isQueued ? 'all' : 'NOT ALL'})`,
     `Queue store: ${measured.queueStore}`,
     '',
-    machineWords(machine, noise.before, noise.after),
-    `Processors while measuring: ${percent(noise.processor.busy)} busy, ${percent(noise.processor.stolen)} stolen by other machines`,
+    noiseWords(noise),
   ].join('\n');
   const json = { benchmark: 'webhook', ...measured, p99, isMet, isDurable, isQueued, ratio };
   return { text, json: { ...json, peerP99: spreadOf(other.map((result) => result.answerMs.p99)) } };
@@ -70,5 +64,3 @@ function rowOf(name: string, result: Result): string[] {
     ms(result.cpuMsEach, 2),
   ];
 }
-
-const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;

@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { BoughError } from '@bough/domain/bough-error';
 import type { Surroundings } from './benchmark.ts';
+import { workedMs } from './machine.ts';
 import type { Spread } from './spread.ts';
 
 /** What the sender is told. */
@@ -42,7 +42,6 @@ export interface Target {
 }
 
 const LOAD = fileURLToPath(new URL('webhook-load.ts', import.meta.url));
-const TICKS_A_SECOND = 100;
 
 /** Sends deliveries from a process of its own and adds what the target's processes worked for each. */
 export async function sendLoad(
@@ -71,20 +70,4 @@ async function answerOf(sender: ChildProcess): Promise<LoadResult> {
     throw new BoughError({ code: 'bench-sender-failed', message: `The sender ended early (${code}).` });
   });
   return await Promise.race([message, ended]);
-}
-
-/** User and system time of processes, from /proc. */
-async function workedMs(pids: readonly number[]): Promise<number> {
-  const times = await Promise.all(
-    pids.map(async (pid) => {
-      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-      const [user = 0, system = 0] = stat
-        .slice(stat.lastIndexOf(')') + 2)
-        .split(' ')
-        .slice(11, 13)
-        .map(Number);
-      return ((user + system) * 1000) / TICKS_A_SECOND;
-    }),
-  );
-  return times.reduce((sum, time) => sum + time, 0);
 }

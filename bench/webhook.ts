@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Benchmark, Report, Surroundings } from './benchmark.ts';
-import { describeMachine, observeMachine, processorShares, readProcessorTime } from './machine.ts';
+import { describeMachine, observeMachine, watchMachine } from './machine.ts';
 import { startBoughTarget } from './webhook-bough.ts';
 import { startPeerTarget } from './webhook-peer.ts';
 import { type Round, reportWebhook } from './webhook-report.ts';
@@ -43,7 +43,8 @@ async function measure(
   };
   onProgress(`warming up: ${WARM_UP_SECONDS} s each`);
   for (const target of [bough.target, peer]) await send(target, 'warm-up', WARM_UP_SECONDS, rate);
-  const before = { moment: await observeMachine(directory), time: await readProcessorTime() };
+  const before = await observeMachine(directory);
+  const watch = watchMachine(directory, shutdown.signal);
   const measured: Round[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     const ours = await send(bough.target, 'bench', seconds, rate);
@@ -52,7 +53,7 @@ async function measure(
     const words = [ours, theirs].map((result) => result.answerMs.p99.toFixed(1));
     onProgress(`round ${round}/${rounds}: p99 ${words[0]} ms, ${peer.name} ${words[1]} ms`);
   }
-  const processor = processorShares(before.time, await readProcessorTime());
+  const during = await watch.stop();
   const proof = await bough.prove();
   const after = await observeMachine(directory);
   return reportWebhook({
@@ -61,7 +62,6 @@ async function measure(
     peer: peer.name,
     queueStore: bough.queueStore,
     proof,
-    machine: describeMachine(),
-    noise: { before: before.moment, after, processor },
+    noise: { machine: describeMachine(), before, during, after },
   });
 }
