@@ -55,12 +55,14 @@ export function redactUrls(text: string): string {
 
 function redactLine(line: string, secrets: Iterable<Secret>): string {
   const known = [...secrets];
-  const text = redact(redactUrls(line), known);
-  // A value with quotes or line breaks (a PEM key) stands in JSON in its escaped form.
-  return known.reduce((result, secret) => {
-    const escaped = JSON.stringify(secret.reveal()).slice(1, -1);
-    return escaped.length < 6 ? result : result.replaceAll(escaped, '[redacted]');
-  }, text);
+  // A value with quotes or line breaks (a PEM key) stands in JSON in its escaped form. That form as a whole goes first:
+  // `redact` also takes a value's lines one by one, and would leave of it what is too short to be looked for.
+  const escaped = known
+    .map((secret) => JSON.stringify(secret.reveal()).slice(1, -1))
+    .filter((text) => text.length >= 6)
+    .sort((a, b) => b.length - a.length);
+  const text = escaped.reduce((result, value) => result.replaceAll(value, '[redacted]'), redactUrls(line));
+  return redact(text, known);
 }
 
 function describeError(error: unknown): unknown {
