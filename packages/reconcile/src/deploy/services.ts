@@ -33,13 +33,12 @@ export interface RunningService {
 /** Credentials that the copied files still carry, by service: they are replaced at the first start. */
 export type InheritedCredentials = Readonly<Record<string, Credentials>>;
 
-/** Starts each service of the plan, or leaves it alone where nothing about it changed; stops those that the plan dropped. */
+/** Starts each service of the plan, or leaves it alone where nothing about it changed. */
 export async function ensureServices(
   run: PlannedRun,
   inherited: InheritedCredentials,
   voice: StepVoice,
 ): Promise<RunningService[]> {
-  await removeDropped(run);
   const running = await Promise.all(
     run.plan.common.services.map((planned) => ensureService(run, planned, inherited[planned.name], voice)),
   );
@@ -206,12 +205,14 @@ export async function startService(
     });
     lock.signal.throwIfAborted();
     if (result.exitCode !== 0) {
+      const what = `The data directory of service "${declaration.name}" could not be initialised`;
       throw new BoughError({
         code: 'service-initialise-failed',
-        message: `The data directory of service "${declaration.name}" could not be initialised.`,
-        hint: 'The last lines say why. A full disk is the usual cause: `bough doctor` shows the space.',
-        tail: result.tail,
+        message: `${what}.`,
+        hint: 'The last lines say why.',
         retryable: true,
+        ...onFullDisk(result.tail, what),
+        tail: result.tail,
       });
     }
   }
@@ -243,14 +244,30 @@ async function serviceNotReady(
   workload: Workload,
   cause: unknown,
 ): Promise<BoughError> {
+  const what = `Service "${declaration.name}" (${declaration.type}:${declaration.version}) did not become ready in ${run.context.deadlines.serviceMs / 1000} s`;
+  const tail = await lastLines(run, workload.id);
   return new BoughError({
     code: 'service-not-ready',
-    message: `Service "${declaration.name}" (${declaration.type}:${declaration.version}) did not become ready in ${run.context.deadlines.serviceMs / 1000} s.`,
+    message: `${what}.`,
     hint: 'Its last lines are below. Bough tries again by itself.',
-    tail: await lastLines(run, workload.id),
+    ...onFullDisk(tail, what),
+    tail,
     retryable: true,
     cause,
   });
+}
+
+/** What a program says whose disk is full, in words for whoever can do something about it. */
+function onFullDisk(
+  tail: readonly string[],
+  what: string,
+): { code: string; message: string; hint: string } | undefined {
+  if (!tail.some((line) => /No space left on device|Disk quota exceeded/.test(line))) return undefined;
+  return {
+    code: 'disk-full',
+    message: `The disk with the volumes is full: ${what.charAt(0).toLowerCase()}${what.slice(1)}.`,
+    hint: 'Free space on that disk, remove previews that nobody needs (bough env list), or use a larger disk. Bough tries again by itself.',
+  };
 }
 
 export async function lastLines(run: DeploymentRun, id: string): Promise<string[]> {
@@ -259,8 +276,11 @@ export async function lastLines(run: DeploymentRun, id: string): Promise<string[
   return lines;
 }
 
-/** Stops services that the plan no longer has. A preview's volume goes with them; production's stays. */
-async function removeDropped(run: PlannedRun): Promise<void> {
+/**
+ * Stops services that the plan no longer has; only once its release serves, because the one before still uses them and
+ * must be able to come back. A preview's volume goes with them; production's stays.
+ */
+export async function removeDroppedServices(run: PlannedRun): Promise<void> {
   const { context, environment } = run;
   const wanted = new Set(run.plan.common.services.map((service) => service.name));
   for (const workload of await context.engine.list({ environmentId: environment.id })) {
