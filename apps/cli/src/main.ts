@@ -1,3 +1,4 @@
+import { BoughError } from '@bough/domain/bough-error';
 import { Command, CommanderError } from 'commander';
 import { readCliConfig } from './config.ts';
 import { createOutput, describeError, EXIT } from './output.ts';
@@ -45,6 +46,6 @@ try {
     process.exitCode = error.exitCode === 0 ? EXIT.fine : EXIT.usage;
   } else {
     process.stderr.write(`${describeError(error)}\n`);
-    process.exitCode = EXIT.failed;
+    process.exitCode = error instanceof BoughError && error.code === 'usage' ? EXIT.usage : EXIT.failed;
   }
 }
