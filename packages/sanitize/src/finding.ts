@@ -1,0 +1,21 @@
+/** Why data may not be cloned, in words, without any value of it. */
+export interface Finding {
+  readonly code:
+    | 'undecided'
+    | 'not-maskable'
+    | 'rule-unused'
+    | 'foreign-key'
+    | 'not-unique'
+    | 'too-short'
+    | 'large-objects'
+    | 'raw-value'
+    | 'canary'
+    | 'counts'
+    | 'nothing-scanned'
+    | 'not-readable';
+  /** `customers.email`, `audit.events.payload`, `reports/orders`. */
+  readonly where: string;
+  readonly message: string;
+  /** Lines for below `data: sanitize:`, ready to paste. */
+  readonly paste: string | null;
+}

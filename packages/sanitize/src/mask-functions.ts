@@ -1,0 +1,224 @@
+import { type TextRule, textRules } from '@bough/manifest/sanitize-policy';
+import { literal } from './quote.ts';
+
+/**
+ * The expressions that mask, in SQL that every PostgreSQL has: HMAC-SHA256 is sha256 twice (no pgcrypto). The key's two
+ * pads are settings of the session, so that the key is in no statement, no catalogue and no file.
+ */
+export const innerKeySetting = 'bough.inner_key';
+export const outerKeySetting = 'bough.outer_key';
+
+/** What masked e-mail addresses end in: a domain that nobody can own (RFC 2606). */
+export const reservedDomain = 'example.test';
+/** Fields by which detectors know our own: no bank has this code, no issuer these numbers. */
+export const maskedBankCode = '00000000';
+export const maskedIbanPrefix = 'TEST';
+export const maskedCardPrefix = '400000';
+
+const firstNames =
+  'Ada,Alan,Amara,Anton,Bea,Boris,Cara,Cyrus,Dana,Diego,Edda,Emil,Fay,Felix,Gita,Hugo,Ida,Ivan,Jana,Jonas,Kaya,Kofi,Lena,Luca,Maya,Milo,Nora,Omar,Pia,Quinn,Rosa,Timo';
+const lastNames =
+  'Abel,Bauer,Castro,Dahl,Eriksen,Fischer,Garcia,Haas,Ito,Jansen,Keller,Lopez,Moreau,Novak,Okafor,Perez,Quist,Rossi,Sato,Torres,Ullmann,Vidal,Weber,Xavier,Yilmaz,Ziegler,Adler,Berg,Conti,Dumas,Egger,Frank';
+const cities =
+  'Ashford,Brookfield,Clearwater,Dunmore,Eastvale,Fairview,Glenwood,Hillcrest,Ironwood,Kingsport,Lakewood,Maplewood,Northfield,Oakdale,Pinehurst,Riverton';
+const streets =
+  'Elm,Oak,Maple,Cedar,Birch,Willow,Chestnut,Linden,Hazel,Rowan,Aspen,Juniper,Laurel,Poplar,Spruce,Alder';
+const companies =
+  'Acorn,Beacon,Cobalt,Delta,Ember,Fjord,Granite,Harbor,Indigo,Juniper,Kestrel,Lumen,Meridian,Nimbus,Orchard,Pebble';
+
+/**
+ * SQL text that masks the text `value` under the rule, of at most `maxLength` characters. Null stays null. `unique`:
+ * 64 bits of the digest at least are in it.
+ */
+export function textExpression(
+  rule: TextRule,
+  options: { domain: string; value: string; unique: boolean; maxLength?: number | null },
+): string {
+  const { domain, value, unique } = options;
+  const hex = (part = '') =>
+    `encode(pg_temp.bough_mac(${part === '' ? domain : `${domain} || ${literal(part)}`}, ${value}), 'hex')`;
+  const pick = (words: string, part: string) => {
+    const list = words.split(',');
+    return `(array[${list.map(literal).join(',')}])[1 + ('x' || left(${hex(part)}, 7))::bit(28)::int % ${list.length}]`;
+  };
+  const tagged = (text: string) => (unique ? `${text} || ' ' || left(${hex()}, 16)` : text);
+  const cut = (text: string) =>
+    typeof options.maxLength === 'number' ? `left(${text}, ${options.maxLength})` : text;
+  switch (rule) {
+    case 'email':
+      return `'u' || left(${hex()}, 16) || '@${reservedDomain}'`;
+    case 'name':
+      return cut(tagged(`${pick(firstNames, ' first')} || ' ' || ${pick(lastNames, ' last')}`));
+    case 'first-name':
+      return cut(tagged(pick(firstNames, '')));
+    case 'last-name':
+      return cut(tagged(pick(lastNames, '')));
+    case 'city':
+      return cut(tagged(pick(cities, '')));
+    case 'company':
+      return cut(tagged(`${pick(companies, '')} || ' Ltd'`));
+    case 'address':
+      return cut(
+        tagged(
+          `(1 + ('x' || left(${hex(' number')}, 4))::bit(16)::int % 200)::text || ' ' || ${pick(streets, '')} || ' Street'`,
+        ),
+      );
+    case 'phone':
+      return unique
+        ? `'+999' || left(pg_temp.bough_digits(${domain}, ${value}), 20)`
+        : `pg_temp.bough_shape(${domain}, ${value})`;
+    case 'postcode':
+      return unique ? `left(${hex()}, 16)` : `pg_temp.bough_shape(${domain}, ${value})`;
+    case 'ip':
+      return unique
+        ? `'2001:db8:' || pg_temp.bough_groups(left(${hex()}, 24))`
+        : `case when ${value} like '%:%' then '2001:db8:' || pg_temp.bough_groups(left(${hex()}, 24)) else '198.18.' || ('x' || left(${hex()}, 2))::bit(8)::int::text || '.' || ('x' || left(${hex(' host')}, 2))::bit(8)::int::text end`;
+    case 'iban':
+      return unique
+        ? `pg_temp.bough_iban('LC', '${maskedIbanPrefix}' || left(pg_temp.bough_digits(${domain}, ${value}), 24))`
+        : `pg_temp.bough_iban('DE', '${maskedBankCode}' || left(pg_temp.bough_digits(${domain}, ${value}), 10))`;
+    case 'card':
+      return `pg_temp.bough_luhn('${maskedCardPrefix}' || left(pg_temp.bough_digits(${domain}, ${value}), 9))`;
+    case 'free-text':
+      return cut(
+        unique
+          ? `left(${hex()}, 16) || ' ' || left(repeat('lorem ipsum dolor sit amet ', 1 + length(${value}) / 27), greatest(length(${value}) - 17, 0))`
+          : `left(repeat('lorem ipsum dolor sit amet ', 1 + length(${value}) / 27), length(${value}))`,
+      );
+    case 'token':
+      return cut(hex());
+    case 'hash':
+      return cut(`left(${hex()}, 32)`);
+    case 'uuid':
+      return `pg_temp.bough_uuid(${hex()})::text`;
+  }
+}
+
+/** Makes the functions, for this session only. */
+export function maskFunctions(): string {
+  const leaves = textRules
+    .map(
+      (rule) =>
+        `when ${literal(rule)} then ${textExpression(rule, { domain: 'domain', value: 'v', unique: false })}`,
+    )
+    .join('\n    ');
+  const unique = textRules
+    .map(
+      (rule) =>
+        `when ${literal(rule)} then ${textExpression(rule, { domain: 'domain', value: 'v', unique: rule !== 'card' })}`,
+    )
+    .join('\n    ');
+  return `
+create function pg_temp.bough_mac(domain text, v text) returns bytea language sql stable as $$
+  select sha256(decode(current_setting('${outerKeySetting}'), 'hex')
+    || sha256(decode(current_setting('${innerKeySetting}'), 'hex') || convert_to(domain || chr(31) || v, 'UTF8'))) $$;
+create function pg_temp.bough_digits(domain text, v text) returns text language sql stable as $$
+  select translate(encode(pg_temp.bough_mac(domain, v), 'hex'), 'abcdef', '012345') $$;
+create function pg_temp.bough_shape(domain text, v text) returns text language plpgsql stable strict as $$
+declare
+  digits text := pg_temp.bough_digits(domain, v);
+  result text := '';
+  c text;
+  n int;
+begin
+  for i in 1..length(v) loop
+    c := substr(v, i, 1);
+    n := 1 + (i - 1) % 60;
+    result := result || case when c ~ '[0-9]' then substr(digits, n, 1)
+      when c ~ '[a-z]' then chr(97 + substr(digits, n, 2)::int % 26)
+      when c ~ '[A-Z]' then chr(65 + substr(digits, n, 2)::int % 26)
+      when c ~ '[[:alpha:]]' then 'x' else c end;
+  end loop;
+  return result;
+end $$;
+create function pg_temp.bough_groups(hex text) returns text language sql immutable as $$
+  select rtrim(regexp_replace(hex, '(....)', '\\1:', 'g'), ':') $$;
+create function pg_temp.bough_uuid(hex text) returns uuid language sql immutable as $$
+  select overlay(overlay(left(hex, 32) placing '4' from 13) placing '8' from 17)::uuid $$;
+create function pg_temp.bough_iban(country text, account text) returns text language plpgsql immutable strict as $$
+declare
+  number text := '';
+  c text;
+begin
+  foreach c in array regexp_split_to_array(account || country || '00', '') loop
+    number := number || case when c ~ '[A-Z]' then (ascii(c) - 55)::text else c end;
+  end loop;
+  return country || lpad((98 - number::numeric % 97)::text, 2, '0') || account;
+end $$;
+create function pg_temp.bough_luhn(digits text) returns text language plpgsql immutable strict as $$
+declare
+  total int := 0;
+  d int;
+begin
+  for i in 1..length(digits) loop
+    d := substr(digits, length(digits) + 1 - i, 1)::int;
+    if i % 2 = 1 then d := d * 2; if d > 9 then d := d - 9; end if; end if;
+    total := total + d;
+  end loop;
+  return digits || ((10 - total % 10) % 10)::text;
+end $$;
+create function pg_temp.bough_text(rule text, domain text, v text) returns text language plpgsql stable strict as $$
+begin
+  return case rule
+    ${leaves}
+  end;
+end $$;
+create function pg_temp.bough_unique_text(rule text, domain text, v text) returns text language plpgsql stable strict as $$
+begin
+  return case rule
+    ${unique}
+  end;
+end $$;
+create function pg_temp.bough_array(rule text, domain text, v text[]) returns text[] language sql stable strict as $$
+  select coalesce(array_agg(pg_temp.bough_text(rule, domain, e) order by n), '{}')
+  from unnest(v) with ordinality u(e, n) $$;
+create function pg_temp.bough_json(domain text, v jsonb, rules jsonb, keep_rest boolean, path text) returns jsonb
+language plpgsql stable as $$
+declare
+  rule text := rules ->> path;
+begin
+  if v is null then return null; end if;
+  if rule = 'keep' then return v; end if;
+  if rule = 'null' then return 'null'; end if;
+  case jsonb_typeof(v)
+    when 'object' then
+      return (select coalesce(jsonb_object_agg(key, pg_temp.bough_json(domain, value, rules, keep_rest,
+        concat_ws('.', nullif(path, ''), key))), '{}') from jsonb_each(v));
+    when 'array' then
+      return (select coalesce(jsonb_agg(pg_temp.bough_json(domain, e, rules, keep_rest,
+        concat_ws('.', nullif(path, ''), '*')) order by n), '[]') from jsonb_array_elements(v) with ordinality u(e, n));
+    when 'null' then return v;
+    else
+      if rule is null then return case when keep_rest then v else 'null' end; end if;
+      return to_jsonb(pg_temp.bough_text(rule, rule, v #>> '{}'));
+  end case;
+end $$;
+create function pg_temp.bough_shift(domain text, v text, days int) returns interval language sql stable as $$
+  select make_interval(days => (case when get_byte(pg_temp.bough_mac(domain || ' sign', v), 0) % 2 = 0 then 1 else -1 end)
+    * (1 + ('x' || left(encode(pg_temp.bough_mac(domain, v), 'hex'), 7))::bit(28)::int % days)) $$;
+create function pg_temp.bough_permute(domain text, v bigint, size bigint) returns bigint language plpgsql stable strict as $$
+declare
+  half int := ceil(log(2, size::numeric) / 2)::int;
+  mask bigint := (1::bigint << half) - 1;
+  l bigint;
+  r bigint;
+  t bigint;
+begin
+  if v = 0 then return 0; end if;
+  if v < 0 or v >= size then
+    raise exception 'permuted-id cannot mask a number that is negative or out of range';
+  end if;
+  loop
+    l := v >> half;
+    r := v & mask;
+    for i in 1..6 loop
+      t := l # (('x' || left(encode(pg_temp.bough_mac(domain || ' ' || i, r::text), 'hex'), 15))::bit(60)::bigint & mask);
+      l := r;
+      r := t;
+    end loop;
+    v := (l << half) | r;
+    exit when v > 0 and v < size;
+  end loop;
+  return v;
+end $$;`;
+}

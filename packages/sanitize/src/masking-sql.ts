@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto';
+import type { TextRule } from '@bough/manifest/sanitize-policy';
+import type { ForeignKey } from './catalogue.ts';
+import type { ColumnPlan, MaskingPlan, TablePlan } from './decide.ts';
+import { textExpression } from './mask-functions.ts';
+import { id, literal, qualified } from './quote.ts';
+
+/** Statements of one stage, each run by itself. `where` names what it works on, for progress and errors. */
+export interface Statement {
+  readonly where: string;
+  readonly sql: string;
+}
+
+/** Before anything else: what permutations must know of the largest number in use. */
+export function prepareStatements(plan: MaskingPlan): Statement[] {
+  return [...permutedDomains(plan)].map(([domain, uses]) => ({
+    where: domain,
+    // The next power of two; sequences go on from there.
+    sql: `select set_config(${literal(sizeSetting(domain))}, power(2, ceil(log(2, greatest(max(v), 15)::numeric + 1)))::bigint::text, false)
+      from (${uses.map(({ table, column }) => `select max(${id(column)})::bigint as v from ${table}`).join(' union all ')}) m`,
+  }));
+}
+
+/** References are checked anew at the end, which is part of the proof. */
+export function dropReferences(plan: MaskingPlan): Statement[] {
+  return plan.foreignKeys.map((key) => ({
+    where: `${key.table}.${key.name}`,
+    sql: `alter table ${owner(key)} drop constraint ${id(key.name)}`,
+  }));
+}
+
+export function restoreReferences(plan: MaskingPlan): Statement[] {
+  return plan.foreignKeys.map((key) => ({
+    where: `${key.table}.${key.name}`,
+    sql: `alter table ${owner(key)} add constraint ${id(key.name)} ${key.definition}`,
+  }));
+}
+
+export function removeRows(plan: MaskingPlan): Statement[] {
+  return plan.tables.flatMap(({ table, display, truncate, where }) => {
+    const only = table.kind === 'inherited' ? 'only ' : '';
+    if (truncate) return [{ where: display, sql: `truncate ${only}${qualified(table)}` }];
+    if (where === null) return [];
+    return [{ where: display, sql: `delete from ${only}${qualified(table)} where (${where}) is not true` }];
+  });
+}
+
+/** Rows whose reference went away go too, or lose the reference if that is what the schema says. Run until nothing changes. */
+export function removeOrphans(plan: MaskingPlan): Statement[] {
+  const isCut = (name: string) =>
+    plan.tables.some(
+      ({ table, truncate, where }) => qualified(table) === name && (truncate || where !== null),
+    );
+  if (!plan.tables.some(({ truncate, where }) => truncate || where !== null)) return [];
+  return plan.foreignKeys
+    .filter((key) => reaches(plan, key, isCut))
+    .map((key) => {
+      const target = qualified({ schema: key.target.schema, name: key.target.table });
+      const equal = key.columns.map(
+        (name, index) => `p.${id(key.target.columns[index] ?? name)} = c.${id(name)}`,
+      );
+      const orphan = `${key.columns.map((name) => `c.${id(name)} is not null`).join(' and ')}
+        and not exists (select from ${target} p where ${equal.join(' and ')})`;
+      const sql = key.setsNull
+        ? `update ${owner(key)} c set ${key.columns.map((name) => `${id(name)} = null`).join(', ')} where ${orphan}`
+        : `delete from ${owner(key)} c where ${orphan}`;
+      return { where: `${key.table}.${key.name}`, sql };
+    });
+}
+
+/** Whether rows that went away can be missed by this reference, directly or through others. */
+function reaches(plan: MaskingPlan, key: ForeignKey, isCut: (name: string) => boolean): boolean {
+  const seen = new Set<string>();
+  const queue = [qualified({ schema: key.target.schema, name: key.target.table })];
+  for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    if (isCut(next)) return true;
+    for (const other of plan.foreignKeys)
+      if (owner(other) === next)
+        queue.push(qualified({ schema: other.target.schema, name: other.target.table }));
+  }
+  return false;
+}
+
+/** The masking itself: one rewrite of the table, or an update where something depends on its columns. */
+export function maskTable(plan: TablePlan): Statement[] {
+  const changed = plan.columns.filter(({ rule }) => rule.rule !== 'keep');
+  if (plan.method === 'none' || plan.truncate || changed.length === 0) return [];
+  const table = qualified(plan.table);
+  if (plan.method === 'rewrite') {
+    const actions = changed.map((column) => {
+      const { name, type, collation } = column.column;
+      const collate = collation === null ? '' : ` collate ${collation}`;
+      return `alter ${id(name)} type ${type}${collate} using ${maskExpression(column)}`;
+    });
+    return [{ where: plan.display, sql: `alter table ${table} ${actions.join(', ')}` }];
+  }
+  const only = plan.table.kind === 'inherited' ? 'only ' : '';
+  const sets = changed.map((column) => `${id(column.column.name)} = ${maskExpression(column)}`);
+  return [{ where: plan.display, sql: `update ${only}${table} set ${sets.join(', ')}` }];
+}
+
+/** Rewrites what was not rewritten: updates, deletions and dropped columns leave their bytes. */
+export function compactTables(plan: MaskingPlan): Statement[] {
+  return plan.tables.flatMap(({ table, display, method, truncate }) =>
+    method === 'rewrite' && !truncate
+      ? []
+      : table.leaves.map((leaf) => ({ where: display, sql: `vacuum full ${qualified(leaf)}` })),
+  );
+}
+
+export function refreshViews(plan: MaskingPlan): Statement[] {
+  return plan.materializedViews.map((view) => ({
+    where: view.name,
+    sql: `refresh materialized view ${qualified(view)}`,
+  }));
+}
+
+export function moveSequences(plan: MaskingPlan): Statement[] {
+  return [...permutedDomains(plan)].flatMap(([domain, uses]) =>
+    uses.map(({ table, column }) => ({
+      where: domain,
+      sql: `select setval(s, current_setting(${literal(sizeSetting(domain))})::bigint)
+        from pg_get_serial_sequence(${literal(table)}, ${literal(column)}) s where s is not null`,
+    })),
+  );
+}
+
+/** What the column becomes, as SQL over the row as it was, of the column's own type. */
+export function maskExpression({ column, rule, domain }: ColumnPlan): string {
+  const value =
+    column.baseType === 'citext' && !column.isArray
+      ? `lower(${id(column.name)}::text)`
+      : `${id(column.name)}::text`;
+  const cast = (text: string) => `(${text})::${column.type}`;
+  switch (rule.rule) {
+    case 'keep':
+      return id(column.name);
+    case 'null':
+      return cast('null');
+    case 'constant':
+      return cast(literal(rule.value));
+    case 'sql':
+      return cast(rule.expression);
+    case 'date-shift':
+      return cast(`${id(column.name)} + pg_temp.bough_shift(${literal(domain)}, ${value}, ${rule.days})`);
+    case 'json':
+      return cast(
+        `pg_temp.bough_json('json', ${id(column.name)}::jsonb, ${literal(JSON.stringify(rule.paths))}, ${rule.keepRest !== null}, '')`,
+      );
+    case 'permuted-id':
+      return cast(
+        `pg_temp.bough_permute(${literal(domain)}, ${id(column.name)}::bigint, current_setting(${literal(sizeSetting(domain))})::bigint)`,
+      );
+    default:
+      return cast(masked(column, rule.rule, domain, value));
+  }
+}
+
+function masked(column: ColumnPlan['column'], rule: TextRule, domain: string, value: string): string {
+  if (column.isArray)
+    return `pg_temp.bough_array(${literal(rule)}, ${literal(domain)}, ${id(column.name)}::text[])`;
+  if (column.typeClass === 'bytes')
+    return `pg_temp.bough_mac(${literal(domain)}, encode(${id(column.name)}, 'hex'))`;
+  if (column.typeClass === 'uuid')
+    return textExpression('uuid', { domain: literal(domain), value, unique: true });
+  // The address alone: an expression over inet would show the mask's length too.
+  const address = column.typeClass === 'network' ? `host(${id(column.name)})` : value;
+  return textExpression(rule, {
+    domain: literal(domain),
+    value: address,
+    unique: column.unique,
+    maxLength: column.maxLength,
+  });
+}
+
+function permutedDomains(plan: MaskingPlan): Map<string, { table: string; column: string }[]> {
+  const domains = new Map<string, { table: string; column: string }[]>();
+  for (const { table, columns, truncate } of plan.tables) {
+    for (const { rule, domain, column } of truncate ? [] : columns) {
+      if (rule.rule !== 'permuted-id') continue;
+      domains.set(domain, [...(domains.get(domain) ?? []), { table: qualified(table), column: column.name }]);
+    }
+  }
+  return domains;
+}
+
+/** A setting's name may hold few characters, and 63 of them. */
+function sizeSetting(domain: string): string {
+  return `bough.size_${createHash('sha256').update(domain).digest('hex').slice(0, 16)}`;
+}
+
+function owner(key: ForeignKey): string {
+  return qualified({ schema: key.schema, name: key.table });
+}

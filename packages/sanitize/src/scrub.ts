@@ -1,0 +1,90 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+import type { Client } from 'pg';
+import type { MaskingPlan } from './decide.ts';
+import { compactTables, refreshViews, restoreReferences } from './masking-sql.ts';
+import { runStatements } from './session.ts';
+
+/** Catalogues in which rows of users, or passwords and addresses of servers, leave their bytes. */
+const catalogues = [
+  'pg_statistic',
+  'pg_statistic_ext_data',
+  'pg_largeobject',
+  'pg_largeobject_metadata',
+  'pg_authid',
+  'pg_user_mapping',
+  'pg_foreign_server',
+  'pg_subscription',
+  'pg_db_role_setting',
+  'pg_shdescription',
+  'pg_attribute',
+];
+const segmentsMax = 400;
+
+/** Removes what masking left in one database: dead rows, statistics, materialized views, large objects. */
+export async function scrubDatabase(client: Client, plan: MaskingPlan): Promise<void> {
+  await runStatements(client, compactTables(plan), 'compacting');
+  await runStatements(client, restoreReferences(plan), 'checking the reference');
+  await runStatements(client, refreshViews(plan), 'refreshing');
+  if (plan.dropsLargeObjects) await client.query('select count(lo_unlink(oid)) from pg_largeobject_metadata');
+  await client.query('delete from pg_statistic');
+  await client.query('delete from pg_statistic_ext_data');
+  for (const name of catalogues) await client.query(`vacuum full pg_catalog.${name}`);
+  await client.query('analyze');
+  await client.query(`do $$ begin
+    if exists (select from pg_extension where extname = 'pg_stat_statements')
+      and current_setting('shared_preload_libraries') like '%pg_stat_statements%' then
+      execute (select format('select %I.pg_stat_statements_reset()', n.nspname) from pg_extension e
+        join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements');
+    end if; end $$`);
+}
+
+/**
+ * Leaves no old log behind: writes on past every segment that was there, also those set aside for reuse, and has them
+ * removed. After a clean stop what is left is the last checkpoint.
+ */
+export async function scrubLog(client: Client): Promise<void> {
+  await client.query('alter system set wal_recycle = off');
+  await client.query('select pg_reload_conf()');
+  await client.query('checkpoint');
+  const { rows } = await client.query<{ last: string | null }>(
+    `select max(substr(name, 9)) as last from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$'`,
+  );
+  const last = rows[0]?.last ?? '';
+  for (let count = 0; ; count += 1) {
+    const now = await client.query<{ current: string }>(
+      'select substr(pg_walfile_name(pg_current_wal_insert_lsn()), 9) as current',
+    );
+    if ((now.rows[0]?.current ?? '') > last) break;
+    if (count > segmentsMax)
+      throw new BoughError({
+        code: 'sanitize-failed',
+        message: 'The write-ahead log of the captured copy could not be moved past its old segments.',
+        hint: 'Bough tries again; nothing was cloned.',
+        retryable: true,
+      });
+    await client.query("select pg_logical_emit_message(false, 'bough', '')");
+    await client.query('select pg_switch_wal()');
+  }
+  await client.query('alter system reset wal_recycle');
+  await client.query('checkpoint');
+  // The first one may keep the segment before; the second begins after it.
+  await client.query("select pg_logical_emit_message(false, 'bough', '')");
+  await client.query('select pg_switch_wal()');
+  await client.query('checkpoint');
+}
+
+/** Files beside the data, after the stop: logs and leftovers of queries. */
+export async function scrubFiles(cluster: string): Promise<void> {
+  for (const name of [
+    'log',
+    'pg_log',
+    'base/pgsql_tmp',
+    'postmaster.opts',
+    'backup_label.old',
+    'tablespace_map.old',
+    'recovery.done',
+  ])
+    await rm(join(cluster, name), { recursive: true, force: true });
+}
