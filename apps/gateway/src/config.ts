@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { BoughError } from '@bough/domain/bough-error';
+import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { z } from 'zod';
 
@@ -29,18 +29,8 @@ export interface GatewayConfig {
   readonly masterKey: Secret | undefined;
 }
 
-/** All problems at once, each with the variable's name. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): GatewayConfig {
-  const parsed = Environment.safeParse(environment);
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
-    throw new BoughError({
-      code: 'configuration-invalid',
-      message: `The gateway cannot start: ${problems.join('; ')}.`,
-      hint: 'README.md lists the variables. `bough serve` sets the database by itself.',
-    });
-  }
-  const given = parsed.data;
+  const { own: given } = readConfiguration('gateway', environment, { own: Environment });
   return {
     home: given.BOUGH_HOME,
     databaseUrl: given.DATABASE_URL,

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { BoughError } from '@bough/domain/bough-error';
+import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { GitHubConfig, type GitHubSettings } from '@bough/forge/github/config';
 import { z } from 'zod';
@@ -35,19 +35,11 @@ export interface ServerConfig {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** All problems at once, each with the variable's name. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): ServerConfig {
-  const own = Environment.safeParse(environment);
-  const github = GitHubConfig.safeParse(environment);
-  if (!own.success || !github.success) {
-    const issues = [...(own.error?.issues ?? []), ...(github.error?.issues ?? [])];
-    throw new BoughError({
-      code: 'configuration-invalid',
-      message: `The server cannot start: ${issues.map((issue) => `${issue.path.join('.')} ${issue.message}`.trim()).join('; ')}.`,
-      hint: 'docs/operations.md lists the variables. `bough serve` sets the databases by itself.',
-    });
-  }
-  const given = own.data;
+  const { own: given, github } = readConfiguration('server', environment, {
+    own: Environment,
+    github: GitHubConfig,
+  });
   return {
     home: given.BOUGH_HOME,
     databaseUrl: given.DATABASE_URL,
@@ -61,7 +53,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     allowedOwners: new Set(
       given.BOUGH_ALLOWED_OWNERS.split(',').flatMap((owner) => owner.trim().toLowerCase() || []),
     ),
-    github: github.data,
+    github,
     environment,
   };
 }

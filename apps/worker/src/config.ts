@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { BoughError } from '@bough/domain/bough-error';
+import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { GitHubConfig, type GitHubSettings } from '@bough/forge/github/config';
 import { z } from 'zod';
@@ -51,19 +51,11 @@ export interface WorkerConfig {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** All problems at once, each with the variable's name. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): WorkerConfig {
-  const own = Environment.safeParse(environment);
-  const github = GitHubConfig.safeParse(environment);
-  if (!own.success || !github.success) {
-    const issues = [...(own.error?.issues ?? []), ...(github.error?.issues ?? [])];
-    throw new BoughError({
-      code: 'configuration-invalid',
-      message: `The worker cannot start: ${issues.map((issue) => `${issue.path.join('.')} ${issue.message}`.trim()).join('; ')}.`,
-      hint: 'README.md lists the variables. `bough serve` sets the databases by itself.',
-    });
-  }
-  const given = own.data;
+  const { own: given, github } = readConfiguration('worker', environment, {
+    own: Environment,
+    github: GitHubConfig,
+  });
   return {
     home: given.BOUGH_HOME,
     databaseUrl: given.DATABASE_URL,
@@ -81,7 +73,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     listenTimeoutMs: given.BOUGH_LISTEN_TIMEOUT_SECONDS * 1_000,
     buildTimeoutMs: given.BOUGH_BUILD_TIMEOUT_SECONDS * 1_000,
     faultDirectory: given.BOUGH_FAULT_DIRECTORY,
-    github: github.data,
+    github,
     environment,
   };
 }

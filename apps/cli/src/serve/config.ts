@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { BoughError } from '@bough/domain/bough-error';
+import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { z } from 'zod';
 
@@ -38,15 +38,7 @@ export interface ServeConfig {
 }
 
 export function readServeConfig(environment: Readonly<Record<string, string | undefined>>): ServeConfig {
-  const parsed = Environment.safeParse(environment);
-  if (!parsed.success) {
-    throw new BoughError({
-      code: 'configuration-invalid',
-      message: `Bough cannot start: ${parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ')}.`,
-      hint: 'docs/operations.md lists the variables; without any of them the defaults work.',
-    });
-  }
-  const given = parsed.data;
+  const { own: given } = readConfiguration('serve command', environment, { own: Environment });
   return {
     home: given.BOUGH_HOME,
     databaseUrl: given.DATABASE_URL,
