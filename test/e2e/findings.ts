@@ -80,20 +80,46 @@ export async function workloadsOf(stage: Stage, slug: string): Promise<WorkloadV
 export async function expectDeployedOnce(
   stage: Stage,
   pull: Pick<PullRequest, 'slug' | 'commit'>,
-  options: { services?: number } = {},
+  options: {
+    services?: number;
+    /** Commits that it was at before. */
+    earlier?: readonly string[];
+  } = {},
 ): Promise<void> {
   const { deployments } = (await stage.api.get(`/environments/${pull.slug}/deployments`)) as {
     deployments: { id: string; commit: string; state: string }[];
   };
-  expect(deployments.map(({ commit, state }) => ({ commit, state }))).toEqual([
-    { commit: pull.commit, state: 'ready' },
-  ]);
+  expect(deployments.map(({ commit, state }) => ({ commit, state }))).toEqual(
+    [pull.commit, ...(options.earlier ?? [])].map((commit) => ({ commit, state: 'ready' })),
+  );
   const answer = await stage.ask<{ commit: string; deployment: string }>(pull.slug);
   expect(answer).toMatchObject({ commit: pull.commit, deployment: deployments[0]?.id });
   const roles = (await workloadsOf(stage, pull.slug)).map(({ role, state }) => `${role} ${state}`).sort();
   expect(roles, pull.slug).toEqual([...Array(options.services ?? 0).fill('service running'), 'web running']);
   const environment = await stage.readEnvironment(pull.slug);
   expect(environment?.deployment?.steps.map(({ state }) => state)).not.toContain('aborted');
+}
+
+/** Of what captures leave in their wake only frozen snapshots stay. */
+export async function expectNoCaptureLeft(stage: Stage): Promise<void> {
+  await waitFor(
+    'dead captures to be cleaned up',
+    async () => {
+      const rows = await stage.query<{ state: string; snapshot: string }>(
+        `select s.state, v.value ->> 'snapshotId' as snapshot
+         from snapshots s left join lateral jsonb_each(s.volumes) v on true where s.state <> 'removed'`,
+      );
+      const kept = rows.filter(({ state }) => state === 'frozen').map(({ snapshot }) => snapshot);
+      const snapshots = await namesIn(join(stage.home, 'volumes/snapshots'));
+      const volumes = await namesIn(join(stage.home, 'volumes/volumes'));
+      expect(rows.filter(({ state }) => state === 'capturing')).toEqual([]);
+      expect(snapshots.filter((name) => /-(raw|golden)$/.test(name) && !kept.includes(name))).toEqual([]);
+      expect(volumes.filter((name) => name.endsWith('-capture'))).toEqual([]);
+      expect((await workloadsOf(stage, 'tiny')).filter(({ role }) => role === 'capture')).toEqual([]);
+      return true;
+    },
+    { timeoutMs: FEEDBACK_MS, intervalMs: 200 },
+  );
 }
 
 /** Nothing that work in progress uses is left: half-made artifacts, checkouts, saved data, runs. */

@@ -43,7 +43,10 @@ export interface Context {
   readonly faultPoint?: FaultPoint | undefined;
 }
 
-/** A place at which a test may hold work up: `before-build` when the step has begun, `after-build` before its end is noted. */
+/**
+ * A place at which a test may hold work up: `before-build` when the step has begun, `after-build` before its end is noted,
+ * `during-capture` of the environment whose data is captured.
+ */
 export type FaultPoint = (at: { slug: string; point: string; signal: AbortSignal }) => Promise<void>;
 
 export interface Directories {

@@ -172,6 +172,7 @@ async function captureService(
           cause,
         }),
     });
+    await context.faultPoint?.({ slug: environment.slug, point: 'during-capture', signal: lock.signal });
     await cloning.claim(started.address, credentials, own);
     const { version } = await service.ready(started.address, own, lock.signal);
     await context.engine.remove(started.workload.id);
