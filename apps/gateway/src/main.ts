@@ -12,7 +12,7 @@ import { createGateway } from './gateway.ts';
 import { prometheusMetrics } from './prometheus-metrics.ts';
 import { followRouteTable } from './table-source.ts';
 
-const log = createLogger({ name: 'gateway' });
+const log = createLogger({ name: 'gateway', level: process.env.BOUGH_LOG_LEVEL });
 const shutdown = createShutdown({ log });
 shutdown.listen();
 try {

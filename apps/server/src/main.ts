@@ -10,7 +10,7 @@ import { connectRepositories } from './connect-repositories.ts';
 import { readOnlyEngine } from './read-only-engine.ts';
 import { buildServer, listen } from './server.ts';
 
-const log = createLogger({ name: 'server' });
+const log = createLogger({ name: 'server', level: process.env.BOUGH_LOG_LEVEL });
 const shutdown = createShutdown({ log });
 shutdown.listen();
 try {

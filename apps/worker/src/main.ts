@@ -12,7 +12,7 @@ import { makeContext } from './make-context.ts';
 /** Handlers that do not end in this time are aborted; what they did not finish is taken up again at the next start. */
 const DRAIN_MS = 5_000;
 
-const log = createLogger({ name: 'worker' });
+const log = createLogger({ name: 'worker', level: process.env.BOUGH_LOG_LEVEL });
 const shutdown = createShutdown({ log });
 shutdown.listen();
 try {

@@ -22,8 +22,6 @@ export type HomeDirectory = (typeof directoryNames)[number];
 const directoryNames = [
   'artifacts',
   'builds',
-  'cache',
-  'environments',
   'gateway',
   'logs',
   'mirrors',

@@ -123,7 +123,7 @@ function desireBranch(
     return {
       kind: 'declined',
       reason:
-        'a branch without a pull request gets an environment only when somebody asks for one: `bough env open <owner/repo> <branch>`',
+        'a branch without a pull request gets an environment only when somebody asks for one: `bough env open <owner/repo> --branch <branch>`',
     };
   }
   return {

@@ -8,7 +8,12 @@ const RETRY_MS = 50;
 /** Tries until it works, the time is over, or somebody interrupts. The last failure is handed to `onTimeout`. */
 export async function untilReady<Result>(
   attempt: (signal: AbortSignal) => Promise<Result>,
-  options: { timeoutMs: number; signal: AbortSignal; onTimeout: (cause: unknown) => Promise<Error> | Error },
+  options: {
+    timeoutMs: number;
+    signal: AbortSignal;
+    onTimeout: (cause: unknown) => Promise<Error> | Error;
+    isHopeless?: () => Promise<boolean>;
+  },
 ): Promise<Result> {
   const deadline = Date.now() + options.timeoutMs;
   for (;;) {
@@ -19,7 +24,8 @@ export async function untilReady<Result>(
       );
     } catch (error) {
       options.signal.throwIfAborted();
-      if (Date.now() + RETRY_MS >= deadline) throw await options.onTimeout(error);
+      const isOver = Date.now() + RETRY_MS >= deadline || (await options.isHopeless?.()) === true;
+      if (isOver) throw await options.onTimeout(error);
     }
     await delay(RETRY_MS, undefined, { signal: options.signal }).catch(() => {});
   }

@@ -1,6 +1,6 @@
 import type { StorageLabels } from '@bough/storage/storage';
 import { forgetArtifact, listStaleArtifacts } from '@bough/store/artifacts';
-import { listEnvironments } from '@bough/store/environments';
+import { listLivingEnvironmentIds } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
 import { clearOrphans, sightOrphans } from '@bough/store/orphans';
 import { failSnapshot, listKeptSnapshots } from '@bough/store/snapshots';
@@ -31,14 +31,16 @@ export async function reap(context: Context): Promise<number> {
   if (doomed.length > COUNT_FREE && doomed.length > total * SHARE_MAX) {
     context.log.error(
       { doomed: doomed.length, total },
-      'reaping is stopped: more than half of everything would go. Is this the right database for this BOUGH_HOME? `bough doctor` compares them',
+      'reaping is stopped: more than half of everything would go. Is this the right database for this BOUGH_HOME? Restart with the pair that belongs together; what is listed here stays until then',
     );
     return 0;
   }
+  const gone: Orphan[] = [];
   for (const orphan of doomed) {
-    if (orphan.kind === 'workload') await context.engine.remove(orphan.name);
-    else if (orphan.kind === 'volume') await context.storage.remove(orphan.name);
-    else await context.storage.removeSnapshot(orphan.name);
+    // One that cannot be removed (a mount that is busy) must not keep the others.
+    const isGone = await removeOrphan(context, orphan);
+    if (!isGone) continue;
+    gone.push(orphan);
     context.log.warn({ ...orphan }, 'reaped what no environment owns');
     await appendEvent(context.pool, {
       projectId: null,
@@ -48,12 +50,24 @@ export async function reap(context: Context): Promise<number> {
       detail: { ...orphan },
     });
   }
-  await clearOrphans(context.pool, doomed);
+  await clearOrphans(context.pool, gone);
   for (const key of await listStaleArtifacts(context.pool, ARTIFACTS_UNUSED_DAYS)) {
     await context.engine.artifacts.remove(key);
     await forgetArtifact(context.pool, key);
   }
-  return doomed.length;
+  return gone.length;
+}
+
+async function removeOrphan(context: Context, orphan: Orphan): Promise<boolean> {
+  try {
+    if (orphan.kind === 'workload') await context.engine.remove(orphan.name);
+    else if (orphan.kind === 'volume') await context.storage.remove(orphan.name);
+    else await context.storage.removeSnapshot(orphan.name);
+    return true;
+  } catch (error) {
+    context.log.warn({ ...orphan, error }, 'what no environment owns could not be reaped; tried again later');
+    return false;
+  }
 }
 
 async function listOrphans(context: Context): Promise<{ orphans: Orphan[]; total: number }> {
@@ -65,7 +79,7 @@ async function listOrphans(context: Context): Promise<{ orphans: Orphan[]; total
   const snapshots = (await context.storage.listSnapshots()).filter(
     (snapshot) => snapshot.labels.installationId === context.installationId,
   );
-  const living = new Set((await listEnvironments(context.pool)).map((environment) => environment.id));
+  const living = await listLivingEnvironmentIds(context.pool);
   const goldens = await listKeptSnapshots(context.pool);
   const captured = new Set(
     goldens.flatMap((row) => Object.values(row.volumes).map((volume) => volume.snapshotId)),

@@ -3,6 +3,7 @@ import { volumeId } from '@bough/domain/names';
 import { withEnvironmentFile } from '@bough/manifest/environment-variables';
 import type { PlannedApp } from '@bough/manifest/plan';
 import type { Artifacts } from './build.ts';
+import { whatServes } from './release.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
 import { ensureServices, type RunningService, serviceVolumeId, serviceWorkloadId } from './services.ts';
 import { type AppAddresses, surroundingsOf } from './surroundings.ts';
@@ -116,7 +117,7 @@ async function runHook(
     message: `The ${what.hook} hook of app "${app.name}" ${why}.`,
     hint:
       what.hook === 'deploy'
-        ? 'Fix the hook and push again. What served before keeps serving.'
+        ? `Fix the hook and push again. ${whatServes(run)}`
         : 'The release serves; only this hook did not end well. Fix it and push again.',
     tail: result.tail,
   });

@@ -13,10 +13,10 @@ import {
   runDeployHooks,
   runPostDeployHooks,
 } from './deploy-hook.ts';
-import { startRelease, stopOtherReleases, stopRelease } from './release.ts';
+import { startRelease, stopOtherReleases } from './release.ts';
 import { announceRoutes, swapRoutes } from './routes.ts';
 import type { DeploymentRun, PlannedRun } from './run.ts';
-import { ensureServices } from './services.ts';
+import { ensureServices, removeDroppedServices } from './services.ts';
 import { runStep } from './step.ts';
 import { verify } from './verify.ts';
 
@@ -24,7 +24,7 @@ import { verify } from './verify.ts';
  * Brings an environment to its desired commit, step by step (DESIGN §6). Every step may be run again: after a crash the
  * same deployment goes on from the start, and what is there already costs nothing.
  */
-export async function deploy(run: DeploymentRun, restorePrevious: () => Promise<void>): Promise<PlannedRun> {
+export async function deploy(run: DeploymentRun): Promise<PlannedRun> {
   const { context } = run;
   const earlier = new Map(
     (await listSteps(context.pool, run.deployment.id)).map((step) => [step.name, step.state]),
@@ -79,35 +79,25 @@ export async function deploy(run: DeploymentRun, restorePrevious: () => Promise<
     await forgetSaved(informed);
   }
 
-  let swapped = false;
-  try {
-    const addresses = await runStep(informed, 'release', async (voice) => {
-      const started = await startRelease(informed, { artifacts, services }, voice);
-      await swapRoutes(informed, started);
-      swapped = true;
-      return { result: started };
-    });
-    await runStep(informed, 'verify', async (voice) => {
-      await verify(informed, voice);
-      await stopOtherReleases(informed);
+  const addresses = await runStep(informed, 'release', async (voice) => {
+    const started = await startRelease(informed, { artifacts, services }, voice);
+    await swapRoutes(informed, started);
+    return { result: started };
+  });
+  await runStep(informed, 'verify', async (voice) => {
+    await verify(informed, voice);
+    await stopOtherReleases(informed);
+    await removeDroppedServices(informed);
+    return { result: undefined };
+  });
+  if (hasPostDeployHook(informed)) {
+    await runStep(informed, 'post_deploy', async (voice) => {
+      await runPostDeployHooks(informed, { artifacts, services, apps: addresses }, voice);
       return { result: undefined };
+    }).catch((error: unknown) => {
+      // Shown as a failed step; the release serves and stays.
+      if (informed.lock.signal.aborted) throw error;
     });
-    if (hasPostDeployHook(informed)) {
-      await runStep(informed, 'post_deploy', async (voice) => {
-        await runPostDeployHooks(informed, { artifacts, services, apps: addresses }, voice);
-        return { result: undefined };
-      }).catch((error: unknown) => {
-        // Shown as a failed step; the release serves and stays.
-        if (informed.lock.signal.aborted) throw error;
-      });
-    }
-    return informed;
-  } catch (error) {
-    // A crash leaves the new release running for the next attempt; a failure takes it away again.
-    if (!informed.lock.signal.aborted) {
-      if (swapped) await restorePrevious();
-      await stopRelease(informed);
-    }
-    throw error;
   }
+  return informed;
 }

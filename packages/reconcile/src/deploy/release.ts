@@ -4,6 +4,7 @@ import { workloadId } from '@bough/domain/names';
 import type { Workload, WorkloadSpec } from '@bough/engine/engine';
 import { withEnvironmentFile } from '@bough/manifest/environment-variables';
 import type { PlannedApp } from '@bough/manifest/plan';
+import type { Context } from '../context.ts';
 import { accepts, untilReady } from '../probe.ts';
 import type { Artifacts } from './build.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
@@ -76,9 +77,20 @@ export async function stopOtherReleases(run: PlannedRun): Promise<void> {
   await Promise.all(others.map((workload) => context.engine.remove(workload.id)));
 }
 
-/** Stops this release's workloads: it did not become what serves. */
-export async function stopRelease(run: PlannedRun): Promise<void> {
-  await Promise.all(releaseWorkloadIds(run).map((id) => run.context.engine.remove(id)));
+/**
+ * Stops the app workloads of all deployments but these. What was overtaken or failed half-way must not go on: its workers
+ * would take jobs beside those of the release that serves.
+ */
+export async function stopReleasesBut(
+  context: Context,
+  environmentId: string,
+  keep: readonly (string | null)[],
+): Promise<void> {
+  const strays = (await context.engine.list({ environmentId })).filter(
+    ({ labels }) =>
+      (labels.role === 'web' || labels.role === 'worker') && !keep.includes(labels.release ?? null),
+  );
+  await Promise.all(strays.map((workload) => context.engine.remove(workload.id)));
 }
 
 function releaseWorkloadId(run: PlannedRun, name: string): string {
@@ -128,6 +140,9 @@ async function ensureWorkload(
   return await context.engine.ensure(spec, { signal: lock.signal });
 }
 
+/** An app that died this often before it ever listened is not going to. */
+const CRASHES_MAX = 4;
+
 async function untilListening(
   run: PlannedRun,
   app: PlannedApp,
@@ -148,6 +163,7 @@ async function untilListening(
     {
       timeoutMs: context.deadlines.listenMs,
       signal: lock.signal,
+      isHopeless: async () => ((await context.engine.observe(workload.id))?.restarts ?? 0) >= CRASHES_MAX,
       onTimeout: async (cause) => {
         const now = await context.engine.observe(workload.id);
         const crashed = (now?.restarts ?? 0) > 0;
@@ -157,7 +173,7 @@ async function untilListening(
             ? `App "${app.name}" exits as soon as it is started (exit code ${now?.lastExitCode ?? 'unknown'}).`
             : `App "${app.name}" did not listen on its port within ${context.deadlines.listenMs / 1000} s.`,
           hint: crashed
-            ? 'Its last lines are below. What served before keeps serving.'
+            ? `Its last lines are below. ${whatServes(run)}`
             : 'It must listen on the port in $PORT, at 127.0.0.1 or 0.0.0.0. Its last lines are below.',
           tail: await lastLines(run, workload.id),
           cause,
@@ -212,9 +228,16 @@ async function runPostStart(
   throw new BoughError({
     code: 'post-start-failed',
     message: `App "${app.name}" started, but its post_start command failed with exit code ${result.exitCode}.`,
-    hint: 'What served before keeps serving. The last lines are below.',
+    hint: `The last lines are below. ${whatServes(run)}`,
     tail: result.tail,
   });
+}
+
+/** The comfort in a failure's hint, where there is one. */
+export function whatServes(run: Pick<PlannedRun, 'environment'>): string {
+  return run.environment.releaseDeploymentId === null
+    ? 'Nothing serves yet.'
+    : 'What served before keeps serving.';
 }
 
 /** Apps that others relate to come first; the manifest allows no cycles. */

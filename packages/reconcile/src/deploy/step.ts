@@ -1,6 +1,7 @@
 import { Interrupted } from '@bough/store/environment-lock';
 import { writeRunningStep } from '@bough/store/environments';
 import { finishStep, noteStep, startStep } from '@bough/store/steps';
+import { askForFeedback } from '../ask-for-feedback.ts';
 import { openStepLog } from '../step-log.ts';
 import { type DeploymentRun, type StepVoice, Waiting } from './run.ts';
 
@@ -31,7 +32,7 @@ export async function runStep<Result>(
   lock.signal.throwIfAborted();
   if (!(await writeRunningStep(context.pool, lock.fence, name))) throw new Interrupted('superseded');
   await startStep(context.pool, { deploymentId: deployment.id, ordinal: STEPS.indexOf(name), name });
-  await context.enqueue('feedback', environment.id);
+  await askForFeedback(context, environment.id);
   const log = await openStepLog(
     context.directories.logs,
     { deploymentId: deployment.id, name: fileName(name) },

@@ -1,4 +1,5 @@
 import { volumeId } from '@bough/domain/names';
+import { Secret } from '@bough/domain/secret';
 import type { Mount, Surroundings } from '@bough/engine/engine';
 import {
   type RelationshipTarget,
@@ -35,7 +36,6 @@ export async function surroundingsOf(
     at: 'run',
     kind: environment.kind,
   });
-  for (const variable of variables) if (variable.secret) run.secrets.add(variable.value);
   const targets = targetsOf(part.relationships, with_.services, with_.apps);
   const env = runVariables({
     app: part.app,
@@ -53,6 +53,8 @@ export async function surroundingsOf(
     targets,
     variables,
   });
+  // Addresses with passwords in them, and the base64 documents that carry them once more.
+  for (const value of Object.values(env)) if (value instanceof Secret) run.secrets.add(value);
   return {
     toolchains: part.app.toolchains.map((toolchain) => toolchain.want),
     env,

@@ -1,6 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { type Answer, get, untilReady } from '../probe.ts';
-import { releaseWorkloadIds } from './release.ts';
+import { releaseWorkloadIds, whatServes } from './release.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
 import { lastLines } from './services.ts';
 
@@ -22,7 +22,7 @@ export async function verify(run: PlannedRun, voice: StepVoice): Promise<void> {
         new BoughError({
           code: 'verify-failed',
           message: `${host.url} did not answer from this deployment: ${cause instanceof Error ? cause.message : String(cause)}.`,
-          hint: 'The app started but does not answer well. Its last lines are below; what served before serves again.',
+          hint: `The app started but does not answer well. Its last lines are below. ${whatServes(run)}`,
           tail: await lastLines(run, releaseWorkloadIds(run)[0] ?? ''),
           cause,
         }),
