@@ -107,7 +107,11 @@ export async function startBoughTarget(
     target: {
       name: 'Bough',
       url: `http://127.0.0.1:${port}/webhooks/github`,
-      pids: () => [server.pid() ?? 0],
+      pid: server.pid,
+      storePids: async () => {
+        const { rows } = await pool.query<{ pid: number }>('select pid from pg_stat_activity');
+        return rows.map(({ pid }) => pid);
+      },
     },
     async prove() {
       const queues = await createQueues({ connection, prefix: home.installationId, log: silent });

@@ -85,6 +85,7 @@ async function startServer(
   return {
     name: server.name,
     url: `http://127.0.0.1:${port}/webhooks/github`,
-    pids: () => [child.pid ?? 0],
+    pid: () => child.pid,
+    storePids: async () => [],
   };
 }

@@ -3,11 +3,11 @@ import { type Noise, noiseWords } from './machine.ts';
 import { spreadOf } from './spread.ts';
 import { ms, table } from './table.ts';
 import type { Proof } from './webhook-bough.ts';
-import type { LoadResult } from './webhook-target.ts';
+import type { Effort, LoadResult } from './webhook-target.ts';
 
 const P99_MS_MAX = 20;
 
-type Result = LoadResult & { readonly cpuMsEach: number };
+type Result = LoadResult & Effort;
 
 export interface Round {
   readonly bough: Result;
@@ -39,7 +39,18 @@ export function reportWebhook(measured: {
   const text = [
     `${rate} signed deliveries a second for ${seconds} s, ${rounds.length} rounds in turn; sender, server and stores on one machine, no worker running`,
     table(
-      ['round', 'achieved', 'refused', 'p50', 'p90', 'p99', 'max', 'p99 from due', 'server cpu each'],
+      [
+        'round',
+        'achieved',
+        'refused',
+        'p50',
+        'p90',
+        'p99',
+        'max',
+        'p99 from due',
+        'cpu each: server',
+        'Postgres',
+      ],
       rows,
     ),
     '',
@@ -61,6 +72,7 @@ function rowOf(name: string, result: Result): string[] {
     `${result.achievedRate.toFixed(0)}/s`,
     String(result.refused),
     ...[p50, p90, p99, max, result.fromDueMs.p99].map((value) => ms(value, 1)),
-    ms(result.cpuMsEach, 2),
+    ms(result.serverMsEach, 2),
+    ms(result.storeMsEach, 2),
   ];
 }

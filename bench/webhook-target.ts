@@ -38,7 +38,16 @@ export interface LoadResult {
 export interface Target {
   readonly name: string;
   readonly url: string;
-  readonly pids: () => readonly number[];
+  /** The server itself. */
+  readonly pid: () => number | undefined;
+  /** Its database's processes. */
+  readonly storePids: () => Promise<readonly number[]>;
+}
+
+/** Processor time for each delivery. */
+export interface Effort {
+  readonly serverMsEach: number;
+  readonly storeMsEach: number;
 }
 
 const LOAD = fileURLToPath(new URL('webhook-load.ts', import.meta.url));
@@ -48,20 +57,33 @@ export async function sendLoad(
   target: Target,
   load: Omit<Load, 'url'>,
   { shutdown }: Surroundings,
-): Promise<LoadResult & { cpuMsEach: number }> {
+): Promise<LoadResult & Effort> {
   shutdown.signal.throwIfAborted();
   const sender = fork(LOAD, { execArgv: ['--import', import.meta.resolve('tsx')] });
   const onAbort = () => void sender.kill('SIGKILL');
   shutdown.signal.addEventListener('abort', onAbort, { once: true });
-  const before = await workedMs(target.pids());
+  const before = await effortOf(target);
   try {
     sender.send({ ...load, url: target.url });
     const result = await answerOf(sender);
-    return { ...result, cpuMsEach: ((await workedMs(target.pids())) - before) / result.sent };
+    const after = await effortOf(target);
+    return {
+      ...result,
+      serverMsEach: (after.server - before.server) / result.sent,
+      storeMsEach: (after.store - before.store) / result.sent,
+    };
   } finally {
     shutdown.signal.removeEventListener('abort', onAbort);
     sender.kill('SIGKILL');
   }
+}
+
+async function effortOf(target: Target): Promise<{ server: number; store: number }> {
+  const pid = target.pid();
+  return {
+    server: await workedMs(pid === undefined ? [] : [pid]),
+    store: await workedMs(await target.storePids()),
+  };
 }
 
 async function answerOf(sender: ChildProcess): Promise<LoadResult> {
