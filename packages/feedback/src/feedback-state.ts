@@ -1,8 +1,10 @@
 import { type Environment, type Phase, phase } from '@bough/domain/environment';
+import { type Command, lastAnsweredCommand } from '@bough/store/commands';
 import type { Database } from '@bough/store/database';
 import { type Deployment, listDeploymentArtifacts, listDeployments } from '@bough/store/deployments';
 import { findEnvironment } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
+import { lastRequest } from '@bough/store/requests';
 import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
 import { findSnapshot } from '@bough/store/snapshots';
 import { listSteps, type Step } from '@bough/store/steps';
@@ -21,6 +23,10 @@ export interface FeedbackState {
   readonly routes: readonly EnvironmentRoute[];
   /** When the data was captured and whether it is sanitized; null when nothing was cloned. */
   readonly data: { readonly capturedAt: Date | null; readonly sanitize: string } | null;
+  /** The last command in a comment that was answered, and the answer. */
+  readonly asked: (Pick<Command, 'askedBy' | 'askedAt' | 'command'> & { readonly answer: string }) | null;
+  /** Somebody asked for its deletion and nobody asked for it again since: it stays away. */
+  readonly isDeleted: boolean;
   readonly publicUrl: string;
   readonly previewUrl: string;
 }
@@ -37,6 +43,13 @@ export async function readFeedbackState(
   const [newest] = deployments;
   const snapshot =
     environment.dataSnapshotId === null ? undefined : await findSnapshot(db, environment.dataSnapshotId);
+  const { projectId, subject } = environment;
+  const asked = await lastAnsweredCommand(db, { projectId, subject });
+  const lasting = await lastRequest(db, {
+    projectId,
+    subject,
+    kinds: ['open', 'delete', 'redeploy', 'rebuild'],
+  });
   return {
     installationId: environment.installationId,
     project,
@@ -47,6 +60,8 @@ export async function readFeedbackState(
     artifacts: newest === undefined ? [] : await listDeploymentArtifacts(db, newest.id),
     routes: await listRoutes(db, environmentId),
     data: snapshot === undefined ? null : { capturedAt: snapshot.capturedAt, sanitize: snapshot.sanitize },
+    asked: asked ?? null,
+    isDeleted: lasting?.kind === 'delete',
     ...addresses,
   };
 }

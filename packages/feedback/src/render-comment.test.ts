@@ -116,6 +116,51 @@ const states: [string, FeedbackState][] = [
   ],
   ['removing', exampleState({ desiredState: 'absent', ...unobserved })],
   [
+    'answered-help',
+    exampleState(
+      {},
+      {
+        asked: {
+          askedBy: 'ada',
+          askedAt: new Date(Date.UTC(2026, 0, 2, 3, 6)),
+          command: '/bough sleep',
+          answer:
+            '`/bough sleep` is not there yet. There are:\n\n- `/bough redeploy` deploys again\n- `/bough help` lists these',
+        },
+      },
+    ),
+  ],
+  [
+    'answered-with-what-strangers-wrote',
+    exampleState(
+      {},
+      {
+        asked: {
+          askedBy: 'dependa_bot[x]',
+          askedAt: new Date(Date.UTC(2026, 0, 2, 3, 6)),
+          command: '/bough redeploy `` @team <img src=x> | #1',
+          answer: 'It failed: @team fixes #1 <script>\n- Declined: [x](http://evil) `code`\n> ### quoted',
+        },
+      },
+    ),
+  ],
+  [
+    'removed-on-request',
+    exampleState(
+      { desiredState: 'absent', removedAt: new Date(0), slug: 'pr-7--shop~12', releaseDeploymentId: null },
+      {
+        routes: [],
+        isDeleted: true,
+        asked: {
+          askedBy: 'ada',
+          askedAt: new Date(0),
+          command: '/bough delete',
+          answer: 'The preview is removed.',
+        },
+      },
+    ),
+  ],
+  [
     'removed',
     exampleState(
       { desiredState: 'absent', removedAt: new Date(0), slug: 'pr-7--shop~12', releaseDeploymentId: null },

@@ -1,7 +1,7 @@
 import type { Phase } from '@bough/domain/environment';
 import type { Step } from '@bough/store/steps';
 import { type FeedbackState, routeUrl } from './feedback-state.ts';
-import { code, codeBlock, prose } from './markdown.ts';
+import { code, codeBlock, escapeMarkdown, prose } from './markdown.ts';
 
 /** GitHub's limit is 65,536 characters; a comment that long helps nobody. */
 const COMMENT_LENGTH_MAX = 30_000;
@@ -20,6 +20,7 @@ export function renderComment(state: FeedbackState): string {
     facts(state),
     failure(state),
     steps(state),
+    answer(state),
     `<sub>${[`Last change ${utc(state.environment.changedAt)}`, `[log and details](${detailsUrl(state)})`, 'Bough'].join(' · ')}</sub>`,
   ];
   return parts
@@ -78,8 +79,12 @@ function phaseWords(state: FeedbackState): string {
 function explanation(state: FeedbackState): string {
   const { environment, phase } = state;
   if (phase === 'held') return `Nothing runs, because ${prose(environment.heldReason ?? '')}.`;
-  if (phase === 'removed')
-    return 'Its processes, data, addresses and logs are gone. Reopen the pull request to get a new one.';
+  if (phase === 'removed') {
+    const anew = state.isDeleted
+      ? 'Comment `/bough redeploy` to get a new one.'
+      : 'Reopen the pull request to get a new one.';
+    return `Its processes, data, addresses and logs are gone. ${anew}`;
+  }
   if (environment.waitingReason !== null) return `Waiting: ${prose(environment.waitingReason)}.`;
   return '';
 }
@@ -160,6 +165,19 @@ function steps(state: FeedbackState): string {
     '',
     '</details>',
   ].join('\n');
+}
+
+/** What somebody asked for in a comment: answered here, because a comment of its own would notify everybody. */
+function answer(state: FeedbackState): string {
+  if (state.asked === null) return '';
+  const { askedBy, askedAt, command } = state.asked;
+  const lines = state.asked.answer.split('\n').map((line) => {
+    const [, bullet = '', text = ''] = /^(- )?(.*)$/.exec(line) ?? [];
+    return `${bullet}${prose(text)}`;
+  });
+  return [`**${escapeMarkdown(askedBy)}** asked for ${code(command)} at ${utc(askedAt)}:`, '', ...lines]
+    .map((line) => `> ${line}`.trimEnd())
+    .join('\n');
 }
 
 const STEP_SIGNS: Readonly<Record<Step['state'], string>> = {

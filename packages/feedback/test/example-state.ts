@@ -130,6 +130,8 @@ export function exampleState(
     artifacts: [{ app: 'app', cached: true }],
     routes: [exampleRoute()],
     data: { capturedAt: new Date(START - 3_600_000), sanitize: 'rules' },
+    asked: null,
+    isDeleted: false,
     publicUrl: 'http://localhost:3000',
     previewUrl: 'http://*.localhost:8080',
     ...over,

@@ -8,8 +8,13 @@ import { appendEvent } from '@bough/store/events';
 import { findProject, type Project } from '@bough/store/projects';
 import { doubtPublications } from '@bough/store/publications';
 import { handleRequests, lastRequest, openRequests } from '@bough/store/requests';
+import { answerCommands } from './answer-commands.ts';
 import type { Context } from './context.ts';
 import { type Desired, desire, type Observation } from './desire.ts';
+import { hearCommands } from './hear-commands.ts';
+
+/** What it takes to look; nothing is built, started or removed here. */
+export type ObserveContext = Pick<Context, 'pool' | 'installationId' | 'enqueue' | 'forge' | 'log'>;
 
 export type Outcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly delayMs: number };
 
@@ -22,7 +27,7 @@ export function observeKey(projectId: string, subject: string): string {
  * Looks at one subject and writes what should be. The webhook that caused it is forgotten by now: payloads are hints
  * and come in any order, so the forge is asked.
  */
-export async function observe(context: Context, key: string, signal: AbortSignal): Promise<Outcome> {
+export async function observe(context: ObserveContext, key: string, signal: AbortSignal): Promise<Outcome> {
   const { projectId, subject } = parseKey(key);
   const project = await findProject(context.pool, projectId);
   const parsed = parseSubject(subject);
@@ -35,6 +40,8 @@ export async function observe(context: Context, key: string, signal: AbortSignal
   });
 
   const observation = await lookAt(forge, project, parsed, signal);
+  const repository = repositoryOf(project);
+  const heard = await hearCommands({ pool: context.pool, forge, repository, project, subject }, deliveries);
   const requests = await openRequests(context.pool, { projectId, subject });
   const lasting = await lastRequest(context.pool, {
     projectId,
@@ -52,16 +59,26 @@ export async function observe(context: Context, key: string, signal: AbortSignal
     requests.map((request) => request.id),
     outcome,
   );
+  const unanswered = await answerCommands(context, {
+    ...{ project, subject, repository, outcome, heard, forge, signal },
+  });
+  const open = new Set([...heard.postponed, ...unanswered.deliveries]);
   await settleDeliveries(
     context.pool,
-    deliveries.map((delivery) => delivery.id),
+    deliveries.map((delivery) => delivery.id).filter((id) => !open.has(id)),
     { fate: desired.kind === 'declined' ? 'declined' : 'observed', reason: outcome },
   );
-  return { kind: 'done' };
+  const failure = heard.failure ?? unanswered.failure;
+  if (failure !== undefined) throw failure;
+  // More commands than one look takes.
+  return heard.postponed.length > 0 ? { kind: 'again', delayMs: 0 } : { kind: 'done' };
 }
 
 /** Somebody deleted a comment on the pull request, maybe ours: it is written again, which finds out. */
-async function doubtComment(context: Context, of: { projectId: string; subject: string }): Promise<void> {
+async function doubtComment(
+  context: ObserveContext,
+  of: { projectId: string; subject: string },
+): Promise<void> {
   const environment = await findLivingEnvironment(context.pool, of);
   if (environment !== undefined) await doubtPublications(context.pool, environment.id, 'comment');
 }
@@ -113,7 +130,7 @@ export function mirrorOf(context: Context, project: Project): string {
 
 /** Writes the wish and wakes whoever makes it true. Returns in words what came of it. */
 async function writeDown(
-  context: Context,
+  context: ObserveContext,
   project: Project,
   look: { subject: string; parsed: Subject; desired: Desired; forge: Forge; signal: AbortSignal },
 ): Promise<string> {

@@ -1,0 +1,100 @@
+import { type Environment, phase } from '@bough/domain/environment';
+import type { ParsedCommand } from './command.ts';
+
+const COMMANDS = {
+  redeploy: 'deploys the newest commit again, and brings a deleted preview back',
+  delete: 'removes the preview, which then stays away until `/bough redeploy`',
+  why: 'says here why the preview is as it is',
+  help: 'lists these commands',
+} as const;
+
+/** Words that will mean something one day: whoever uses them is told so, instead of that they are wrong. */
+const PLANNED: ReadonlySet<string> = new Set([
+  'deploy',
+  'rebuild',
+  'sync',
+  'reset',
+  'sleep',
+  'wake',
+  'keep',
+  'approve',
+]);
+
+export const HELP: string = [
+  ...Object.entries(COMMANDS).map(([word, meaning]) => `- \`/bough ${word}\` ${meaning}`),
+  '',
+  'Who may write to the repository may give them, each as the first line of a new comment.',
+].join('\n');
+
+export const DELETED =
+  'The preview is removed. It stays away until `/bough redeploy`, also when the pull request is closed and opened again.';
+
+/** What to say to a command that cannot be followed; undefined when it can. */
+export function unknownCommand({
+  word,
+  argument,
+}: ParsedCommand): { reason: string; answer: string } | undefined {
+  if (Object.hasOwn(COMMANDS, word)) {
+    if (argument === '') return undefined;
+    const reason = `\`/bough ${word}\` takes nothing behind it, so nothing was done`;
+    return { reason, answer: `${sentence(reason)} Write it alone on its line.` };
+  }
+  const reason = PLANNED.has(word) ? `\`/bough ${word}\` is not there yet` : `there is no \`/bough ${word}\``;
+  return { reason, answer: [`${sentence(reason)} There are:`, '', HELP].join('\n') };
+}
+
+const DECLINED_SHOWN_MAX = 3;
+const ANSWER_LENGTH_MAX = 4_000;
+
+/**
+ * The answer to `/bough why`. Pure. `outcome` is what the look that heard the question led to; `declined` are reasons for
+ * which events of the subject were not acted on, newest first.
+ */
+export function answerWhy(known: {
+  readonly environment: Environment | undefined;
+  readonly outcome: string;
+  readonly declined: readonly string[];
+}): string {
+  const lines = [
+    stateSentence(known.environment),
+    `The pull request was looked at for this answer: ${sentence(known.outcome, 'as it is')}`,
+    ...known.declined
+      .slice(0, DECLINED_SHOWN_MAX)
+      .map((reason) => `- Declined: ${sentence(reason, 'as it is')}`),
+  ];
+  return lines
+    .map((line) => line.replace(/\s+/g, ' '))
+    .join('\n')
+    .slice(0, ANSWER_LENGTH_MAX);
+}
+
+function stateSentence(environment: Environment | undefined): string {
+  if (environment === undefined) return 'There is no preview.';
+  const { failure, waitingReason, heldReason, runningStep } = environment;
+  const commit = `\`${environment.desiredCommit?.slice(0, 7) ?? ''}\``;
+  if (waitingReason !== null) return `The preview waits: ${sentence(waitingReason, 'as it is')}`;
+  switch (phase(environment)) {
+    case 'held':
+      return `The preview is held: ${sentence(heldReason ?? '', 'as it is')}`;
+    case 'queued':
+      return `The preview is queued to run ${commit}.`;
+    case 'building':
+    case 'deploying':
+      return `The preview is at the step \`${runningStep ?? ''}\` of ${commit}.`;
+    case 'ready':
+      return `The preview runs ${commit}.`;
+    case 'asleep':
+      return `The preview of ${commit} is asleep.`;
+    case 'failed':
+      return `The preview of ${commit} failed: ${failure?.message ?? ''} ${failure?.hint ?? ''}`.trim();
+    case 'removing':
+      return 'The preview is being removed.';
+    case 'removed':
+      return 'The preview is removed.';
+  }
+}
+
+function sentence(text: string, start: 'capital' | 'as it is' = 'capital'): string {
+  const ended = /[.!?]$/.test(text) ? text : `${text}.`;
+  return start === 'capital' ? `${ended.charAt(0).toUpperCase()}${ended.slice(1)}` : ended;
+}
