@@ -1,7 +1,14 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
+import type { Secret } from '@bough/domain/secret';
 import { transaction } from '@bough/store/database';
-import { closeDeployment, listDeployments, openDeployment } from '@bough/store/deployments';
+import {
+  cancelDeployments,
+  closeDeployment,
+  findReadyDeployment,
+  listDeployments,
+  openDeployment,
+} from '@bough/store/deployments';
 import { type EnvironmentLock, Interrupted, withEnvironmentLock } from '@bough/store/environment-lock';
 import {
   findEnvironment,
@@ -12,17 +19,19 @@ import {
 } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
 import { listRoutes, setRouteState } from '@bough/store/routes';
+import { askForFeedback } from './ask-for-feedback.ts';
 import type { Context } from './context.ts';
 import { readRelease } from './data/golden.ts';
 import { decide, type World } from './decide.ts';
 import { ManifestProblems } from './deploy/compile.ts';
 import { deploy } from './deploy/deploy.ts';
-import { releaseWorkloadIds } from './deploy/release.ts';
+import { releaseWorkloadIds, stopReleasesBut } from './deploy/release.ts';
 import { type DeploymentRun, Waiting } from './deploy/run.ts';
 import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
 import { type Policy, readPolicyAt } from './policy.ts';
 import { removeEnvironment } from './remove-environment.ts';
 import { restoreRelease } from './restore-release.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** Another worker holds the environment: it will see the newest wish itself, or be gone soon. */
 const BUSY_RETRY_MS = 1_000;
@@ -56,7 +65,7 @@ async function converge(context: Context, environmentId: string, lock: Environme
   const log = { environmentId, generation: lock.fence.generation, lease: lock.fence.lease };
   try {
     const outcome = await act(context, { environment, project, lock });
-    await context.enqueue('feedback', environmentId);
+    await askForFeedback(context, environmentId);
     return outcome;
   } catch (error) {
     if (lock.signal.aborted || error instanceof Interrupted) {
@@ -67,7 +76,7 @@ async function converge(context: Context, environmentId: string, lock: Environme
     }
     if (error instanceof Waiting) {
       await writeWaiting(context.pool, lock.fence, error.message);
-      await context.enqueue('feedback', environmentId);
+      await askForFeedback(context, environmentId);
       return { kind: 'again', delayMs: error.delayMs };
     }
     return await fail(context, environment, lock, error);
@@ -86,6 +95,8 @@ async function act(
     case 'wait':
       return { kind: 'again', delayMs: decision.delayMs };
     case 'hold':
+      // What was under way for an earlier wish is over, also when a crash left it so.
+      await cancelDeployments(context.pool, environment.id);
       await writeSettled(context.pool, lock.fence, { deploymentId: null });
       return { kind: 'done' };
     case 'remove':
@@ -121,7 +132,9 @@ async function lookAround(
   of: { environment: Environment; project: Project; lock: EnvironmentLock },
 ): Promise<World> {
   const { environment } = of;
-  if (environment.releaseDeploymentId === null || environment.desiredState !== 'running') {
+  // Something newer is wanted: what runs does not decide anything, and a release that cannot be read must not keep it.
+  const isBehind = environment.generation !== environment.observedGeneration;
+  if (isBehind || environment.releaseDeploymentId === null || environment.desiredState !== 'running') {
     return { release: { wanted: 0, running: 0 }, routesServing: true, now: new Date() };
   }
   const run = await readRelease(context, of.project, environment, of.lock);
@@ -150,26 +163,29 @@ async function deployOnce(
   const commit = environment.desiredCommit;
   if (commit === null) return { kind: 'done' };
   const deployment = await openDeployment(context.pool, lock.fence, commit);
-  const mirror = mirrorOf(context, project);
-  const run: DeploymentRun = {
-    context,
-    lock,
-    project,
-    environment,
-    deployment,
-    commit,
-    mirror,
-    policy: await policyOf(context, of),
-    secrets: new Set(),
-  };
+  const secrets = new Set<Secret>();
+  const previous = await previousRelease(context, environment);
   try {
-    await deploy(run, () => restorePrevious(context, of, run.policy));
-    await closeDeployment(context.pool, deployment.id, { state: 'ready' });
-    if (!(await writeSettled(context.pool, lock.fence, { deploymentId: deployment.id })))
-      throw new Interrupted('superseded');
-    if (environment.kind === 'production') await context.enqueue('data', environment.id);
-    return { kind: 'done' };
-  } catch (error) {
+    await stopReleasesBut(context, environment.id, [
+      deployment.id,
+      environment.releaseDeploymentId,
+      previous,
+    ]);
+    const run: DeploymentRun = {
+      context,
+      lock,
+      project,
+      environment,
+      deployment,
+      commit,
+      mirror: mirrorOf(context, project),
+      policy: await policyOf(context, of),
+      secrets,
+    };
+    await deploy(run);
+    await settle(context, lock, deployment.id);
+  } catch (thrown) {
+    const error = withoutSecrets(thrown, secrets);
     const interruption: unknown = lock.signal.aborted ? lock.signal.reason : error;
     // A shutdown or a lost lock leaves it running: the next holder goes on with it.
     if (interruption instanceof Interrupted) {
@@ -177,16 +193,68 @@ async function deployOnce(
         await closeDeployment(context.pool, deployment.id, { state: 'superseded' });
     } else if (!(error instanceof Waiting)) {
       await closeDeployment(context.pool, deployment.id, { state: 'failed', failure: describe(error) });
-      if (isFirstRelease(environment, deployment.id)) await giveUpRelease(context, lock);
+      await standBack(context, of, previous);
     }
     throw error;
   }
+  if (environment.kind === 'production') await refreshAfter(context, environment.id);
+  return { kind: 'done' };
 }
 
-/** Nothing served before it: also when it is this very deployment that went on after a crash. */
-function isFirstRelease(environment: Environment, deploymentId: string): boolean {
-  const { releaseDeploymentId } = environment;
-  return releaseDeploymentId === null || releaseDeploymentId === deploymentId;
+/** In one transaction: a crash in between would deploy once more what is ready. */
+async function settle(context: Context, lock: EnvironmentLock, deploymentId: string): Promise<void> {
+  await transaction(context.pool, async (db) => {
+    if (!(await writeSettled(db, lock.fence, { deploymentId }))) throw new Interrupted('superseded');
+    await closeDeployment(db, deploymentId, { state: 'ready' });
+  });
+}
+
+/** The deployment is done; that the queue store is away does not undo it. */
+async function refreshAfter(context: Context, environmentId: string): Promise<void> {
+  await context.enqueue('data', environmentId).catch((error: unknown) => {
+    context.log.warn(
+      { environmentId, error },
+      'refresh of the data not queued; `bough data refresh` asks again',
+    );
+  });
+}
+
+/**
+ * The release that an environment falls back to: the newest that was verified. Not simply the one in the row, which after
+ * a crash behind the swap is the very deployment that goes on, or one that was overtaken before it was verified.
+ */
+async function previousRelease(context: Context, environment: Environment): Promise<string | null> {
+  if (environment.releaseDeploymentId === null) return null;
+  return (await findReadyDeployment(context.pool, environment.id))?.id ?? null;
+}
+
+/**
+ * A failed deployment leaves nothing of its own. What was verified before it serves again; where there is nothing, the
+ * address says that it failed. Failing at this must not hide why the deployment failed: resync restores later.
+ */
+async function standBack(
+  context: Context,
+  of: { environment: Environment; project: Project; lock: EnvironmentLock },
+  previous: string | null,
+): Promise<void> {
+  const { lock } = of;
+  const environment = await findEnvironment(context.pool, of.environment.id);
+  if (environment === undefined) return;
+  try {
+    if (previous === null) await giveUpRelease(context, lock);
+    else if (environment.releaseDeploymentId !== previous) {
+      if (!(await writeRelease(context.pool, lock.fence, previous))) throw new Interrupted('superseded');
+      const release = { ...environment, releaseDeploymentId: previous };
+      await restoreRelease(context, { ...of, environment: release, policy: await policyOf(context, of) });
+    }
+    await stopReleasesBut(context, environment.id, [previous]);
+  } catch (error) {
+    if (lock.signal.aborted || error instanceof Interrupted) throw error;
+    context.log.warn(
+      { environmentId: environment.id, error },
+      'the earlier release could not be restored yet',
+    );
+  }
 }
 
 /** Nothing serves: the address says that it failed, instead of that it is about to start, and nothing is to be restored. */
@@ -194,15 +262,6 @@ async function giveUpRelease(context: Context, lock: EnvironmentLock): Promise<v
   await transaction(context.pool, async (db) => {
     if (await writeRelease(db, lock.fence, null)) await setRouteState(db, lock.fence.environmentId, 'failed');
   });
-}
-
-/** The newer release had taken over and was found wanting: the one before it serves again. */
-async function restorePrevious(
-  context: Context,
-  of: { environment: Environment; project: Project; lock: EnvironmentLock },
-  policy: Policy | null,
-): Promise<void> {
-  if (of.environment.releaseDeploymentId !== null) await restoreRelease(context, { ...of, policy });
 }
 
 async function policyOf(
@@ -238,7 +297,7 @@ async function fail(
   if (error instanceof BoughError) context.log.info(fields, 'environment failed');
   else context.log.error(fields, 'environment failed unexpectedly');
   await writeFailure(context.pool, lock.fence, failure, again ? new Date(Date.now() + delayMs) : null);
-  await context.enqueue('feedback', environment.id);
+  await askForFeedback(context, environment.id);
   return again ? { kind: 'again', delayMs } : { kind: 'done' };
 }
 

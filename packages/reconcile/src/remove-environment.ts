@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import type { Environment } from '@bough/domain/environment';
 import { cancelDeployments, listDeployments } from '@bough/store/deployments';
 import { type EnvironmentLock, Interrupted } from '@bough/store/environment-lock';
-import { writeRemoved, writeRunningStep } from '@bough/store/environments';
+import { writeDismantled, writeRemoved, writeRunningStep } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
 import { deleteRoutes } from '@bough/store/routes';
+import { askForFeedback } from './ask-for-feedback.ts';
 import type { Context } from './context.ts';
 
 /**
@@ -19,7 +20,7 @@ export async function removeEnvironment(
   lock: EnvironmentLock,
 ): Promise<void> {
   if (!(await writeRunningStep(context.pool, lock.fence, 'remove'))) throw new Interrupted('superseded');
-  await context.enqueue('feedback', environment.id);
+  await askForFeedback(context, environment.id);
   const holdUp = (point: string) =>
     context.faultPoint?.({ slug: environment.slug, point, signal: lock.signal });
   await holdUp('before-remove');
@@ -30,6 +31,8 @@ export async function removeEnvironment(
   await Promise.all(workloads.map((workload) => context.engine.remove(workload.id)));
   await holdUp('during-remove');
   lock.signal.throwIfAborted();
+  if (!(await writeDismantled(context.pool, lock.fence))) throw new Interrupted('superseded');
+  // To the end now, also when it is wanted again: half of its volumes would be worth nothing.
   await removeVolumes(context, environment);
   // Logs of a preview go with it; what happened stays in the deployments' rows.
   for (const deployment of await listDeployments(context.pool, environment.id, 200)) {

@@ -7,8 +7,9 @@ import { readRelease } from './data/golden.ts';
 import { startRelease, stopOtherReleases } from './deploy/release.ts';
 import { swapRoutes } from './deploy/routes.ts';
 import type { PlannedRun, StepVoice } from './deploy/run.ts';
-import { ensureServices } from './deploy/services.ts';
+import { ensureServices, removeDroppedServices } from './deploy/services.ts';
 import type { Policy } from './policy.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /**
  * Brings the release that serves back to life: after a reboot, after a crash of a supervisor, or after a newer release
@@ -27,8 +28,13 @@ export async function restoreRelease(
   const artifacts = new Map(
     (await listDeploymentArtifacts(context.pool, run.deployment.id)).map((use) => [use.app, use.key]),
   );
-  const services = await ensureServices(run, {}, voice);
-  const addresses = await startRelease(run, { artifacts, services }, voice);
-  await swapRoutes(run, addresses);
-  await stopOtherReleases(run);
+  try {
+    const services = await ensureServices(run, {}, voice);
+    const addresses = await startRelease(run, { artifacts, services }, voice);
+    await swapRoutes(run, addresses);
+    await stopOtherReleases(run);
+    await removeDroppedServices(run);
+  } catch (error) {
+    throw withoutSecrets(error, run.secrets);
+  }
 }

@@ -126,6 +126,18 @@ export async function findDeployment(db: Database, id: string): Promise<Deployme
   return rows[0];
 }
 
+/** The newest deployment that was verified: what an environment falls back to. */
+export async function findReadyDeployment(
+  db: Database,
+  environmentId: string,
+): Promise<Deployment | undefined> {
+  const { rows } = await db.query<Deployment>(
+    `select ${COLUMNS} from deployments where environment_id = $1 and state = 'ready' order by deployments.id desc limit 1`,
+    [environmentId],
+  );
+  return rows[0];
+}
+
 /** Newest first. */
 export async function listDeployments(
   db: Database,

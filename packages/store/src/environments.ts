@@ -208,6 +208,14 @@ export async function listEnvironments(
   return rows.map(toEnvironment);
 }
 
+/** All of them, however many: what is not among these has no owner and may be reaped. */
+export async function listLivingEnvironmentIds(db: Database): Promise<Set<string>> {
+  const { rows } = await db.query<{ id: string }>(
+    'select id::text from environments where removed_at is null',
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** Ids of living environments whose world may differ from their row: unfinished, failed and due, or being removed. */
 export async function listUnsettledEnvironments(db: Database): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(
@@ -309,6 +317,18 @@ export function writeData(
     data.snapshotId,
     data.note,
   ]);
+}
+
+/**
+ * Its volumes are about to go. Written before the first does: when the pull request is reopened in the middle, what comes
+ * next clones anew, instead of starting empty under the words "clone of production".
+ */
+export function writeDismantled(db: Database, fence: Fence): Promise<boolean> {
+  return writeAtFence(
+    db,
+    fence,
+    `release_deployment_id = null, data_state = 'undecided', data_snapshot_id = null, data_note = null`,
+  );
 }
 
 /** Nothing of it is left. Credentials go with it; the row and its deployments stay as history. */

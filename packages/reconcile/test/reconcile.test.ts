@@ -1,0 +1,143 @@
+import { BoughError } from '@bough/domain/bough-error';
+import { listDeployments } from '@bough/store/deployments';
+import { Interrupted } from '@bough/store/environment-lock';
+import { writeAbsent } from '@bough/store/environments';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Harness, MANIFEST, openHarness } from './harness.ts';
+
+let bough: Harness;
+
+beforeEach(async () => {
+  bough = await openHarness();
+});
+
+afterEach(() => bough.close());
+
+/** Deploys a first commit, which succeeds; returns the environment and its release. */
+async function deployFirst(files = {}): Promise<{ id: string; release: string }> {
+  const id = await bough.wish(await bough.commit({ 'a.txt': '1', ...files }));
+  await bough.look(id);
+  const { releaseDeploymentId, failure } = await bough.row(id);
+  expect(failure).toBeNull();
+  return { id, release: releaseDeploymentId ?? '' };
+}
+
+/** The worker dies at a point of the next deployment; a shutdown leaves the same rows and workloads behind. */
+async function dieAt(id: string, where: string): Promise<void> {
+  const dying = new AbortController();
+  bough.onPoint = async (point) => {
+    if (point === where) dying.abort();
+  };
+  await bough.look(id, dying.signal);
+  bough.onPoint = async () => {};
+}
+
+const failAt = (where: string) => async (point: string) => {
+  if (point === where) throw new BoughError({ code: 'verify-failed', message: 'It does not answer.' });
+};
+
+const BROKEN = { '.bough/config.yaml': MANIFEST.replace('echo built', 'exit 1') };
+
+test('a queue store that is away does not fail what is deployed', async () => {
+  bough.onEnqueue = () => {
+    throw new Error('connect ECONNREFUSED');
+  };
+  const { id } = await deployFirst();
+  expect((await listDeployments(bough.pool, id)).map(({ state }) => state)).toEqual(['ready']);
+});
+
+test('found wanting after a crash behind the swap, a release gives way to the one before it', async () => {
+  const { id, release } = await deployFirst();
+  await bough.wish(await bough.commit({ 'a.txt': '2' }));
+  await dieAt(id, 'before-verify');
+  expect((await bough.row(id)).releaseDeploymentId).not.toBe(release);
+
+  bough.onPoint = failAt('before-verify');
+  await bough.look(id);
+  expect(await bough.row(id)).toMatchObject({
+    releaseDeploymentId: release,
+    failure: { code: 'verify-failed' },
+  });
+  expect(await bough.running(id)).toEqual([release]);
+});
+
+test('overtaken after its swap, a release that nobody verified does not outlive the failure of the next', async () => {
+  const { id, release } = await deployFirst();
+  await bough.wish(await bough.commit({ 'a.txt': '2' }));
+  const broken = await bough.commit({ ...BROKEN, 'a.txt': '3' });
+  bough.onPoint = async (point) => {
+    if (point !== 'after-release') return;
+    await bough.wish(broken);
+    throw new Interrupted('superseded');
+  };
+  await bough.look(id);
+  bough.onPoint = async () => {};
+  await bough.look(id);
+  expect(await bough.row(id)).toMatchObject({
+    releaseDeploymentId: release,
+    failure: { code: 'build-failed' },
+  });
+  expect(await bough.running(id)).toEqual([release]);
+});
+
+test('a first release that fails is no release', async () => {
+  const id = await bough.wish(await bough.commit());
+  await dieAt(id, 'before-verify');
+  bough.onPoint = failAt('before-verify');
+  await bough.look(id);
+  expect(await bough.row(id)).toMatchObject({
+    releaseDeploymentId: null,
+    failure: { code: 'verify-failed' },
+  });
+  expect(await bough.running(id)).toEqual([]);
+});
+
+test('a release that cannot be read does not keep a newer one away', async () => {
+  const { id, release } = await deployFirst();
+  await bough.pool.query('update deployments set plan = null where id = $1', [release]);
+  await bough.wish(await bough.commit({ 'a.txt': '2' }));
+  await bough.look(id);
+  const row = await bough.row(id);
+  expect(row.failure).toBeNull();
+  expect(row.releaseDeploymentId).not.toBe(release);
+});
+
+test('held in the middle of a deployment that a crash cut short, nothing is said to be under way', async () => {
+  const id = await bough.wish(await bough.commit());
+  await dieAt(id, 'after-build');
+  await bough.wish(await bough.commit(), { heldReason: 'it comes from a fork' });
+  await bough.look(id);
+  expect((await listDeployments(bough.pool, id)).map(({ state }) => state)).toEqual(['cancelled']);
+});
+
+test('reopened while its data goes, a preview gets its data anew', async () => {
+  const { id } = await deployFirst();
+  await writeAbsent(bough.pool, { projectId: bough.projectId, subject: 'pull/7' });
+  const commit = await bough.commit({ 'a.txt': '2' });
+  bough.onPoint = async (point) => {
+    if (point === 'after-remove') await bough.wish(commit);
+  };
+  expect(await bough.look(id)).toEqual({ kind: 'again', delayMs: 0 });
+  expect(await bough.row(id)).toMatchObject({
+    removedAt: null,
+    desiredState: 'running',
+    dataState: 'undecided',
+    releaseDeploymentId: null,
+  });
+});
+
+test('a service that is dropped stays until the release without it is verified', async () => {
+  const services = 'services: { queue: { type: "redis:7" } }\n';
+  const { id, release } = await deployFirst({ '.bough/config.yaml': MANIFEST + services });
+  expect(await bough.running(id)).toEqual([release, 'queue']);
+
+  await bough.wish(await bough.commit({ 'a.txt': '2' }));
+  bough.onPoint = failAt('before-verify');
+  await bough.look(id);
+  expect(await bough.running(id)).toEqual([release, 'queue']);
+
+  bough.onPoint = async () => {};
+  await bough.wish(await bough.commit({ 'a.txt': '3' }));
+  await bough.look(id);
+  expect(await bough.running(id)).toEqual([(await bough.row(id)).releaseDeploymentId]);
+});
