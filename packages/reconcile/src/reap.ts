@@ -3,7 +3,7 @@ import { forgetArtifact, listStaleArtifacts } from '@bough/store/artifacts';
 import { listLivingEnvironmentIds } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
 import { clearOrphans, sightOrphans } from '@bough/store/orphans';
-import { failSnapshot, listKeptSnapshots } from '@bough/store/snapshots';
+import { failSnapshot, listKeptSnapshots, type SnapshotRow } from '@bough/store/snapshots';
 import type { Context } from './context.ts';
 import { withCaptureLock } from './data/golden.ts';
 
@@ -85,7 +85,7 @@ async function listOrphans(context: Context): Promise<{ orphans: Orphan[]; total
     goldens.flatMap((row) => Object.values(row.volumes).map((volume) => volume.snapshotId)),
   );
   // While something is captured, its parts belong to nobody yet.
-  const capturing = goldens.some((row) => row.state === 'capturing');
+  const capturing = goldens.some(isUnderWay);
   const owned = (labels: StorageLabels, id: string) =>
     labels.kind === 'production' ||
     (labels.kind === 'capture' ? capturing || captured.has(id) : living.has(labels.environmentId));
@@ -107,9 +107,14 @@ async function listOrphans(context: Context): Promise<{ orphans: Orphan[]; total
   };
 }
 
-/** A capture whose worker died stays `capturing` for ever: nobody holds its lock any more, so it is over. */
+/** Not only `capturing`: what is captured but not frozen yet is as much somebody's. */
+function isUnderWay({ state }: SnapshotRow): boolean {
+  return state !== 'frozen' && state !== 'failed';
+}
+
+/** A capture whose worker died stays under way for ever: nobody holds its lock any more, so it is over. */
 async function settleDeadCaptures(context: Context): Promise<void> {
-  const dead = (await listKeptSnapshots(context.pool)).filter((row) => row.state === 'capturing');
+  const dead = (await listKeptSnapshots(context.pool)).filter(isUnderWay);
   for (const row of dead) {
     await withCaptureLock(context, row.environmentId, { wait: false }, () =>
       failSnapshot(context.pool, row.id, 'the worker that captured it died'),

@@ -97,14 +97,17 @@ export async function newestFrozenSnapshot(
   return rows[0];
 }
 
-/** Snapshots that still have something on disk, and how many living environments descend from each. */
+/**
+ * Snapshots that still have something on disk, newest first, and how many living environments descend from each. Failed
+ * ones come last: a capture that fails every minute for days must not push out the goldens that are in use.
+ */
 export async function listKeptSnapshots(
   db: Database,
   environmentId?: string,
 ): Promise<(SnapshotRow & { descendants: number })[]> {
   const { rows } = await db.query<SnapshotRow & { descendants: number }>(
     `select ${COLUMNS}, (select count(*)::int from environments d where d.data_snapshot_id = s.id and d.removed_at is null) as descendants
-     from snapshots s where state not in ('removed') and ($1::bigint is null or environment_id = $1) order by s.id desc limit 2000`,
+     from snapshots s where state not in ('removed') and ($1::bigint is null or environment_id = $1) order by s.state = 'failed', s.id desc limit 2000`,
     [environmentId ?? null],
   );
   return rows;

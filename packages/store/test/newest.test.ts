@@ -7,7 +7,7 @@ import { writeDesired } from '../src/environments.ts';
 import { appendEvent, listEvents } from '../src/events.ts';
 import { insertProject } from '../src/projects.ts';
 import { insertRequest, lastRequest, openRequests } from '../src/requests.ts';
-import { insertSnapshot, listKeptSnapshots } from '../src/snapshots.ts';
+import { failSnapshot, insertSnapshot, listKeptSnapshots } from '../src/snapshots.ts';
 
 // Ids are read as text, and text sorts "10" before "9": a bare `order by id` means the column of the answer.
 const COUNT = 12;
@@ -82,4 +82,14 @@ test('the newest of more than nine is the one made last', async () => {
   expect((await listDeliveries(pool, { limit: 1 }))[0]?.deliveryId).toBe(`delivery-${COUNT - 1}`);
   const snapshots = (await listKeptSnapshots(pool, environmentId)).map((row) => Number(row.id));
   expect(snapshots).toEqual([...snapshots].sort((left, right) => right - left));
+});
+
+test('captures that failed come after the goldens that are in use, however many', async () => {
+  const of = { environmentId, sanitize: 'none', policyCommit: 'a', sourceCommit: 'a' };
+  const golden = await insertSnapshot(pool, of);
+  const later = await insertSnapshot(pool, of);
+  await failSnapshot(pool, later.id, 'the disk is full');
+  const listed = await listKeptSnapshots(pool, environmentId);
+  expect(listed[0]?.id).toBe(golden.id);
+  expect(listed.at(-1)?.id).toBe(later.id);
 });
