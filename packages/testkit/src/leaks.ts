@@ -75,7 +75,8 @@ async function mountsUnder(path: string | undefined): Promise<string[]> {
 
 /** Kills whatever still works under a directory. Only for what a killed run left: a test that needs it has a leak. */
 export async function endProcessesUnder(path: string): Promise<void> {
-  for (const { pid } of await processesOf({ path })) {
+  // A workload's supervisor works in / and names the directory in its environment only.
+  for (const { pid } of await processesOf({ path, marker: path })) {
     const identity = await processIdentity(pid);
     if (identity === undefined) continue;
     try {
