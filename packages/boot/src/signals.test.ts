@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { createShutdown } from './signals.ts';
 
-function harness(timeoutMs?: number) {
+function harness(timeoutMs?: number, echoMs?: number) {
   const said: string[] = [];
   const codes: number[] = [];
   const log = { info: () => {}, warn: (_: object, message: string) => void said.push(message) };
-  const shutdown = createShutdown({ log, timeoutMs, exit: (code) => void codes.push(code) });
+  const shutdown = createShutdown({ log, timeoutMs, echoMs, exit: (code) => void codes.push(code) });
   return { shutdown, said, codes };
 }
 
@@ -44,12 +44,40 @@ test('a step that hangs does not hold the exit up for ever', async () => {
   expect(await shutdown.shutDown('test')).toBe(false);
 });
 
-test('the first signal shuts down and exits with 0, the second exits at once', async () => {
+test('stops also what comes to life while it stops', async () => {
+  const { shutdown } = harness();
+  const stopped: string[] = [];
+  shutdown.onShutdown('postgres', () => {
+    shutdown.onShutdown('during', () => void stopped.push('during'));
+  });
+  await shutdown.shutDown('test');
+  shutdown.onShutdown('after', () => void stopped.push('after'));
+  expect(await shutdown.shutDown('again')).toBe(true);
+  expect(stopped).toEqual(['during', 'after']);
+});
+
+test('one Ctrl-C that arrives twice, and a SIGTERM after it, leave the steps their time', async () => {
   const { shutdown, codes } = harness();
   let finish = () => {};
   shutdown.onShutdown('slow', () => new Promise<void>((resolve) => (finish = resolve)));
   const unlisten = shutdown.listen();
+  process.emit('SIGINT', 'SIGINT');
+  process.emit('SIGINT', 'SIGINT');
   process.emit('SIGTERM', 'SIGTERM');
+  expect(codes).toEqual([]);
+  finish();
+  await shutdown.shutDown('wait');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(codes).toEqual([0]);
+  unlisten();
+});
+
+test('the first signal shuts down and exits with 0, the same again exits at once', async () => {
+  const { shutdown, codes } = harness(undefined, 0);
+  let finish = () => {};
+  shutdown.onShutdown('slow', () => new Promise<void>((resolve) => (finish = resolve)));
+  const unlisten = shutdown.listen();
+  process.emit('SIGINT', 'SIGINT');
   process.emit('SIGINT', 'SIGINT');
   expect(codes).toEqual([130]);
   finish();

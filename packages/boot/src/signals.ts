@@ -3,11 +3,14 @@ import type { BootLog } from './logger.ts';
 export interface Shutdown {
   /** Aborted when the shutdown begins: pass it to whatever waits. */
   readonly signal: AbortSignal;
-  /** Registers a step. Steps run in the reverse order of their registration: last started, first stopped. */
+  /**
+   * Registers a step. Steps run in the reverse order of their registration: last started, first stopped. What comes to
+   * life during the shutdown is stopped too: whoever calls `shutDown` again waits for that.
+   */
   onShutdown(name: string, stop: () => Promise<void> | void): void;
   /** Runs the steps, once; a second call waits for the first. False when a step failed or took too long. */
   shutDown(reason: string): Promise<boolean>;
-  /** SIGTERM and SIGINT shut down and exit; the second one exits at once. Returns how to stop listening. */
+  /** SIGTERM and SIGINT shut down and exit; who sends the same again exits at once. Returns how to stop listening. */
   listen(): () => void;
 }
 
@@ -15,13 +18,15 @@ export interface ShutdownOptions {
   readonly log: BootLog;
   /** For all steps together; supervisors kill after 10 to 90 s. */
   readonly timeoutMs?: number | undefined;
+  /** The same signal again within this time is an echo and no impatience. */
+  readonly echoMs?: number | undefined;
   readonly exit?: ((code: number) => void) | undefined;
 }
 
-const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+export const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 
 export function createShutdown(options: ShutdownOptions): Shutdown {
-  const { log, timeoutMs = 60_000, exit = (code) => process.exit(code) } = options;
+  const { log, timeoutMs = 60_000, echoMs = 1_000, exit = (code) => process.exit(code) } = options;
   const controller = new AbortController();
   const steps: { name: string; stop: () => Promise<void> | void }[] = [];
   let running: Promise<boolean> | undefined;
@@ -53,6 +58,7 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
     signal: controller.signal,
     onShutdown(name, stop) {
       steps.push({ name, stop });
+      if (running) running = withDeadline(running.then(async (isClean) => (await runSteps()) && isClean));
     },
     shutDown(reason) {
       if (running) return running;
@@ -62,8 +68,15 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
       return running;
     },
     listen() {
+      const first = new Map<string, number>();
       const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
-        if (running) return exit(exitCodes[signal]);
+        const now = performance.now();
+        // One Ctrl-C arrives twice: from the terminal, and from npm, which passes it on. And a process of Bough that got it
+        // from the terminal is told with SIGTERM as well. Neither is somebody who lost patience.
+        const since = first.get(signal);
+        if (since !== undefined && now - since >= echoMs) return exit(signalExitCodes[signal]);
+        first.set(signal, since ?? now);
+        if (running) return;
         void shutdown.shutDown(signal).then((isClean) => exit(isClean ? 0 : 1));
       };
       process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
