@@ -1,8 +1,10 @@
+import { insertCommand } from '@bough/store/commands';
 import { createPool } from '@bough/store/database';
 import { closeDeployment, openDeployment } from '@bough/store/deployments';
 import { type Fence, takeLease, writeDesired, writeFailure, writeSettled } from '@bough/store/environments';
 import { insertProject } from '@bough/store/projects';
 import { listPublications } from '@bough/store/publications';
+import { handleRequests, openRequests } from '@bough/store/requests';
 import { replaceRoutes } from '@bough/store/routes';
 import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import type pg from 'pg';
@@ -186,6 +188,37 @@ describe('the comment', () => {
     expect(outcomes.filter((outcome) => outcome.kind === 'done').length).toBeGreaterThan(0);
     for (const outcome of outcomes) expect(['done', 'again']).toContain(outcome.kind);
     expect(await forge.comments(number)).toHaveLength(1);
+  });
+
+  test('is edited once for each command that was answered, newest last', async () => {
+    await deployed();
+    await publish();
+    const of = { projectId, subject: `pull/${number}` };
+    const command = (commentId: number, over: Partial<Parameters<typeof insertCommand>[1]> = {}) =>
+      insertCommand(pool, {
+        ...{ ...of, commentId, askedBy: 'ada', command: '/bough help', verdict: 'accepted', reason: null },
+        ...{ request: null, answer: `There are some, says ${commentId}.`, ...over },
+      });
+    const before = writes().length;
+    await command(2);
+    await publish();
+    await publish();
+    expect(writes()).toHaveLength(before + 1);
+    // An earlier comment, one that nobody may hear of, and one that is not answered yet.
+    await command(1);
+    await command(3, { verdict: 'declined', reason: 'no', answer: null });
+    await command(4, { command: '/bough redeploy', request: 'redeploy', answer: null });
+    await publish();
+    expect(writes()).toHaveLength(before + 1);
+    const [asked] = await openRequests(pool, of);
+    await handleRequests(pool, [asked?.id ?? ''], 'the shop is to run it');
+    await publish();
+    expect(writes()).toHaveLength(before + 2);
+    const [comment, ...others] = await forge.comments(number);
+    expect(others).toEqual([]);
+    expect(comment?.body).toContain('**ada** asked for `/bough redeploy`');
+    expect(comment?.body).toContain('> the shop is to run it');
+    expect(comment?.body).not.toContain('says 2');
   });
 
   test('an environment that is gone from the store is done', async () => {

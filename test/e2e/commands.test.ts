@@ -1,0 +1,95 @@
+import { WhyView } from '@bough/cli/verbs/views';
+import { waitFor } from '@bough/testkit/wait-for';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connectRepository, openStage, type Repository, type Stage } from './stage.ts';
+import { tinyProject } from './tiny-project.ts';
+
+/** Commands in comments, from the comment on the forge to the preview and back to the one comment of Bough. */
+
+const TEST_MS = 180_000;
+const LOOK = { timeoutMs: 60_000, intervalMs: 100 };
+
+let stage: Stage;
+let tiny: Repository;
+
+beforeAll(async () => {
+  stage = await openStage();
+  tiny = await connectRepository(stage.forge, [stage], { name: 'tiny', files: await tinyProject() });
+  await stage.forge.setPermission({ repo: tiny.repo, user: 'ada', permission: 'write' });
+  await stage.forge.setPermission({ repo: tiny.repo, user: 'ben', permission: 'read' });
+}, TEST_MS);
+
+afterAll(() => stage?.close(), TEST_MS);
+
+interface Comment {
+  readonly body: string;
+  readonly user: { readonly login: string };
+  readonly reactions: Readonly<Record<string, unknown>>;
+}
+
+const comments = (number: number) =>
+  stage.forgeGet<Comment[]>(`/repos/${tiny.repo}/issues/${number}/comments?per_page=100`);
+const deploymentsOf = async (slug: string) =>
+  ((await stage.api.get(`/environments/${slug}/deployments`)) as { deployments: unknown[] }).deployments;
+
+test(
+  'redeploy, why, delete, and back again',
+  async () => {
+    const { number, slug, commit } = await tiny.open('cart');
+    await stage.untilReady(slug, commit);
+    const first = (await stage.ask<{ deployment: string }>(slug)).deployment;
+    const say = async (user: string, body: string, sign: string) => {
+      await stage.forge.comment({ repo: tiny.repo, number, user, body });
+      await waitFor(
+        `"${body}" of ${user} to have the sign ${sign}`,
+        async () => {
+          const theirs = (await comments(number)).filter((comment) => comment.body === body);
+          return theirs.at(-1)?.reactions[sign] === 1;
+        },
+        LOOK,
+      );
+    };
+    /** There is one comment of Bough, whatever is asked. */
+    const untilSaid = (words: string) =>
+      waitFor(
+        `the comment to say "${words}"`,
+        async () => {
+          const ours = (await comments(number)).filter(({ body }) => body.startsWith('<!-- bough '));
+          expect(ours.length).toBe(1);
+          expect(ours[0]?.body).toContain(words);
+          return true;
+        },
+        LOOK,
+      );
+
+    await say('ben', '/bough delete', '-1');
+    const why = WhyView.parse(await stage.api.get(`/environments/${slug}/why`));
+    expect(why.deliveries).toContainEqual(
+      expect.objectContaining({ fate: 'declined', reason: expect.stringContaining('ben may read only') }),
+    );
+    expect((await stage.ask<{ deployment: string }>(slug)).deployment).toBe(first);
+
+    await say('ada', '/bough redeploy', 'rocket');
+    await stage.untilEnvironment(
+      slug,
+      (row) => row.phase === 'ready' && row.deployment !== null && row.deployment.id !== first,
+    );
+    expect((await stage.ask<{ deployment: string }>(slug)).deployment).not.toBe(first);
+    expect(await deploymentsOf(slug)).toHaveLength(2);
+    await untilSaid('**ada** asked for `/bough redeploy`');
+
+    await say('ada', '/bough why', 'rocket');
+    await untilSaid(`The preview runs \`${commit.slice(0, 7)}\`.`);
+    await say('ada', '/bough sleep', 'confused');
+    await untilSaid('`/bough sleep` is not there yet');
+
+    await say('ada', '/bough delete', 'rocket');
+    await stage.untilRemoved(slug);
+    await untilSaid('Comment `/bough redeploy` to get a new one.');
+    await say('ada', '/bough redeploy', 'rocket');
+    await stage.untilReady(slug, commit);
+    await untilSaid('Preview is ready');
+    expect((await comments(number)).length).toBe(7);
+  },
+  TEST_MS,
+);
