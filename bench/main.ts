@@ -1,4 +1,5 @@
 import { createShutdown } from '@bough/boot/signals';
+import { BoughError } from '@bough/domain/bough-error';
 import { type Benchmark, parseCall } from './benchmark.ts';
 import { deploy } from './deploy.ts';
 import { webhook } from './webhook.ts';
@@ -18,8 +19,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     void shutdown.shutDown(signal);
   });
 }
-const call = parseCall(benchmarks, process.argv.slice(2));
 try {
+  const call = parseCall(benchmarks, process.argv.slice(2));
   const report = await call.benchmark.run(call.numbers, {
     shutdown,
     environment: process.env,
@@ -31,7 +32,14 @@ try {
   process.stdout.write(call.isJson ? `${JSON.stringify(report.json, null, 2)}\n` : `\n${report.text}\n`);
 } catch (error) {
   process.exitCode = 1;
-  if (!shutdown.signal.aborted) console.error(error);
+  // What fails after Ctrl-C fails because of it.
+  if (!shutdown.signal.aborted) process.stderr.write(`${wordsOf(error)}\n`);
 }
 const isClean = await shutdown.shutDown('the benchmark is over');
 process.exit(isClean ? process.exitCode : 1);
+
+function wordsOf(error: unknown): string {
+  if (!(error instanceof BoughError))
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return [error.message, ...error.tail.map((line) => `  | ${line}`), error.hint ?? ''].join('\n').trimEnd();
+}
