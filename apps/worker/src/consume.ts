@@ -6,8 +6,7 @@ import type { Context } from '@bough/reconcile/context';
 import { observe } from '@bough/reconcile/observe';
 import { reconcile } from '@bough/reconcile/reconcile';
 import { refreshData } from '@bough/reconcile/refresh-data';
-import { poll, resync } from '@bough/reconcile/resync';
-import { listProjects } from '@bough/store/projects';
+import { pollAll, resync } from '@bough/reconcile/resync';
 import type { WorkerConfig } from './config.ts';
 
 const OBSERVES = 8;
@@ -51,11 +50,7 @@ export function consumeAll(
     queues.consume(
       'resync',
       async (key, signal) => {
-        if (key === 'poll') {
-          const projects = await listProjects(context.pool);
-          for (const project of projects) if (project.intake === 'poll') await poll(context, project, signal);
-          return { kind: 'done' };
-        }
+        if (key === 'poll') return await pollAll(context, signal);
         const thorough = Date.now() - thoroughAt >= THOROUGH_EVERY_MS;
         const found = await resync(context, { thorough, signal });
         if (thorough) thoroughAt = Date.now();

@@ -31,7 +31,11 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   const { projectId, subject } = parseKey(key);
   const project = await findProject(context.pool, projectId);
   const parsed = parseSubject(subject);
-  if (project === undefined || project.state !== 'active' || parsed === undefined) return { kind: 'done' };
+  if (project === undefined) return { kind: 'done' };
+  if (project.state !== 'active' || parsed === undefined) {
+    await declineDeliveries(context, project, subject);
+    return { kind: 'done' };
+  }
   const forge = context.forge(project.forge);
   // Read before the forge is asked: what comes in meanwhile gets a look of its own.
   const deliveries = await unsettledDeliveriesOf(context.pool, {
@@ -72,6 +76,24 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   if (failure !== undefined) throw failure;
   // More commands than one look takes.
   return heard.postponed.length > 0 ? { kind: 'again', delayMs: 0 } : { kind: 'done' };
+}
+
+/** Nobody will look at what they hint at: left open, resync would queue them once more every minute, for ever. */
+async function declineDeliveries(
+  context: Pick<Context, 'pool'>,
+  project: Project,
+  subject: string,
+): Promise<void> {
+  const deliveries = await unsettledDeliveriesOf(context.pool, {
+    repositoryId: project.repositoryId,
+    subject,
+  });
+  const reason =
+    project.state === 'active'
+      ? `there is no environment for ${subject.slice(0, 300)}`
+      : `${project.owner}/${project.name} is not a project of this Bough any more`;
+  const ids = deliveries.map((delivery) => delivery.id);
+  await settleDeliveries(context.pool, ids, { fate: 'declined', reason });
 }
 
 /** Somebody deleted a comment on the pull request, maybe ours: it is written again, which finds out. */

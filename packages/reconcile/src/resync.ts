@@ -57,8 +57,19 @@ export async function resync(
   return corrections;
 }
 
+/** Polls each project that is polled. One whose repository is gone or forbidden must not keep the others from being looked at. */
+export async function pollAll(context: Context, signal: AbortSignal): Promise<Outcome> {
+  for (const project of await listProjects(context.pool)) {
+    if (project.intake !== 'poll' || signal.aborted) continue;
+    await poll(context, project, signal).catch((error: unknown) => {
+      context.log.warn({ project: project.slug, error }, 'the forge could not be polled; tried again soon');
+    });
+  }
+  return { kind: 'done' };
+}
+
 /** For repositories whose webhooks cannot reach us: one conditional request, which costs nothing while nothing changes. */
-export async function poll(context: Context, project: Project, signal: AbortSignal): Promise<Outcome> {
+async function poll(context: Context, project: Project, signal: AbortSignal): Promise<void> {
   const listing = await context.forge(project.forge).listOpen(repositoryOf(project), {
     signal,
     ...(project.pollEtag === null ? {} : { etag: project.pollEtag }),
@@ -69,7 +80,6 @@ export async function poll(context: Context, project: Project, signal: AbortSign
   }
   if (project.production === 'managed')
     await context.enqueue('observe', observeKey(project.id, 'production'));
-  return { kind: 'done' };
 }
 
 async function compareWithForge(context: Context, project: Project, signal: AbortSignal): Promise<number> {
