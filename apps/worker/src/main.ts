@@ -11,6 +11,8 @@ import { makeContext } from './make-context.ts';
 
 /** Handlers that do not end in this time are aborted; what they did not finish is taken up again at the next start. */
 const DRAIN_MS = 5_000;
+/** Feedback (8), captures (2) and each reconcile may hold a connection for its lock while the work needs another. */
+const CONNECTIONS_BESIDE_RECONCILES = 24;
 
 const log = createLogger({ name: 'worker', level: process.env.BOUGH_LOG_LEVEL });
 const shutdown = createShutdown({ log });
@@ -18,7 +20,11 @@ shutdown.listen();
 try {
   const config = readConfig(process.env);
   const home = await openHome({ path: config.home, masterKey: config.masterKey });
-  const pool = createPool({ url: config.databaseUrl, max: 20, applicationName: 'bough worker' });
+  const pool = createPool({
+    url: config.databaseUrl,
+    max: config.reconciles + CONNECTIONS_BESIDE_RECONCILES,
+    applicationName: 'bough worker',
+  });
   shutdown.onShutdown('store', () => pool.end());
   const queues = await createQueues({
     connection:
