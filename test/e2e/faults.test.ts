@@ -1,6 +1,6 @@
 import { redisCommand } from '@bough/boot/redis-command';
 import { waitFor } from '@bough/testkit/wait-for';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   commentsOf,
   expectDeployedOnce,
@@ -36,6 +36,11 @@ beforeAll(async () => {
   const files = await tinyProject({ gateUrl: gate.url });
   repository = await connectRepository(stage.forge, [stage], { name: 'tiny', files });
 }, WHOLE_MS);
+
+afterEach(() => {
+  stage.forge.faults.clear();
+  gate.openAll();
+});
 
 afterAll(async () => {
   await stage?.close();

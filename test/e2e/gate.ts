@@ -12,6 +12,8 @@ export interface Gate {
   reached(name: string): Promise<void>;
   /** Lets everybody through, from now on. */
   open(name: string): void;
+  /** Lets everybody through who waits anywhere: what one test leaves waiting must not be in the next one's way. */
+  openAll(): void;
   /** How many wait there now. */
   waiting(name: string): number;
   /** Resolves when somebody who waited there has gone away, with the time (performance.now()) of the first. */
@@ -38,16 +40,18 @@ export async function createGate(timeoutMs: number): Promise<Gate> {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const openGate = (name: string) => {
+    open.add(name);
+    for (const response of at(name)) response.end('open\n');
+  };
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     waiting: (name) => at(name).size,
     reached: async (name) => {
       await waitFor(`somebody to wait at the gate "${name}"`, () => at(name).size > 0, { timeoutMs });
     },
-    open(name) {
-      open.add(name);
-      for (const response of at(name)) response.end('open\n');
-    },
+    open: openGate,
+    openAll: () => [...waiting.keys()].forEach(openGate),
     left: (name) => waitFor(`somebody to leave the gate "${name}"`, () => leftAt.get(name), { timeoutMs }),
     async close() {
       server.closeAllConnections();
