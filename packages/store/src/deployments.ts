@@ -92,10 +92,14 @@ export async function closeDeployment(
     };
   },
 ): Promise<void> {
+  // One statement: a crash in between would leave steps that run for ever.
   await db.query(
-    `update deployments set state = $2, finished_at = now(), failure_code = $3, failure_message = $4, failure_hint = $5,
-       failure_tail = $6, failure_annotations = $7
-     where id = $1 and state = 'running'`,
+    `with closed as (
+       update deployments set state = $2, finished_at = now(), failure_code = $3, failure_message = $4, failure_hint = $5,
+         failure_tail = $6, failure_annotations = $7
+       where id = $1 and state = 'running'
+     )
+     update steps set state = 'aborted', finished_at = now() where deployment_id = $1 and state = 'running'`,
     [
       id,
       end.state,
@@ -105,10 +109,6 @@ export async function closeDeployment(
       end.failure?.tail ?? [],
       JSON.stringify(end.failure?.annotations ?? []),
     ],
-  );
-  await db.query(
-    `update steps set state = 'aborted', finished_at = now() where deployment_id = $1 and state = 'running'`,
-    [id],
   );
 }
 

@@ -333,16 +333,21 @@ export function writeDismantled(db: Database, fence: Fence): Promise<boolean> {
 
 /** Nothing of it is left. Credentials go with it; the row and its deployments stay as history. */
 export async function writeRemoved(db: Database, fence: Fence): Promise<boolean> {
-  const removed = await writeAtFence(
-    db,
-    fence,
-    `removed_at = now(), observed_generation = generation, running_step = null, waiting_reason = null, changed_at = now(),
-     failure_code = null, failure_message = null, failure_hint = null, failure_tail = '{}', release_deployment_id = null,
-     slug = slug || '~' || id, data_snapshot_id = null`,
+  // One statement: after a crash in between nobody would come back for the credentials of what is removed.
+  const { rows } = await db.query<{ removed: boolean }>(
+    `with removed as (
+       update environments set
+         removed_at = now(), observed_generation = generation, running_step = null, waiting_reason = null, changed_at = now(),
+         failure_code = null, failure_message = null, failure_hint = null, failure_tail = '{}', release_deployment_id = null,
+         slug = slug || '~' || id, data_snapshot_id = null
+       where ${AT_FENCE} returning id
+     ), forgotten as (
+       delete from credentials using removed where environment_id = removed.id
+     ), unrouted as (
+       delete from routes using removed where environment_id = removed.id
+     )
+     select exists (select from removed) as removed`,
+    [fence.environmentId, fence.generation, fence.lease],
   );
-  if (removed) {
-    await db.query('delete from credentials where environment_id = $1', [fence.environmentId]);
-    await db.query('delete from routes where environment_id = $1', [fence.environmentId]);
-  }
-  return removed;
+  return rows[0]?.removed === true;
 }
