@@ -15,6 +15,8 @@ export default defineConfig({
     maxWorkers: 2,
     teardownTimeout: 60_000,
     pool: 'forks',
+    // Processes that tests start leave no compiled files under /tmp.
+    env: { TSX_DISABLE_CACHE: '1' },
     projects: [
       {
         test: {
