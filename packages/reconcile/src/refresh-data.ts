@@ -3,6 +3,7 @@ import { findEnvironment } from '@bough/store/environments';
 import { findProject } from '@bough/store/projects';
 import type { Context } from './context.ts';
 import { refreshGolden } from './data/golden.ts';
+import { unfitNote } from './data/sanitize-capture.ts';
 import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
 import { readPolicyAt } from './policy.ts';
 
@@ -37,7 +38,7 @@ export async function refreshData(
   // Nothing is written at this fence: it stands for "no environment's lock".
   const lock: EnvironmentLock = { signal, fence: { environmentId, generation: '0', lease: '0' } };
   const log = { environmentId, project: project.slug };
-  const snapshot = await refreshGolden(context, {
+  const refreshed = await refreshGolden(context, {
     project,
     parent,
     policy,
@@ -48,9 +49,18 @@ export async function refreshData(
       note: async () => {},
     },
     onlyIfAbsent: false,
+  }).catch((error: unknown) => {
+    const reason = unfitNote(error);
+    if (reason === undefined) throw error;
+    return { reason };
   });
+  if ('reason' in refreshed) {
+    // Trying again would find the same; the next deployment, or a change of the rules, brings it here anew.
+    context.log.warn({ ...log, reason: refreshed.reason }, 'golden snapshot refused');
+    return { kind: 'done' };
+  }
   context.log.info(
-    { ...log, snapshotId: snapshot.id, sizeBytes: snapshot.sizeBytes },
+    { ...log, snapshotId: refreshed.id, sizeBytes: refreshed.sizeBytes },
     'golden snapshot is frozen',
   );
   return { kind: 'done' };

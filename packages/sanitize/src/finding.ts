@@ -19,3 +19,10 @@ export interface Finding {
   /** Lines for below `data: sanitize:`, ready to paste. */
   readonly paste: string | null;
 }
+
+/** The lines to paste as one, for a sentence: `tables: { customers: { email: email } }`. */
+export function pasteInline(paste: string): string {
+  const lines = paste.split('\n').map((line) => line.trim());
+  const opened = lines.length - 1;
+  return `${lines.join(' { ')}${' }'.repeat(opened)}`;
+}

@@ -1,7 +1,8 @@
+import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import type { Client } from 'pg';
 import { newMark, plantCanaries, removeCanaries } from './canaries.ts';
-import { readCatalogue } from './catalogue.ts';
+import { type Catalogue, readCatalogue } from './catalogue.ts';
 import { compareCounts, countTables, totalRows } from './counts.ts';
 import { decide, type MaskingPlan } from './decide.ts';
 import type { Finding } from './finding.ts';
@@ -24,6 +25,8 @@ export type SanitizeResult =
   | {
       readonly kind: 'sanitized';
       readonly report: MaskingReport;
+      /** Of all tables, columns and types. */
+      readonly schemaDigest: string;
       /** Rules that spoke of something here; those that spoke of nothing anywhere are `unusedRules`. */
       readonly used: ReadonlySet<string>;
       /** Byte strings that no file of the stopped server may hold. Raw values are among them: never print one. */
@@ -59,10 +62,11 @@ export async function sanitizeCluster(of: {
     paste: null,
   }));
   const plans: MaskingPlan[] = [];
+  const catalogues: Catalogue[] = [];
   for (const database of databases) {
-    const decision = await withSession(of.server, { ...session, database }, async (client) =>
-      decide(await readCatalogue(client), of.policy),
-    );
+    const catalogue = await withSession(of.server, { ...session, database }, readCatalogue);
+    catalogues.push(catalogue);
+    const decision = decide(catalogue, of.policy);
     for (const key of decision.used) used.add(key);
     if (decision.kind === 'findings') findings.push(...decision.findings);
     else plans.push(decision.plan);
@@ -91,7 +95,13 @@ export async function sanitizeCluster(of: {
     });
   if (findings.length > 0) return { kind: 'findings', findings, used };
   await withSession(of.server, { ...session, database: 'postgres' }, scrubLog);
-  return { kind: 'sanitized', report, used, needles: [...needles] };
+  return {
+    kind: 'sanitized',
+    report,
+    schemaDigest: canonicalDigest(catalogues),
+    used,
+    needles: [...needles],
+  };
 }
 
 /** template0 cannot have been written to; template1 can. */

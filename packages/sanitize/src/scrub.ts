@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { access, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import type { Client } from 'pg';
@@ -75,8 +75,14 @@ export async function scrubLog(client: Client): Promise<void> {
   await client.query('checkpoint');
 }
 
-/** Files beside the data, after the stop: logs and leftovers of queries. */
-export async function scrubFiles(cluster: string): Promise<void> {
+/** Files beside the data, after the stop: logs and leftovers of queries. `directory`: the volume, or the cluster in it. */
+export async function scrubFiles(directory: string): Promise<void> {
+  const inside = await readdir(directory);
+  if (!inside.includes('PG_VERSION')) {
+    for (const name of inside)
+      if (await isCluster(join(directory, name))) await scrubFiles(join(directory, name));
+    return;
+  }
   for (const name of [
     'log',
     'pg_log',
@@ -86,5 +92,12 @@ export async function scrubFiles(cluster: string): Promise<void> {
     'tablespace_map.old',
     'recovery.done',
   ])
-    await rm(join(cluster, name), { recursive: true, force: true });
+    await rm(join(directory, name), { recursive: true, force: true });
+}
+
+function isCluster(directory: string): Promise<boolean> {
+  return access(join(directory, 'PG_VERSION')).then(
+    () => true,
+    () => false,
+  );
 }

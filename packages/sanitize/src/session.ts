@@ -21,7 +21,10 @@ export function maskingKey(signingKey: Secret, projectId: string): Buffer {
   return createHmac('sha256', signingKey.reveal()).update(`bough masking v1:${projectId}`).digest();
 }
 
-/** A superuser's connection with the masking functions in it; triggers do not fire. Ends when `signal` aborts. */
+/**
+ * A superuser's connection with the masking functions in it; triggers do not fire, and the server's log learns nothing of
+ * values. Ends when `signal` aborts.
+ */
 export async function withSession<Result>(
   server: PrivateServer,
   options: { database: string; key: Buffer; signal: AbortSignal },
@@ -61,7 +64,9 @@ async function prepare(client: pg.Client, key: Buffer): Promise<void> {
   await client.query(
     `select set_config('session_replication_role', 'replica', false), set_config('statement_timeout', '0', false),
        set_config('search_path', 'pg_catalog, public', false), set_config('lock_timeout', '60s', false),
-       set_config('client_min_messages', 'error', false), set_config('row_security', 'off', false),
+       set_config('client_min_messages', 'error', false), set_config('log_min_messages', 'panic', false),
+       set_config('log_min_error_statement', 'panic', false), set_config('log_statement', 'none', false),
+       set_config('log_min_duration_statement', '-1', false), set_config('row_security', 'off', false),
        set_config('${innerKeySetting}', $1, false), set_config('${outerKeySetting}', $2, false)`,
     [Buffer.from(pad(0x36)).toString('hex'), Buffer.from(pad(0x5c)).toString('hex')],
   );

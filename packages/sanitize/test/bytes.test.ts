@@ -2,14 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { sanitizeCluster } from '../src/sanitize-cluster.ts';
 import { createSearch, scanFiles } from '../src/scan-files.ts';
 import { scrubFiles } from '../src/scrub.ts';
 import { policyOf } from './policies.ts';
 import { startTestServer, type TestServer } from './private-server.ts';
 
-const soon = () => AbortSignal.timeout(60_000);
+const soon = () => AbortSignal.timeout(150_000);
+
+vi.setConfig({ testTimeout: 180_000 });
 
 describe('bytes of production in the files of a sanitized PostgreSQL', () => {
   let postgres: TestServer;

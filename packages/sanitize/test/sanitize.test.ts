@@ -1,11 +1,13 @@
 import { createHmac } from 'node:crypto';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { sanitizeCluster } from '../src/sanitize-cluster.ts';
 import { policyOf } from './policies.ts';
 import { startTestServer, type TestServer } from './private-server.ts';
 
 const key = Buffer.alloc(32, 7);
+
+vi.setConfig({ testTimeout: 180_000 });
 
 describe('sanitizing a PostgreSQL', () => {
   let postgres: TestServer;
@@ -36,7 +38,7 @@ describe('sanitizing a PostgreSQL', () => {
       server: postgres.server,
       policy,
       key,
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(150_000),
       line: () => {},
     });
 

@@ -44,6 +44,18 @@ export async function insertSnapshot(
   return only(rows);
 }
 
+/** How far a capture has come; only `freezeSnapshot` makes it one that can be cloned. */
+export async function advanceSnapshot(
+  db: Database,
+  id: string,
+  state: 'captured' | 'sanitized' | 'verified',
+): Promise<void> {
+  await db.query(
+    `update snapshots set state = $2 where id = $1 and state in ('capturing', 'captured', 'sanitized', 'verified')`,
+    [id, state],
+  );
+}
+
 export async function freezeSnapshot(
   db: Database,
   id: string,

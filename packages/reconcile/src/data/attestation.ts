@@ -8,9 +8,13 @@ import { z } from 'zod';
 export const AttestedFacts = z.object({
   snapshotId: z.string(),
   environmentId: z.string(),
-  /** The policy's words at the time: `none` = raw. */
+  /** The policy at the time: `none` = raw, otherwise the digest of its rules. */
   sanitize: z.string(),
   policyCommit: z.string().nullable(),
+  /** Service → what its masking did and what was looked at; absent when raw. */
+  masking: z
+    .record(z.string(), z.object({ schemaDigest: z.string(), counts: z.record(z.string(), z.number()) }))
+    .optional(),
   /** Service or mount name → the storage's snapshot and the server version that wrote it. */
   volumes: z.record(
     z.string(),
@@ -58,11 +62,16 @@ export class AttestedSnapshot {
     if (!sameVolumes(facts.volumes, row.volumes)) throw refuse('its volumes changed since it was signed');
     if (facts.sanitize !== policy.sanitize) {
       throw refuse(
-        `it was made under \`sanitize: ${facts.sanitize}\` and the policy now says \`${policy.sanitize}\``,
+        `it was made under \`sanitize: ${brief(facts.sanitize)}\` and the policy now says \`${brief(policy.sanitize)}\``,
       );
     }
     return new AttestedSnapshot(facts);
   }
+}
+
+/** A digest as people see it. */
+function brief(sanitize: string): string {
+  return /^[0-9a-f]{64}$/.test(sanitize) ? `rules ${sanitize.slice(0, 12)}` : sanitize;
 }
 
 function sameVolumes(

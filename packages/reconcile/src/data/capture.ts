@@ -1,10 +1,14 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { Secret } from '@bough/domain/secret';
+import type { DataPolicy } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
+import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
+import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import type { Credentials } from '@bough/service/service';
 import type { Snapshot } from '@bough/storage/storage';
 import type { Encryption } from '@bough/store/encryption';
 import {
+  advanceSnapshot,
   failSnapshot,
   freezeSnapshot,
   insertSnapshot,
@@ -24,12 +28,20 @@ import { mountVolumeId } from '../deploy/surroundings.ts';
 import { untilReady } from '../probe.ts';
 import { readCredentials, writeCredentials } from '../service-credentials.ts';
 import { attest } from './attestation.ts';
+import {
+  canSanitize,
+  keepsMount,
+  type MaskingFacts,
+  proveFiles,
+  refuseUnusedRules,
+  sanitizeService,
+} from './sanitize-capture.ts';
 
 const StoredCredentials = z.record(z.string(), z.string());
 
 /**
- * Capture → cleanly stopped → frozen: a golden snapshot of the running parent, which keeps serving. What a preview
- * starts from is always this, never the parent itself: a clean copy starts in tens of milliseconds, while the copy of
+ * Capture → masked, scrubbed, verified → cleanly stopped → frozen: a golden snapshot of the running parent, which keeps
+ * serving. Under `sanitize: none` the masking is left out. What a preview starts from is always this, never the parent itself: a clean copy starts in tens of milliseconds, while the copy of
  * something running must first recover (reference/data.md §1.2).
  *
  * `parent` is a run of the parent's serving release, made only to be read from. Throws after having removed whatever
@@ -37,23 +49,29 @@ const StoredCredentials = z.record(z.string(), z.string());
  */
 export async function captureGolden(
   parent: PlannedRun,
-  policy: { sanitize: 'none'; commit: string },
+  policy: { sanitize: DataPolicy['sanitize']; commit: string },
   voice: StepVoice,
 ): Promise<SnapshotRow> {
   const { context, environment } = parent;
   const row = await insertSnapshot(context.pool, {
     environmentId: environment.id,
-    sanitize: policy.sanitize,
+    sanitize: sanitizeLabel(policy.sanitize),
     policyCommit: policy.commit,
     sourceCommit: parent.commit,
   });
+  const rules = policy.sanitize === 'none' ? null : { policy: policy.sanitize, used: new Set<string>() };
   const made: Snapshot[] = [];
   try {
     const capturedAt = new Date();
     const volumes: Record<string, SnapshotVolume> = {};
     const inherited: Record<string, string> = {};
+    const masking: Record<string, MaskingFacts> = {};
     for (const planned of parent.plan.common.services) {
-      const captured = await captureService(parent, row.id, planned, voice);
+      if (rules !== null && !canSanitize(planned.type)) {
+        voice.line(`${planned.name}: ${planned.type} cannot be sanitized, so previews start it empty`);
+        continue;
+      }
+      const captured = await captureService(parent, row.id, planned, rules, voice);
       if (captured === undefined) continue;
       made.push(captured.snapshot);
       volumes[`service:${planned.name}`] = {
@@ -62,8 +80,17 @@ export async function captureGolden(
         version: captured.version,
       };
       inherited[planned.name] = writeCredentials(captured.credentials);
+      if (captured.masking !== null) masking[planned.name] = captured.masking;
+    }
+    if (rules !== null) {
+      refuseUnusedRules(rules.policy, rules.used, voice);
+      await advanceSnapshot(context.pool, row.id, 'verified');
     }
     for (const volume of mountVolumes(parent)) {
+      if (rules !== null && !keepsMount(rules.policy, volume)) {
+        voice.line(`${volume}: the data policy does not keep it, so previews start it empty`);
+        continue;
+      }
       const snapshot = await captureMount(parent, row.id, volume);
       made.push(snapshot);
       volumes[`mount:${volume}`] = { snapshotId: snapshot.id, type: 'mount', version: null };
@@ -71,8 +98,9 @@ export async function captureGolden(
     const attestation = attest(context.signingKey, {
       snapshotId: row.id,
       environmentId: environment.id,
-      sanitize: policy.sanitize,
+      sanitize: row.sanitize,
       policyCommit: policy.commit,
+      ...(rules === null ? {} : { masking }),
       volumes,
       capturedAt: capturedAt.toISOString(),
     });
@@ -108,8 +136,11 @@ async function captureService(
   parent: PlannedRun,
   snapshotRowId: string,
   planned: PlannedService,
+  rules: { policy: SanitizePolicy; used: Set<string> } | null,
   voice: StepVoice,
-): Promise<{ snapshot: Snapshot; version: string; credentials: Credentials } | undefined> {
+): Promise<
+  { snapshot: Snapshot; version: string; credentials: Credentials; masking: MaskingFacts | null } | undefined
+> {
   const { context, environment, lock } = parent;
   const service = context.service(planned.type);
   const { cloning } = service;
@@ -175,11 +206,27 @@ async function captureService(
     await context.faultPoint?.({ slug: environment.slug, point: 'during-capture', signal: lock.signal });
     await cloning.claim(started.address, credentials, own);
     const { version } = await service.ready(started.address, own, lock.signal);
+    await advanceSnapshot(context.pool, snapshotRowId, 'captured');
+    const masked =
+      rules === null
+        ? null
+        : await sanitizeService(parent, {
+            ...rules,
+            name: planned.name,
+            address: started.address,
+            credentials: own,
+            voice,
+          });
     await context.engine.remove(started.workload.id);
     captureWorkload = undefined;
+    if (masked !== null) await advanceSnapshot(context.pool, snapshotRowId, 'sanitized');
+    const masking =
+      masked === null
+        ? null
+        : await proveFiles(parent, { name: planned.name, path: volume.path, sanitized: masked, voice });
     const snapshot = await context.storage.snapshot(ids.volume, { id: ids.golden, labels });
     voice.line(`${planned.name}: cleanly stopped and frozen after ${Date.now() - from} ms`);
-    return { snapshot, version, credentials: own };
+    return { snapshot, version, credentials: own, masking };
   } finally {
     if (captureWorkload !== undefined) await context.engine.remove(captureWorkload);
     await context.storage.remove(ids.volume);
@@ -195,7 +242,8 @@ function captureIds(installationId: string, name: string): { raw: string; volume
   };
 }
 
-function mountVolumes(parent: PlannedRun): string[] {
+/** Volumes of file mounts, each once. */
+export function mountVolumes(parent: PlannedRun): string[] {
   const volumes = parent.plan.common.apps.flatMap((app) =>
     [...app.mounts, ...app.workers.flatMap((worker) => worker.mounts)]
       .filter((mount) => mount.source === 'storage')

@@ -4,6 +4,7 @@ import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import { serviceVolumeId } from '../deploy/services.ts';
 import { mountVolumeId } from '../deploy/surroundings.ts';
 import type { AttestedSnapshot } from './attestation.ts';
+import { mountVolumes } from './capture.ts';
 
 /**
  * Makes a preview's volumes from a golden snapshot. Takes an attestation, not a path. Volumes that are there already
@@ -36,6 +37,11 @@ export async function cloneGolden(
       );
       cloned.push(planned.name);
     }
+  }
+  for (const volume of mountVolumes(run)) {
+    const isKept = golden.facts.volumes[`mount:${volume}`] !== undefined;
+    if (!isKept && golden.facts.sanitize !== 'none')
+      left.push(`${volume} starts empty, as the data policy does not keep it`);
   }
   for (const [name, source] of Object.entries(golden.facts.volumes)) {
     if (!name.startsWith('mount:')) continue;

@@ -1,3 +1,4 @@
+import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import { Interrupted } from '@bough/store/environment-lock';
 import { writeData } from '@bough/store/environments';
 import { findSnapshot } from '@bough/store/snapshots';
@@ -6,7 +7,8 @@ import type { InheritedCredentials } from '../deploy/services.ts';
 import { AttestedSnapshot } from './attestation.ts';
 import { goldenCredentials } from './capture.ts';
 import { cloneGolden } from './clone.ts';
-import { findOrCaptureGolden } from './golden.ts';
+import { findOrCaptureGolden, type GoldenSource } from './golden.ts';
+import { unfitNote } from './sanitize-capture.ts';
 
 /**
  * On an environment's first deployment: decides what data it gets and puts it there. Afterwards the row says what it
@@ -56,18 +58,25 @@ export async function ensureData(run: PlannedRun, voice: StepVoice): Promise<Inh
     );
     return {};
   }
+  const { sanitize } = policy.data;
   const source = await findOrCaptureGolden(context, {
     project: run.project,
     policy,
-    sanitize: policy.data.sanitize,
+    sanitize,
     lock: run.lock,
     voice,
+  }).catch((error: unknown): GoldenSource => {
+    const reason = unfitNote(error);
+    if (reason === undefined) throw error;
+    return { kind: 'none', reason };
   });
   if (source.kind === 'none') {
     await decide('empty', null, source.reason);
     return {};
   }
-  const golden = AttestedSnapshot.verify(context.signingKey, source.snapshot, policy.data);
+  const golden = AttestedSnapshot.verify(context.signingKey, source.snapshot, {
+    sanitize: sanitizeLabel(sanitize),
+  });
   const { cloned, left } = await cloneGolden(run, golden, voice);
   const note = [`clone of ${source.parent.slug} (${cloned.join(', ') || 'nothing to clone'})`, ...left].join(
     '; ',

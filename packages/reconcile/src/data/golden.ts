@@ -1,5 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
+import type { DataPolicy } from '@bough/manifest/manifest';
+import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import { findDeployment, readPlan } from '@bough/store/deployments';
 import type { EnvironmentLock } from '@bough/store/environment-lock';
 import { findLivingEnvironment } from '@bough/store/environments';
@@ -31,7 +33,13 @@ export type GoldenSource =
 /** The newest golden snapshot of the project's production; captured now when there is none yet. */
 export async function findOrCaptureGolden(
   context: Context,
-  of: { project: Project; policy: Policy; sanitize: 'none'; lock: EnvironmentLock; voice: StepVoice },
+  of: {
+    project: Project;
+    policy: Policy;
+    sanitize: DataPolicy['sanitize'];
+    lock: EnvironmentLock;
+    voice: StepVoice;
+  },
 ): Promise<GoldenSource> {
   const parent = await findLivingEnvironment(context.pool, {
     projectId: of.project.id,
@@ -47,7 +55,7 @@ export async function findOrCaptureGolden(
     };
   }
   const present = await newestFrozenSnapshot(context.pool, parent.id);
-  if (present?.sanitize === of.sanitize) return { kind: 'golden', snapshot: present, parent };
+  if (present?.sanitize === sanitizeLabel(of.sanitize)) return { kind: 'golden', snapshot: present, parent };
   of.voice.line('no golden snapshot of production yet: capturing one');
   const snapshot = await refreshGolden(context, { ...of, parent, onlyIfAbsent: true });
   return { kind: 'golden', snapshot, parent };
@@ -63,7 +71,7 @@ export async function refreshGolden(
     project: Project;
     parent: Environment;
     policy: Policy;
-    sanitize: 'none';
+    sanitize: DataPolicy['sanitize'];
     lock: EnvironmentLock;
     voice: StepVoice;
     onlyIfAbsent: boolean;
@@ -72,7 +80,7 @@ export async function refreshGolden(
   const golden = await withCaptureLock(context, of.parent.id, { wait: true }, async () => {
     if (of.onlyIfAbsent) {
       const present = await newestFrozenSnapshot(context.pool, of.parent.id);
-      if (present?.sanitize === of.sanitize) return present;
+      if (present?.sanitize === sanitizeLabel(of.sanitize)) return present;
     }
     const run = await readRelease(context, of.project, of.parent, of.lock);
     const snapshot = await captureGolden(run, { sanitize: of.sanitize, commit: of.policy.commit }, of.voice);

@@ -1,0 +1,130 @@
+import { BoughError } from '@bough/domain/bough-error';
+import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
+import { unusedRules } from '@bough/sanitize/decide';
+import { type Finding, pasteInline } from '@bough/sanitize/finding';
+import { matchesName } from '@bough/sanitize/names';
+import { type SanitizeResult, sanitizeCluster } from '@bough/sanitize/sanitize-cluster';
+import { scanFiles } from '@bough/sanitize/scan-files';
+import { scrubFiles } from '@bough/sanitize/scrub';
+import { maskingKey } from '@bough/sanitize/session';
+import type { Address, Credentials } from '@bough/service/service';
+import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+
+/** Ample for hundreds of gigabytes; what takes longer has hung. */
+const sanitizeTimeoutMs = 4 * 60 * 60_000;
+const findingsShown = 20;
+
+/** Failures that leave a preview without data instead of without a deployment. */
+const unfitCodes = ['data-not-sanitized', 'sanitize-failed'];
+
+export type Sanitized = Extract<SanitizeResult, { kind: 'sanitized' }>;
+
+/** What a service's masking did, for the attestation. */
+export interface MaskingFacts {
+  readonly schemaDigest: string;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** Of the services whose data can be cloned, those whose data can be masked too. */
+export function canSanitize(serviceType: string): boolean {
+  return serviceType === 'postgresql';
+}
+
+/** Masks, scrubs and verifies the running private copy of a service. Throws when anything is undecided or left. */
+export async function sanitizeService(
+  parent: PlannedRun,
+  of: {
+    name: string;
+    address: Address;
+    credentials: Credentials;
+    policy: SanitizePolicy;
+    used: Set<string>;
+    voice: StepVoice;
+  },
+): Promise<Sanitized> {
+  const signal = AbortSignal.any([parent.lock.signal, AbortSignal.timeout(sanitizeTimeoutMs)]);
+  const result = await sanitizeCluster({
+    server: { ...of.address, username: of.credentials.username, password: of.credentials.password },
+    policy: of.policy,
+    key: maskingKey(parent.context.signingKey, parent.project.id),
+    signal,
+    line: (text) => of.voice.line(`${of.name}: ${text}`),
+  }).catch((error: unknown) => {
+    parent.lock.signal.throwIfAborted();
+    throw error instanceof BoughError ? error : stopped(of.name, error);
+  });
+  for (const key of result.used) of.used.add(key);
+  if (result.kind === 'findings') throw unfit(of.name, result.findings, of.voice);
+  return result;
+}
+
+/** After the clean stop: no file of the copy may hold a canary or a sampled value. */
+export async function proveFiles(
+  parent: PlannedRun,
+  of: { name: string; path: string; sanitized: Sanitized; voice: StepVoice },
+): Promise<MaskingFacts> {
+  const signal = AbortSignal.any([parent.lock.signal, AbortSignal.timeout(sanitizeTimeoutMs)]);
+  await scrubFiles(of.path);
+  const scan = await scanFiles(of.path, of.sanitized.needles, signal);
+  if (scan.count > 0) {
+    const finding: Finding = {
+      code: 'raw-value',
+      where: of.name,
+      message: `${scan.count} places in the files of the masked copy still hold values of production (${scan.hits.slice(0, 3).join(', ')}).`,
+      paste: null,
+    };
+    throw unfit(of.name, [finding], of.voice);
+  }
+  of.voice.line(`${of.name}: no value of production in ${scan.files} files, ${scan.bytes} bytes`);
+  return {
+    schemaDigest: of.sanitized.schemaDigest,
+    counts: { ...of.sanitized.report, filesScanned: scan.files, bytesScanned: scan.bytes },
+  };
+}
+
+/** A rule that spoke of nothing in any service has a slip in it, or what it masked has moved elsewhere. */
+export function refuseUnusedRules(policy: SanitizePolicy, used: ReadonlySet<string>, voice: StepVoice): void {
+  const unused = unusedRules(policy, used);
+  if (unused.length > 0) throw unfit('data', unused, voice);
+}
+
+/** Mounts are named as in the manifest, with or without their app; those that no rule names start empty. */
+export function keepsMount(policy: SanitizePolicy, volume: string): boolean {
+  const names = [volume, volume.slice(volume.indexOf(':') + 1)];
+  const rule = policy.mounts.find(({ pattern }) =>
+    names.some((name) => matchesName(pattern, '', { schema: 'public', name })),
+  );
+  return rule?.rule === 'keep';
+}
+
+/** Why nothing was cloned, in one sentence for the pull request; undefined for other failures. */
+export function unfitNote(error: unknown): string | undefined {
+  if (!(error instanceof BoughError) || !unfitCodes.includes(error.code)) return undefined;
+  return `services start empty, because production's data could not be sanitized: ${error.message} ${error.hint ?? ''}`.trim();
+}
+
+function unfit(service: string, findings: readonly Finding[], voice: StepVoice): BoughError {
+  for (const { where, message, paste } of findings.slice(0, findingsShown))
+    voice.line(`${where}: ${message}${paste === null ? '' : ` Rule: ${pasteInline(paste)}`}`);
+  const [first] = findings;
+  const more = findings.length > 1 ? ` And ${findings.length - 1} more, listed in the log.` : '';
+  const paste = first?.paste ?? null;
+  return new BoughError({
+    code: 'data-not-sanitized',
+    message: `${first?.where ?? service}: ${first?.message ?? 'unfit.'}${more}`,
+    hint:
+      paste === null
+        ? 'Change the rules below `data: sanitize:` in the default branch.'
+        : `Add below \`data: sanitize:\` in the default branch: \`${pasteInline(paste)}\``,
+    tail: findings.slice(0, findingsShown).map(({ where, message }) => `${where}: ${message}`),
+  });
+}
+
+function stopped(service: string, cause: unknown): BoughError {
+  return new BoughError({
+    code: 'sanitize-failed',
+    message: `Sanitizing "${service}" was cut short.`,
+    hint: 'Try again with `bough data refresh`; nothing was cloned.',
+    cause,
+  });
+}
