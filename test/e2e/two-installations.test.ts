@@ -46,9 +46,12 @@ beforeAll(async () => {
 
 afterAll(async () => {
   // One after the other: each fails when something of its own is left, and only of its own.
-  await ours?.close();
-  await theirs?.close();
-  await forge?.close();
+  try {
+    await ours?.close();
+  } finally {
+    await theirs?.close();
+    await forge?.close();
+  }
 }, 120_000);
 
 /** Everything of a preview that the other installation could have laid hands on. */
