@@ -49,6 +49,8 @@ beforeAll(async () => {
     volumes: disk?.path,
     environment: {
       GITHUB_WEBHOOK_SECRET: webhookSecret,
+      // Watching many previews is what this file's time goes to.
+      BOUGH_RESYNC_SECONDS: '5',
       BOUGH_LISTEN_TIMEOUT_SECONDS: String(LISTEN_SECONDS),
     },
   });
@@ -742,9 +744,8 @@ describe('on the command line', () => {
         '.bough/config.yaml': manifest().replace('nodejs:22', 'nodejs:19'),
       });
       await untilFailed(tiny, pull);
-      const [list, listed, shown, failed, failedJson, why, unknown] = await Promise.all([
+      const [list, shown, failed, failedJson, why, unknown] = await Promise.all([
         bough('env', 'list', '--json', '--project', 'tiny'),
-        bough('env', 'list'),
         bough('env', 'show', 'pr-1--tiny'),
         bough('env', 'show', pull.slug),
         bough('env', 'show', pull.slug, '--json'),
@@ -758,10 +759,6 @@ describe('on the command line', () => {
           expect.objectContaining({ slug: pull.slug, phase: 'failed' }),
         ]),
       );
-      expect(listed).toMatchObject({
-        exitCode: 0,
-        stdout: expect.stringMatching(/pr-1--tiny +pull\/1 +ready/),
-      });
       expect(shown).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('pr-1--tiny  ready') });
       expect(failed.exitCode).toBe(3);
       expect(failed.stdout).toMatch(/failed +nodejs:19 cannot be had here; available: /);
@@ -787,7 +784,7 @@ describe('on the command line', () => {
         "select id::text from deliveries where subjects @> array['pull/1'] order by received_at desc limit 1",
       );
       const id = delivery?.id ?? '';
-      const [logs, step, deliveries, replayed, notThere, secrets, usage, nonsense] = await Promise.all([
+      const [logs, step, deliveries, replayed, notThere, secrets, usage] = await Promise.all([
         bough('env', 'logs', 'pr-1--tiny'),
         bough('env', 'logs', 'pr-1--tiny', '--step', 'deploy hook'),
         bough('delivery', 'list', '--project', 'tiny', '--json'),
@@ -795,7 +792,6 @@ describe('on the command line', () => {
         bough('delivery', 'replay', '999999999'),
         bough('secret', 'list', 'tiny'),
         bough('secret', 'set', 'tiny', 'OTHER', 'value', '--for', 'everybody'),
-        bough('nonsense'),
       ]);
       expect(logs.exitCode).toBe(0);
       expect(step).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('nothing to prepare') });
@@ -817,7 +813,6 @@ describe('on the command line', () => {
       expect(secrets.stdout).not.toContain(buildSecret);
       expect(usage.exitCode).toBe(2);
       expect(usage.stderr).toContain('--for preview');
-      expect(nonsense.exitCode).toBe(2);
     },
     TEST_MS,
   );
