@@ -7,6 +7,7 @@ import { mariadb } from './mariadb.ts';
 import { nodejs } from './nodejs.ts';
 import { postgresql } from './postgresql.ts';
 import { redis } from './redis.ts';
+import { isDirectory } from './search-path.ts';
 import { parseWant, type Want } from './want.ts';
 
 /** A tool that can be run on this machine. Directories are absolute and stay as long as Bough's home does. */
@@ -84,10 +85,15 @@ export interface Toolchain {
 
 const tools: Readonly<Record<string, Tool>> = { bubblewrap, git, mariadb, nodejs, postgresql, redis };
 
+/** For so long a tool is taken to be what it was. An upgrade of the machine's own is noticed after that. */
+const RECENT_MS = 60_000;
+
 export function createToolchain(options: ToolchainOptions): Toolchain {
   const context: ToolContext = { ...options, sources: options.sources ?? ['system', 'npm', 'debian'] };
   // Concurrent calls share one piece of work; a failure is forgotten, so that the next call tries again.
   const running = new Map<string, Promise<ResolvedToolchain>>();
+  // Asking a binary for its version costs a process; several times per deployment, for each tool.
+  const recent = new Map<string, { resolved: ResolvedToolchain; until: number }>();
 
   async function resolveAnew(want: Want, resolveOptions: ResolveOptions): Promise<ResolvedToolchain> {
     const tool = toolFor(want);
@@ -120,11 +126,23 @@ export function createToolchain(options: ToolchainOptions): Toolchain {
   return {
     async resolve(text, resolveOptions = {}) {
       const want = parseWant(text);
+      const known = recent.get(text);
+      if (
+        known !== undefined &&
+        Date.now() < known.until &&
+        (await isDirectory(known.resolved.bin[0] ?? ''))
+      ) {
+        return known.resolved;
+      }
+      const remember = (resolved: ResolvedToolchain) => {
+        recent.set(text, { resolved, until: Date.now() + RECENT_MS });
+        return resolved;
+      };
       // A call that can be aborted must not take others down with it, so it does not share.
-      if (resolveOptions.signal) return resolveAnew(want, resolveOptions);
+      if (resolveOptions.signal) return resolveAnew(want, resolveOptions).then(remember);
       const shared = running.get(text) ?? resolveAnew(want, resolveOptions);
       running.set(text, shared);
-      return shared.finally(() => running.delete(text));
+      return shared.then(remember).finally(() => running.delete(text));
     },
     async probe(text) {
       const want = parseWant(text);

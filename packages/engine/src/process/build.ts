@@ -42,7 +42,10 @@ async function buildAnew(builder: Builder, spec: BuildSpec): Promise<Artifact> {
   const product = join(work, 'product');
   try {
     await makeWorkDirectories(work);
-    await copyTree(spec.source, join(product, 'app'), spec.signal);
+    await Promise.all([
+      copyTree(spec.source, join(product, 'app'), spec.signal),
+      spec.hook === null ? undefined : builder.cache.copyTo(spec.cache.key, join(work, 'cache'), spec.signal),
+    ]);
     // What belongs to the checkout and not to the source: it differs from machine to machine.
     await removeTree(join(product, 'app/.git'));
     if (spec.hook !== null) await runHook(builder, spec, work);
@@ -56,9 +59,14 @@ async function buildAnew(builder: Builder, spec: BuildSpec): Promise<Artifact> {
     await builder.shelf.publish(spec.key, product);
     if (spec.hook !== null && spec.cache.mode === 'shared')
       await builder.cache.publish(spec.cache.key, join(work, 'cache'));
+    // Nobody waits for what is left of it; should this process end first, the next one's sweep removes it.
+    removeTree(work).catch((error: unknown) =>
+      builder.context.log.warn({ work, err: error }, 'build not removed'),
+    );
     return { key: spec.key, ...note, builtAt: new Date(note.builtAt), cached: false };
-  } finally {
+  } catch (error) {
     await removeTree(work);
+    throw error;
   }
 }
 
@@ -69,8 +77,7 @@ async function makeWorkDirectories(work: string): Promise<void> {
 }
 
 async function runHook(builder: Builder, spec: BuildSpec, work: string): Promise<void> {
-  const { context, cache } = builder;
-  await cache.copyTo(spec.cache.key, join(work, 'cache'), spec.signal);
+  const { context } = builder;
   const toolchains = await resolveToolchains(context.toolchain, spec.toolchains, spec.signal);
   const { env, caFiles, npmrc } = context.buildEnvironment;
   const extra = {

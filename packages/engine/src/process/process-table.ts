@@ -36,15 +36,26 @@ export interface LabelledProcess extends ProcessRow {
 export async function labelledProcesses(
   table: readonly ProcessRow[],
   marker: string,
+  known: KnownStrangers = new Set(),
 ): Promise<LabelledProcess[]> {
   const own = await readlink('/proc/self/ns/pid').catch(() => undefined);
   return mapBounded(table, async (row) => {
+    if (known.has(row.identity)) return undefined;
     const text = await readEnvironment(row.pid);
-    if (!text.split('\0').includes(marker)) return undefined;
+    if (!text.split('\0').includes(marker)) {
+      known.add(row.identity);
+      return undefined;
+    }
     const namespace = await readlink(`/proc/${row.pid}/ns/pid`).catch(() => undefined);
     return namespace === own ? { ...row, env: parseEnvironment(text) } : undefined;
   });
 }
+
+/**
+ * Processes that were seen not to carry the marker, for whoever looks again and again at one workload: what belongs to
+ * it is born of its own processes, which carry it from the start, so a stranger stays one.
+ */
+export type KnownStrangers = Set<string>;
 
 /** The environment of one process of ours, or undefined when it is gone or is another than it was. */
 export async function environmentOf(identity: string): Promise<Record<string, string> | undefined> {

@@ -3,6 +3,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import { isAlive } from '@bough/toolchain/process-identity';
 import {
   descendants,
+  type KnownStrangers,
   type LabelledProcess,
   labelledProcesses,
   type ProcessRow,
@@ -30,10 +31,11 @@ const killTimeoutMs = 10_000;
 export async function stopLabelled(spec: StopSpec): Promise<void> {
   const seen = new Map<string, ProcessRow>();
   const asked = new Set<string>();
+  const strangers: KnownStrangers = new Set();
   const graceEnds = Date.now() + spec.graceMs;
   for (;;) {
     spec.abort?.throwIfAborted();
-    const world = await survey(spec);
+    const world = await survey(spec, strangers);
     for (const row of [...world.outside, ...world.inside]) seen.set(row.identity, row);
     if (world.outside.length === 0 && !(await anyAlive(seen))) return;
     if (Date.now() >= graceEnds) break;
@@ -50,9 +52,11 @@ interface World {
   readonly inside: readonly ProcessRow[];
 }
 
-async function survey(spec: StopSpec): Promise<World> {
+async function survey(spec: StopSpec, strangers?: KnownStrangers): Promise<World> {
   const table = await readProcessTable();
-  const outside = (await labelledProcesses(table, spec.marker)).filter((row) => spec.belongs(row.env));
+  const outside = (await labelledProcesses(table, spec.marker, strangers)).filter((row) =>
+    spec.belongs(row.env),
+  );
   const inside = descendants(table, new Set(outside.map((row) => row.pid)));
   return { outside, inside: inside.filter((row) => outside.every((other) => other.pid !== row.pid)) };
 }

@@ -162,6 +162,7 @@ async function buildApp(
     });
   } finally {
     slot.release();
-    await rm(checkout, { recursive: true, force: true });
+    // Nobody waits for it; what a crash leaves is removed at the next start.
+    void rm(checkout, { recursive: true, force: true }).catch(() => {});
   }
 }

@@ -95,11 +95,13 @@ async function resolveVersions(
 ): Promise<ReadonlyMap<string, PlannedToolchain>> {
   const { context, lock } = run;
   const wants = toolchainsOf(manifest, (service) => context.service(service.type).toolchain(service));
+  const resolved = await Promise.all(
+    wants.map((want) => context.engine.resolve(want, { signal: lock.signal })),
+  );
   const versions = new Map<string, PlannedToolchain>();
-  for (const want of wants) {
-    const resolved = await context.engine.resolve(want, { signal: lock.signal });
-    versions.set(want, { want, version: resolved.version, digest: resolved.digest });
-    voice.line(`${want} is ${resolved.version}`);
+  for (const { toolchain: want, version, digest } of resolved) {
+    versions.set(want, { want, version, digest });
+    voice.line(`${want} is ${version}`);
   }
   return versions;
 }

@@ -21,37 +21,46 @@ export async function startRelease(
   voice: StepVoice,
 ): Promise<WebAddresses> {
   const addresses = new Map<string, { host: string; port: number }>();
+  const isApp = (name: string) => run.plan.common.apps.some((app) => app.name === name);
+  const workers = run.plan.common.apps.flatMap((app) => app.workers.map((worker) => ({ app, worker })));
+  const startWorkers = async (needApps: boolean) => {
+    for (const { app, worker } of workers) {
+      if (worker.relationships.some(({ target }) => isApp(target)) !== needApps) continue;
+      const name = `${app.name}/${worker.name}`;
+      const what = { app, name, role: 'worker' as const, command: worker.start, part: worker };
+      await ensureWorkload(run, { ...what, ...with_, addresses });
+      voice.line(`${name}: started`);
+    }
+  };
+  // Workers that need no web process start beside the first one. All are waited for, also when one fails: whoever
+  // cleans up after the failure must find everything that was started.
+  const [web, beside] = await Promise.allSettled([
+    startWebs(run, with_, addresses, voice),
+    startWorkers(false),
+  ]);
+  if (web.status === 'rejected') throw web.reason;
+  if (beside.status === 'rejected') throw beside.reason;
+  await startWorkers(true);
+  return addresses;
+}
+
+/** One after the other, those first that others relate to. */
+async function startWebs(
+  run: PlannedRun,
+  with_: { artifacts: Artifacts; services: readonly RunningService[] },
+  addresses: Map<string, { host: string; port: number }>,
+  voice: StepVoice,
+): Promise<void> {
   for (const app of inOrder(run.plan.common.apps)) {
     if (app.web === null) continue;
-    const workload = await ensureWorkload(run, {
-      app,
-      name: app.name,
-      role: 'web',
-      command: [app.web.preStart, app.web.start].filter((script) => script !== null).join('\n'),
-      part: app,
-      ...with_,
-      addresses,
-    });
+    const command = [app.web.preStart, app.web.start].filter((script) => script !== null).join('\n');
+    const what = { app, name: app.name, role: 'web' as const, command, part: app };
+    const workload = await ensureWorkload(run, { ...what, ...with_, addresses });
     const address = await untilListening(run, app, workload);
     await runPostStart(run, app, { ...with_, addresses, address }, voice);
     addresses.set(app.name, address);
-    voice.line(`${app.name}: listens on port ${workload.address?.port}`);
+    voice.line(`${app.name}: listens on port ${address.port}`);
   }
-  for (const app of run.plan.common.apps) {
-    for (const worker of app.workers) {
-      await ensureWorkload(run, {
-        app,
-        name: `${app.name}/${worker.name}`,
-        role: 'worker',
-        command: worker.start,
-        part: worker,
-        ...with_,
-        addresses,
-      });
-      voice.line(`${app.name}/${worker.name}: started`);
-    }
-  }
-  return addresses;
 }
 
 /** Ids of the workloads that a release consists of. */

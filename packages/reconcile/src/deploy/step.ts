@@ -19,6 +19,8 @@ export const STEPS = [
 ] as const;
 export type StepName = (typeof STEPS)[number];
 
+const PROGRESS_LAG_MS = 300;
+
 /**
  * Runs one step: its log, its duration, its result. Starts by asking whether anything newer is wanted: after that
  * point nobody would want the effects of this one.
@@ -32,7 +34,8 @@ export async function runStep<Result>(
   lock.signal.throwIfAborted();
   if (!(await writeRunningStep(context.pool, lock.fence, name))) throw new Interrupted('superseded');
   await startStep(context.pool, { deploymentId: deployment.id, ordinal: STEPS.indexOf(name), name });
-  await askForFeedback(context, environment.id);
+  // Progress may lag a little: short steps then share one look, and the forge is not asked for each of them.
+  await askForFeedback(context, environment.id, { delayMs: PROGRESS_LAG_MS });
   const log = await openStepLog(
     context.directories.logs,
     { deploymentId: deployment.id, name: fileName(name) },
