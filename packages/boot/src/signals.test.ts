@@ -86,3 +86,13 @@ test('the first signal shuts down and exits with 0, the same again exits at once
   expect(codes).toEqual([130, 0]);
   unlisten();
 });
+
+test('shuts down when the parent is gone', async () => {
+  const { shutdown, codes } = harness();
+  const unlisten = shutdown.listen();
+  process.emit('disconnect');
+  await shutdown.shutDown('wait');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(codes).toEqual([1]);
+  unlisten();
+});

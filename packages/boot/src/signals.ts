@@ -10,7 +10,10 @@ export interface Shutdown {
   onShutdown(name: string, stop: () => Promise<void> | void): void;
   /** Runs the steps, once; a second call waits for the first. False when a step failed or took too long. */
   shutDown(reason: string): Promise<boolean>;
-  /** SIGTERM and SIGINT shut down and exit; who sends the same again exits at once. Returns how to stop listening. */
+  /**
+   * SIGTERM and SIGINT shut down and exit; who sends the same again exits at once. So does the end of a parent that holds
+   * an IPC channel: killed, it cannot tell, and its successor needs the port. Returns how to stop listening.
+   */
   listen(): () => void;
 }
 
@@ -79,9 +82,10 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
         if (running) return;
         void shutdown.shutDown(signal).then((isClean) => exit(isClean ? 0 : 1));
       };
-      process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+      const onOrphaned = () => void shutdown.shutDown('the parent is gone').then(() => exit(1));
+      process.on('SIGTERM', onSignal).on('SIGINT', onSignal).once('disconnect', onOrphaned);
       return () => {
-        process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
+        process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('disconnect', onOrphaned);
       };
     },
   };
