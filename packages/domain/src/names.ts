@@ -55,6 +55,17 @@ export function workloadId(parts: {
   return `${parts.installationId}-e${parts.environmentId}-${name}${release}`;
 }
 
+/** Id of what a capture makes on the way to a golden snapshot; `snapshotId` is the golden's row. */
+export function captureId(parts: {
+  installationId: string;
+  snapshotId: string;
+  name: string;
+  stage: 'raw' | 'volume' | 'golden';
+}): string {
+  const id = `${parts.installationId}-s${parts.snapshotId}-${uniqueSlug(parts.name)}-${parts.stage}`;
+  return id.length <= LABEL_LENGTH_MAX ? id : `${id.slice(0, 54)}-${shortHash(id)}`;
+}
+
 /** Id of a volume of an environment; `name` is `service:database` or `mount:app:uploads`. */
 export function volumeId(parts: { installationId: string; environmentId: string; name: string }): string {
   const id = `${parts.installationId}-e${parts.environmentId}-${uniqueSlug(parts.name)}`;

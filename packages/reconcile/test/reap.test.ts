@@ -24,7 +24,7 @@ test.each(['capturing', 'captured', 'sanitized', 'verified'])(
   'leaves alone what belongs to a capture that is %s',
   async (state) => {
     const environmentId = await bough.wish(await bough.commit());
-    await withCaptureLock(bough.context, environmentId, { wait: true }, async () => {
+    await withCaptureLock(bough.context, environmentId, { wait: AbortSignal.timeout(60_000) }, async () => {
       const of = { environmentId, sanitize: 'none', policyCommit: null, sourceCommit: null };
       const { id } = await insertSnapshot(bough.pool, of);
       await bough.pool.query('update snapshots set state = $2 where id = $1', [id, state]);

@@ -1,4 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { captureId } from '@bough/domain/names';
 import { Secret } from '@bough/domain/secret';
 import type { DataPolicy } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
@@ -163,7 +164,14 @@ async function captureService(
     name: `capture:${planned.name}`,
     kind: 'capture' as const,
   };
-  const ids = captureIds(context.installationId, name);
+  const idOf = (stage: 'raw' | 'volume' | 'golden') =>
+    captureId({
+      installationId: context.installationId,
+      snapshotId: snapshotRowId,
+      name: `service:${planned.name}`,
+      stage,
+    });
+  const ids = { raw: idOf('raw'), volume: idOf('volume'), golden: idOf('golden') };
   const workloadName = `capture ${name}`;
   let captureWorkload: string | undefined;
   try {
@@ -234,14 +242,6 @@ async function captureService(
   }
 }
 
-function captureIds(installationId: string, name: string): { raw: string; volume: string; golden: string } {
-  return {
-    raw: `${installationId}-${name}-raw`,
-    volume: `${installationId}-${name}-capture`,
-    golden: `${installationId}-${name}-golden`,
-  };
-}
-
 /** Volumes of file mounts, each once. */
 export function mountVolumes(parent: PlannedRun): string[] {
   const volumes = parent.plan.common.apps.flatMap((app) =>
@@ -255,8 +255,12 @@ export function mountVolumes(parent: PlannedRun): string[] {
 function captureMount(parent: PlannedRun, snapshotRowId: string, volume: string): Promise<Snapshot> {
   const { context, environment } = parent;
   return context.storage.snapshot(mountVolumeId(parent, volume), {
-    id: captureIds(context.installationId, `s${snapshotRowId}-m-${volume.replace(/[^a-z0-9]+/g, '-')}`)
-      .golden,
+    id: captureId({
+      installationId: context.installationId,
+      snapshotId: snapshotRowId,
+      name: `mount:${volume}`,
+      stage: 'golden',
+    }),
     labels: {
       installationId: context.installationId,
       environmentId: environment.id,

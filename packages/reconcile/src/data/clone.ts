@@ -1,5 +1,3 @@
-import type { Environment } from '@bough/domain/environment';
-import type { Credentials } from '@bough/service/service';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import { serviceVolumeId } from '../deploy/services.ts';
 import { mountVolumeId } from '../deploy/surroundings.ts';
@@ -56,7 +54,11 @@ export async function cloneGolden(
 
 async function ensureClone(run: PlannedRun, id: string, name: string, from: string): Promise<void> {
   run.lock.signal.throwIfAborted();
-  await run.context.storage.ensure({
+  const { storage } = run.context;
+  // An attempt that was cut off cloned an older golden: its files carry other passwords.
+  const present = await storage.observe(id);
+  if (present !== undefined && present.from !== from) await storage.remove(id);
+  await storage.ensure({
     id,
     from,
     labels: {
@@ -66,12 +68,4 @@ async function ensureClone(run: PlannedRun, id: string, name: string, from: stri
       kind: 'preview',
     },
   });
-}
-
-/** What a preview's data is, for the row. */
-export interface DataOutcome {
-  readonly state: Environment['dataState'];
-  readonly snapshotId: string | null;
-  readonly note: string | null;
-  readonly inherited: Readonly<Record<string, Credentials>>;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
 import type { DataPolicy } from '@bough/manifest/manifest';
@@ -22,6 +23,7 @@ import { captureGolden } from './capture.ts';
 
 /** First half of the advisory lock's key: "capture" among our advisory locks. */
 const CAPTURE_LOCK_CLASS = 0xb007;
+const CAPTURE_LOCK_LOOK_MS = 200;
 /** Goldens that are kept beside those that a preview descends from. */
 const GOLDENS_KEPT = 2;
 
@@ -77,7 +79,7 @@ export async function refreshGolden(
     onlyIfAbsent: boolean;
   },
 ): Promise<SnapshotRow> {
-  const golden = await withCaptureLock(context, of.parent.id, { wait: true }, async () => {
+  const golden = await withCaptureLock(context, of.parent.id, { wait: of.lock.signal }, async () => {
     if (of.onlyIfAbsent) {
       const present = await newestFrozenSnapshot(context.pool, of.parent.id);
       if (present?.sanitize === sanitizeLabel(of.sanitize)) return present;
@@ -125,34 +127,41 @@ export async function readRelease(
 
 /**
  * Runs `work` while no other capture of the parent does. Without `wait`, does nothing when one is under way. The lock is
- * a session's: it ends with the process that captures.
+ * a session's: it ends with the process that captures. Whoever waits asks again and again and holds no connection in
+ * between, so that a preview that waits can be closed or overtaken at any time.
  */
 export async function withCaptureLock<Result>(
   context: Context,
   parentId: string,
-  options: { wait: boolean },
+  options: { wait: AbortSignal | false },
   work: () => Promise<Result>,
 ): Promise<Result | undefined> {
+  for (;;) {
+    const tried = await tryCaptureLock(context, parentId, work);
+    if (tried.kind === 'held') return tried.result;
+    if (options.wait === false) return undefined;
+    options.wait.throwIfAborted();
+    await delay(CAPTURE_LOCK_LOOK_MS, undefined, { signal: options.wait }).catch(() => {});
+  }
+}
+
+async function tryCaptureLock<Result>(
+  context: Context,
+  parentId: string,
+  work: () => Promise<Result>,
+): Promise<{ kind: 'held'; result: Result } | { kind: 'busy' }> {
   const client: pg.PoolClient = await context.pool.connect();
   let broken: Error | undefined;
   try {
-    // Waiting for another capture may take longer than a statement usually may.
-    await client.query('set statement_timeout = 0');
-    const take = options.wait
-      ? 'select pg_advisory_lock($1, $2::int), true as locked'
-      : 'select pg_try_advisory_lock($1, $2::int) as locked';
-    const { rows } = await client.query<{ locked: boolean }>(take, [
-      CAPTURE_LOCK_CLASS,
-      Number(parentId) % 2_147_483_647,
-    ]);
-    return rows[0]?.locked === true ? await work() : undefined;
+    const { rows } = await client.query<{ locked: boolean }>(
+      'select pg_try_advisory_lock($1, $2::int) as locked',
+      [CAPTURE_LOCK_CLASS, Number(parentId) % 2_147_483_647],
+    );
+    return rows[0]?.locked === true ? { kind: 'held', result: await work() } : { kind: 'busy' };
   } finally {
-    await client
-      .query('select pg_advisory_unlock_all()')
-      .then(() => client.query('set statement_timeout = 30000'))
-      .catch((error: Error) => {
-        broken = error;
-      });
+    await client.query('select pg_advisory_unlock_all()').catch((error: Error) => {
+      broken = error;
+    });
     client.release(broken);
   }
 }
