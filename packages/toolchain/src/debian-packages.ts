@@ -130,9 +130,10 @@ async function openApt(toolName: string, context: ToolContext): Promise<Apt> {
   const update = async () => {
     context.onProgress?.("reading the lists of Debian's package sources");
     const result = await run('apt-get', ['update', '--quiet'], updateTimeoutMs);
-    // One of several sources may be down or foreign; whether what we want is there shows in the next step.
-    if (result.ok || (await hasLists(apt))) await writeFile(join(apt, 'updated'), '');
-    else throw aptFailure(toolName, result);
+    // One of several sources may be down or foreign; whether what we want is there shows in the next step. Without any
+    // network apt-get warns and exits with 0 all the same.
+    if (!(await hasLists(apt))) throw aptFailure(toolName, result);
+    await writeFile(join(apt, 'updated'), '');
   };
   if (!(await listsAreFresh(apt))) await update();
   return { run, update };
