@@ -94,8 +94,15 @@ export async function expectDeployedOnce(
   );
   const answer = await stage.ask<{ commit: string; deployment: string }>(pull.slug);
   expect(answer).toMatchObject({ commit: pull.commit, deployment: deployments[0]?.id });
-  const roles = (await workloadsOf(stage, pull.slug)).map(({ role, state }) => `${role} ${state}`).sort();
-  expect(roles, pull.slug).toEqual([...Array(options.services ?? 0).fill('service running'), 'web running']);
+  // What the release replaced is stopped behind it: the deployment is ready before.
+  await waitFor(`only the release of ${pull.slug} to run`, async () => {
+    const roles = (await workloadsOf(stage, pull.slug)).map(({ role, state }) => `${role} ${state}`).sort();
+    expect(roles, pull.slug).toEqual([
+      ...Array(options.services ?? 0).fill('service running'),
+      'web running',
+    ]);
+    return true;
+  });
   const environment = await stage.readEnvironment(pull.slug);
   expect(environment?.deployment?.steps.map(({ state }) => state)).not.toContain('aborted');
 }

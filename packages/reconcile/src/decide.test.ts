@@ -36,8 +36,8 @@ const row: Environment = {
   changedAt: NOW,
   removedAt: null,
 };
-const whole: World = { release: { wanted: 2, running: 2 }, routesServing: true, now: NOW };
-const lame: World = { ...whole, release: { wanted: 2, running: 1 } };
+const whole: World = { release: { wanted: 2, running: 2, stale: 0 }, routesServing: true, now: NOW };
+const lame: World = { ...whole, release: { wanted: 2, running: 1, stale: 0 } };
 const unrouted: World = { ...whole, routesServing: false };
 const later = new Date(NOW.getTime() + 5_000);
 const newer = { observedGeneration: '1' };
@@ -63,7 +63,13 @@ describe('decide', () => {
     ['newer wish, retry later', { ...newer, retryAt: later, failure }, whole, 'wait'],
     ['failed for good', { failure }, whole, 'nothing'],
     ['failed for good while an earlier release lies down', { failure }, lame, 'restore'],
-    ['asleep and observed', asleep, { ...lame, release: { wanted: 2, running: 0 } }, 'nothing'],
+    [
+      'an earlier release still runs',
+      {},
+      { ...whole, release: { wanted: 2, running: 2, stale: 1 } },
+      'restore',
+    ],
+    ['asleep and observed', asleep, { ...lame, release: { wanted: 2, running: 0, stale: 0 } }, 'nothing'],
     ['to put to sleep', { ...asleep, ...newer }, whole, 'sleep'],
     ['held and observed', { heldReason: 'a fork' }, whole, 'nothing'],
     ['to hold', { heldReason: 'a fork', ...newer }, whole, 'hold'],

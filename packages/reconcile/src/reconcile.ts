@@ -24,9 +24,9 @@ import type { Context } from './context.ts';
 import { readRelease } from './data/golden.ts';
 import { decide, type World } from './decide.ts';
 import { ManifestProblems } from './deploy/compile.ts';
-import { deploy } from './deploy/deploy.ts';
+import { deploy, stopEarlier } from './deploy/deploy.ts';
 import { releaseWorkloadIds, stopReleasesBut } from './deploy/release.ts';
-import { type DeploymentRun, Waiting } from './deploy/run.ts';
+import { type DeploymentRun, type PlannedRun, Waiting } from './deploy/run.ts';
 import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
 import { type Policy, readPolicyAt } from './policy.ts';
 import { removeEnvironment } from './remove-environment.ts';
@@ -135,7 +135,7 @@ async function lookAround(
   // Something newer is wanted: what runs does not decide anything, and a release that cannot be read must not keep it.
   const isBehind = environment.generation !== environment.observedGeneration;
   if (isBehind || environment.releaseDeploymentId === null || environment.desiredState !== 'running') {
-    return { release: { wanted: 0, running: 0 }, routesServing: true, now: new Date() };
+    return { release: { wanted: 0, running: 0, stale: 0 }, routesServing: true, now: new Date() };
   }
   const run = await readRelease(context, of.project, environment, of.lock);
   const wanted = releaseWorkloadIds(run);
@@ -149,7 +149,11 @@ async function lookAround(
   );
   const routes = await listRoutes(context.pool, environment.id);
   return {
-    release: { wanted: wanted.length + services.size, running: running.length },
+    release: {
+      wanted: wanted.length + services.size,
+      running: running.length,
+      stale: present.filter(({ id, labels }) => labels.release !== undefined && !wanted.includes(id)).length,
+    },
     routesServing: routes.every((route) => route.state === 'serving'),
     now: new Date(),
   };
@@ -182,8 +186,9 @@ async function deployOnce(
       policy: await policyOf(context, of),
       secrets,
     };
-    await deploy(run);
+    const deployed = await deploy(run);
     await settle(context, lock, deployment.id);
+    await tidy(deployed);
   } catch (thrown) {
     const error = withoutSecrets(thrown, secrets);
     const interruption: unknown = lock.signal.aborted ? lock.signal.reason : error;
@@ -199,6 +204,14 @@ async function deployOnce(
   }
   if (environment.kind === 'production') await refreshAfter(context, environment.id);
   return { kind: 'done' };
+}
+
+/** Whatever comes in between, a crash too, the next look finds what is left of earlier releases and stops it. */
+async function tidy(run: PlannedRun): Promise<void> {
+  await askForFeedback(run.context, run.environment.id);
+  await stopEarlier(run).catch((error: unknown) => {
+    run.context.log.warn({ environmentId: run.environment.id, error }, 'earlier releases not stopped yet');
+  });
 }
 
 /** In one transaction: a crash in between would deploy once more what is ready. */

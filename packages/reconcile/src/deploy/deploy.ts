@@ -86,11 +86,10 @@ export async function deploy(run: DeploymentRun): Promise<PlannedRun> {
   });
   await runStep(informed, 'verify', async (voice) => {
     await verify(informed, voice);
-    await stopOtherReleases(informed);
-    await removeDroppedServices(informed);
     return { result: undefined };
   });
   if (hasPostDeployHook(informed)) {
+    await stopEarlier(informed);
     await runStep(informed, 'post_deploy', async (voice) => {
       await runPostDeployHooks(informed, { artifacts, services, apps: addresses }, voice);
       return { result: undefined };
@@ -100,4 +99,10 @@ export async function deploy(run: DeploymentRun): Promise<PlannedRun> {
     });
   }
   return informed;
+}
+
+/** What the release that serves has replaced. Nobody waits for it: the deployment is ready before. */
+export async function stopEarlier(run: PlannedRun): Promise<void> {
+  await stopOtherReleases(run);
+  await removeDroppedServices(run);
 }
