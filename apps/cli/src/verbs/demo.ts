@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { access, mkdir, realpath, rm, rmdir, symlink } from 'node:fs/promises';
+import { access, mkdir, realpath, rm, rmdir, statfs, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,6 +20,10 @@ import { startStage } from '../demo/stage.ts';
 import { EXIT } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
 import { stopWorkloads } from './down.ts';
+
+/** Measured: 390 MB at most, and 430 MB of tools where they cannot be kept with the checkout. */
+const DISK_BYTES = 600 * 2 ** 20;
+const TOOLS_BYTES = 500 * 2 ** 20;
 
 /** What was begun when somebody interrupts gets this long to notice it. */
 const SETTLE_MS = 30_000;
@@ -60,6 +64,8 @@ async function runDemo(context: VerbContext, options: { once?: true; home: strin
     const stopListening = demo.shutdown.listen();
     return await untilEndOrSignal(demo).finally(stopListening);
   } finally {
+    // A log that is kept stays, and so do somebody's own files in a directory that was named with --home.
+    await rmdir(directory).catch(() => undefined);
     await release();
   }
 }
@@ -80,8 +86,9 @@ async function prepare(context: VerbContext, directory: string, isOnce: boolean)
   const home = join(directory, 'bough');
   const logFile = join(directory, 'demo.log');
   await clear(directory, environment);
-  await mkdir(home, { mode: 0o700 });
   const cache = await toolchainCache();
+  await requireDisk(directory, cache === undefined ? DISK_BYTES + TOOLS_BYTES : DISK_BYTES);
+  await mkdir(home, { mode: 0o700 });
   if (cache !== undefined) await symlink(cache, join(home, 'toolchains'));
   const log = createLogger({ name: 'demo', destination: pino.destination({ dest: logFile, sync: false }) });
   return {
@@ -98,6 +105,18 @@ async function prepare(context: VerbContext, directory: string, isOnce: boolean)
     shutdown: createShutdown({ log, exit: (code) => void (code > 128 && process.exit(code)) }),
     log,
   };
+}
+
+/** A database that finds no space left half-way says so in words that nobody connects with /tmp. */
+async function requireDisk(directory: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  if (bavail * bsize >= bytes) return;
+  const megabytes = (count: number) => `${Math.floor(count / 2 ** 20)} MB`;
+  throw new BoughError({
+    code: 'disk-too-small',
+    message: `The demo needs ${megabytes(bytes)} under ${directory}; ${megabytes(bavail * bsize)} are free.`,
+    hint: 'Name a directory on a larger disk: npm run demo -- --home <directory>',
+  });
 }
 
 async function untilEndOrSignal(demo: Demo): Promise<number> {
@@ -121,8 +140,6 @@ async function untilEndOrSignal(demo: Demo): Promise<number> {
   const isClean = await shutdown.shutDown('the demo ends');
   await clear(demo.directory, demo.environment);
   await rm(demo.logFile, { force: true });
-  // Somebody else's files in a directory that was named with --home stay.
-  await rmdir(demo.directory).catch(() => undefined);
   if (!isClean) return EXIT.failed;
   return isComplete ? EXIT.fine : signalExitCodes.SIGINT;
 }
