@@ -14,13 +14,13 @@ const spec: SandboxSpec = {
   stage: '/stage',
   env: { PORT: '20001', TOKEN: 'a b=c' },
   shown: ['/opt/node'],
-  files: [{ source: '/work/npmrc', at: '/run/bough/npmrc' }],
+  files: [{ source: '/srv/npmrc', at: '/run/bough/npmrc' }],
   app: { source: '/artifacts/k/app', writable: false },
   mounts: [
     { source: '/volumes/2', at: '/app/var/uploads/' },
     { source: '/volumes/1', at: '/data', readOnly: true },
   ],
-  home: { directory: '/work/home' },
+  home: { directory: '/srv/home' },
   temporary: { memoryBytes: 1000 },
   sharedMemoryBytes: 2000,
 };
@@ -46,8 +46,8 @@ describe('sandboxArguments', () => {
           '--size 16777216 --tmpfs /run',
         ],
         ...['--ro-bind /stage/command /run/bough/command', '--symlink /tmp /var/tmp'],
-        ...['--size 1000 --tmpfs /tmp', '--bind /work/home /home/app'],
-        ...['--ro-bind /opt/node /opt/node', '--ro-bind /work/npmrc /run/bough/npmrc'],
+        ...['--size 1000 --tmpfs /tmp', '--bind /srv/home /home/app'],
+        ...['--ro-bind /opt/node /opt/node', '--ro-bind /srv/npmrc /run/bough/npmrc'],
         '--ro-bind /stage/empty /usr/etc/npmrc',
         '--ro-bind /artifacts/k/app /app',
         ...['--ro-bind /volumes/1 /data', '--bind /volumes/2 /app/var/uploads'],
@@ -57,9 +57,9 @@ describe('sandboxArguments', () => {
   });
 
   it('lets a build write its application', () => {
-    const args = sandboxArguments({ ...spec, app: { source: '/work/app', writable: true } }).join(' ');
-    expect(args).toContain('--bind /work/app /app');
-    expect(args).not.toContain('--ro-bind /work/app');
+    const args = sandboxArguments({ ...spec, app: { source: '/srv/app', writable: true } }).join(' ');
+    expect(args).toContain('--bind /srv/app /app');
+    expect(args).not.toContain('--ro-bind /srv/app');
   });
 
   it('has an empty /app and starts at the root without an application', () => {
