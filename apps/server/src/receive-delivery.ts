@@ -1,5 +1,6 @@
 import type { SubjectKey } from '@bough/domain/subject';
 import type { Forge, ParsedDelivery } from '@bough/forge/forge';
+import { observeKey } from '@bough/reconcile/observe';
 import { type Delivery, type Fate, receiveDelivery, settleDelivery } from '@bough/store/deliveries';
 import { findProjectByRepository, type Project } from '@bough/store/projects';
 import type { ServerOptions } from './options.ts';
@@ -33,9 +34,6 @@ type Decision =
   | { readonly kind: 'repositories'; readonly parsed: Extract<ParsedDelivery, { kind: 'repositories' }> }
   | { readonly kind: 'settled'; readonly fate: 'observed' | 'declined' | 'ignored'; readonly reason: string };
 
-/** What the observe queue's keys name: a subject of a project. */
-export const subjectLookKey = (projectId: string, subject: SubjectKey): string => `${projectId}:${subject}`;
-
 type Context = Pick<ServerOptions, 'pool' | 'queues' | 'isAllowedOwner' | 'log' | 'forges'> & {
   readonly repositoryChanges: RepositoryChanges;
   readonly counted: ProjectDeliveries;
@@ -59,7 +57,7 @@ export function createDeliveryReceiver(context: Context): DeliveryReceiver {
     }
     try {
       for (const subject of decision.subjects) {
-        await context.queues.enqueue('observe', subjectLookKey(decision.project.id, subject));
+        await context.queues.enqueue('observe', observeKey(decision.project.id, subject));
       }
     } catch (error) {
       context.log.warn({ err: error, deliveryId }, 'delivery stored but not queued');

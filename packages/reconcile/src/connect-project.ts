@@ -7,7 +7,7 @@ import { starterManifest } from '@bough/manifest/starter-manifest';
 import { listDeliveries } from '@bough/store/deliveries';
 import { listEnvironments, writeAbsent } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
-import { insertProject, listProjects, type Project, removeProject, writeIntake } from '@bough/store/projects';
+import { insertProject, type Project, removeProject, writeIntake } from '@bough/store/projects';
 import type pg from 'pg';
 import { observeKey, repositoryOf } from './observe.ts';
 
@@ -92,12 +92,6 @@ export async function proposeManifest(
     body: `Adds \`${manifest.path}\`, from which [Bough](${connecting.publicUrl}) makes this project's environments. Its comment below tells how the preview of this very pull request goes; push to this branch until it is right, then merge.`,
     files: { [manifest.path]: manifest.text },
   });
-}
-
-/** Projects of repositories that an installation of the App lost. */
-export async function listProjectsOf(pool: pg.Pool, repositoryIds: readonly number[]): Promise<Project[]> {
-  const projects = await listProjects(pool);
-  return projects.filter((project) => repositoryIds.includes(project.repositoryId));
 }
 
 async function readRepository(forge: Forge, wish: ConnectionWish): Promise<Repository> {

@@ -1,6 +1,6 @@
+import { observeKey } from '@bough/reconcile/observe';
 import { listEnvironments } from '@bough/store/environments';
 import type { ServerOptions } from '../options.ts';
-import { subjectLookKey } from '../receive-delivery.ts';
 
 type Context = Pick<ServerOptions, 'pool' | 'queues' | 'log'>;
 
@@ -10,7 +10,7 @@ type Context = Pick<ServerOptions, 'pool' | 'queues' | 'log'>;
  */
 export async function look(context: Context, projectId: string, subject: string): Promise<boolean> {
   try {
-    await context.queues.enqueue('observe', subjectLookKey(projectId, subject));
+    await context.queues.enqueue('observe', observeKey(projectId, subject));
     return true;
   } catch (error) {
     context.log.warn({ err: error, projectId, subject }, 'look not queued');
