@@ -4,7 +4,7 @@ import { checkAppDirectories } from './app-directory.ts';
 import { artifactKey } from './artifact-key.ts';
 import { type CompileOptions, compilePlan, toolchainsOf } from './compile-plan.ts';
 import type { Manifest, ServiceEntry } from './manifest.ts';
-import { Plan } from './plan-schema.ts';
+import type { Plan } from './plan.ts';
 import { readManifest } from './read-manifest.ts';
 
 const serviceToolchain = (service: ServiceEntry) => `${service.type}:${service.version}`;
@@ -125,7 +125,7 @@ describe('fingerprint', () => {
 
   test('survives the store', () => {
     const plan = compile(shop(['a', 'b']));
-    expect(Plan.parse(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
+    expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
   });
 });
 
