@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Secret } from '@bough/domain/secret';
+import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ForgeError } from '../src/forge-error.ts';
 import { createGitHubForge } from '../src/github/forge.ts';
@@ -60,6 +61,11 @@ it('ends a request that is not answered', async () => {
   expect(error.code).toBe('forge-unreachable');
   expect(error.message).toContain('1500 ms');
   expect(Date.now() - started).toBeLessThan(4000);
+  // The forge did the work after all, and says so by a webhook: not into the middle of a later test.
+  const posted = async () =>
+    (await fixture.comments(number)).some((comment) => comment.body.includes('<!-- slow -->'));
+  await waitFor('the comment of the request that was given up', posted, { timeoutMs: 20_000 });
+  await fixture.sandbox.settled();
 });
 
 it('ends a request at once when the caller aborts', async () => {
