@@ -146,7 +146,7 @@ export async function openHarness(): Promise<Harness> {
 }
 
 /** A service that is always ready and keeps nothing. */
-const QUEUE: Service = {
+export const QUEUE: Service = {
   types: ['redis'],
   persistent: () => false,
   check: () => [],

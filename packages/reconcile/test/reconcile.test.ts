@@ -3,7 +3,7 @@ import { listDeployments } from '@bough/store/deployments';
 import { Interrupted } from '@bough/store/environment-lock';
 import { writeAbsent } from '@bough/store/environments';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Harness, MANIFEST, openHarness } from './harness.ts';
+import { type Harness, MANIFEST, openHarness, QUEUE } from './harness.ts';
 
 let bough: Harness;
 
@@ -140,4 +140,21 @@ test('a service that is dropped stays until the release without it is verified',
   await bough.wish(await bough.commit({ 'a.txt': '3' }));
   await bough.look(id);
   expect(await bough.running(id)).toEqual([(await bough.row(id)).releaseDeploymentId]);
+});
+
+test('a version that cannot read what the volume holds is refused before anything is stopped', async () => {
+  const unreadable = async ({ version }: { version: string }) => (version === '7.0' ? undefined : '7.0');
+  Object.assign(bough.context, { service: () => ({ ...QUEUE, persistent: () => true, unreadable }) });
+  const asking = (version: string) => ({
+    '.bough/config.yaml': `${MANIFEST}services: { queue: { type: "redis:${version}" } }\n`,
+  });
+  const { id, release } = await deployFirst(asking('7.0'));
+  const running = await bough.running(id);
+  await bough.wish(await bough.commit(asking('7.2')));
+  await bough.look(id);
+  const { failure, releaseDeploymentId } = await bough.row(id);
+  expect(failure).toMatchObject({ code: 'service-version-changed' });
+  expect(failure?.message).toContain('holds the files of version 7.0');
+  expect(releaseDeploymentId).toBe(release);
+  expect(await bough.running(id)).toEqual(running);
 });

@@ -20,6 +20,12 @@ export interface Service {
   /** Everything an engine needs to run it. Pure. The volume, if any, is at `/data`. */
   program(declaration: ServiceDeclaration, credentials: Credentials, mode: ServiceMode): ServiceProgram;
 
+  /**
+   * The version whose files a volume holds, when this declaration cannot be started on them: asked before anything is
+   * stopped. Undefined when it can, or when the volume is fresh. Absent where any version reads any other's files.
+   */
+  unreadable?(declaration: ServiceDeclaration, path: string): Promise<string | undefined>;
+
   /** Resolves when it answers with these credentials; its exact version as the server itself says it. Rejects when aborted. */
   ready(address: Address, credentials: Credentials, signal: AbortSignal): Promise<{ version: string }>;
   /** Brings databases, extensions, roles and endpoints to the declaration. Idempotent. */

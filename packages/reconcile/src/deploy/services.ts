@@ -39,6 +39,7 @@ export async function ensureServices(
   inherited: InheritedCredentials,
   voice: StepVoice,
 ): Promise<RunningService[]> {
+  for (const planned of run.plan.common.services) await refuseOtherFiles(run, planned);
   const running = await Promise.all(
     run.plan.common.services.map((planned) => ensureService(run, planned, inherited[planned.name], voice)),
   );
@@ -48,6 +49,24 @@ export async function ensureServices(
       .join(', '),
   );
   return running;
+}
+
+/** Before anything is stopped: what serves now must not be replaced by a server that cannot read its files. */
+async function refuseOtherFiles(run: PlannedRun, planned: PlannedService): Promise<void> {
+  const service = run.context.service(planned.type);
+  const volume = await run.context.storage.observe(serviceVolumeId(run, planned.name));
+  if (service.unreadable === undefined || volume === undefined) return;
+  const found = await service.unreadable(declarationOf(planned), volume.path);
+  if (found === undefined) return;
+  const what = `service "${planned.name}"`;
+  throw new BoughError({
+    code: 'service-version-changed',
+    message: `The manifest asks for ${planned.type}:${planned.version}, and ${what} of this environment holds the files of version ${found}, which ${planned.version} cannot read. Nothing was stopped.`,
+    hint:
+      run.environment.kind === 'production'
+        ? `Keep ${planned.type}:${found}, or declare a further service with the new version, move the data with a dump, and then drop the old one.`
+        : `Keep ${planned.type}:${found}, or comment \`/bough delete\` and then \`/bough redeploy\`: the preview starts again, with an empty ${planned.version}.`,
+  });
 }
 
 export function serviceVolumeId(run: Pick<DeploymentRun, 'context' | 'environment'>, name: string): string {

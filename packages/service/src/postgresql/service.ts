@@ -8,6 +8,7 @@ import { postgresJoin } from './join.ts';
 import { postgresProgram } from './program.ts';
 import { postgresProvision } from './provision.ts';
 import { postgresReady } from './ready.ts';
+import { postgresUnreadable } from './unreadable.ts';
 
 export const postgresql: Service = {
   types: ['postgresql'],
@@ -16,6 +17,7 @@ export const postgresql: Service = {
   toolchain: (declaration) => `postgresql:${majorOf(declaration)}`,
   credentials: postgresCredentials,
   program: postgresProgram,
+  unreadable: postgresUnreadable,
   ready: postgresReady,
   provision: postgresProvision,
   endpoints: postgresEndpoints,
