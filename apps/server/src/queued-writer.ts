@@ -1,3 +1,4 @@
+import { type Clock, systemClock, type Timer } from '@bough/domain/clock';
 import { settleDeliveries } from '@bough/store/deliveries';
 import type { ServerOptions } from './options.ts';
 
@@ -14,13 +15,17 @@ export interface QueuedWriter {
   drain(): Promise<void>;
 }
 
-export function createQueuedWriter({ pool, log }: Pick<ServerOptions, 'pool' | 'log'>): QueuedWriter {
+export function createQueuedWriter({
+  pool,
+  log,
+  clock = systemClock,
+}: Pick<ServerOptions, 'pool' | 'log'> & { readonly clock?: Clock }): QueuedWriter {
   let waiting: string[] = [];
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer | undefined;
   const writing = new Set<Promise<void>>();
 
   function flush(): void {
-    clearTimeout(timer);
+    timer?.cancel();
     timer = undefined;
     const ids = waiting;
     waiting = [];
@@ -35,7 +40,7 @@ export function createQueuedWriter({ pool, log }: Pick<ServerOptions, 'pool' | '
   return {
     write(deliveryRowId) {
       waiting.push(deliveryRowId);
-      timer ??= setTimeout(flush, batchMs);
+      timer ??= clock.after(batchMs, flush);
       if (waiting.length >= batchMax) flush();
     },
     async drain() {

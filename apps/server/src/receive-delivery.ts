@@ -1,3 +1,4 @@
+import type { Clock } from '@bough/domain/clock';
 import type { SubjectKey } from '@bough/domain/subject';
 import type { Forge, ParsedDelivery } from '@bough/forge/forge';
 import { observeKey } from '@bough/reconcile/observe';
@@ -37,6 +38,7 @@ type Decision =
 type Context = Pick<ServerOptions, 'pool' | 'queues' | 'isAllowedOwner' | 'log' | 'forges'> & {
   readonly repositoryChanges: RepositoryChanges;
   readonly counted: ProjectDeliveries;
+  readonly clock?: Clock;
 };
 
 export function createDeliveryReceiver(context: Context): DeliveryReceiver {

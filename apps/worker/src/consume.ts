@@ -19,9 +19,9 @@ const POLL_MS = 10_000;
 /** Connects the queues to what they are for. Every job is a key: look at this subject, at this environment. */
 export function consumeAll(
   context: Context,
-  config: WorkerConfig,
+  config: Pick<WorkerConfig, 'reconciles' | 'resyncMs'>,
   queues: Queues,
-  metrics: Metrics,
+  metrics: Pick<Metrics, 'counter'>,
 ): { consumers: Consumer[]; stop(): void } {
   const corrections = metrics.counter({
     name: 'bough_resync_corrections_total',
@@ -51,9 +51,9 @@ export function consumeAll(
       'resync',
       async (key, signal) => {
         if (key === 'poll') return await pollAll(context, signal);
-        const thorough = Date.now() - thoroughAt >= THOROUGH_EVERY_MS;
+        const thorough = context.clock.now().getTime() - thoroughAt >= THOROUGH_EVERY_MS;
         const found = await resync(context, { thorough, signal });
-        if (thorough) thoroughAt = Date.now();
+        if (thorough) thoroughAt = context.clock.now().getTime();
         for (const [kind, count] of Object.entries(found)) corrections.inc({ kind }, count);
         return { kind: 'done' };
       },

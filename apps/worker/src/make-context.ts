@@ -6,20 +6,24 @@ import { embeddedPackageDirectories } from '@bough/boot/embedded-toolchain';
 import type { BoughHome } from '@bough/boot/home';
 import { probeToken } from '@bough/boot/probe-token';
 import { BoughError } from '@bough/domain/bough-error';
+import { systemClock } from '@bough/domain/clock';
 import { Secret } from '@bough/domain/secret';
 import { defaultBuildEnvironment } from '@bough/engine/process/build-environment';
 import { createProcessEngine } from '@bough/engine/process/engine';
 import type { Forge } from '@bough/forge/forge';
+import { createSources } from '@bough/forge/git/sources';
 import { createGitHubForge } from '@bough/forge/github/forge';
 import type { Queues } from '@bough/queue/queue';
 import { createBuildSlots } from '@bough/reconcile/build-slots';
 import { type Context, DEFAULT_DEADLINES, type Log } from '@bough/reconcile/context';
+import { systemNetwork } from '@bough/reconcile/network';
+import { createStepLogs } from '@bough/reconcile/step-log';
 import { serviceFor } from '@bough/service/registry';
 import { chooseStorage } from '@bough/storage/probe';
 import { createEncryption } from '@bough/store/encryption';
 import { claimInstallation } from '@bough/store/installation';
 import { createToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
-import type pg from 'pg';
+import pg from 'pg';
 import type { WorkerConfig } from './config.ts';
 import { createFaultPoint } from './fault-point.ts';
 
@@ -63,16 +67,20 @@ export async function makeContext(
   return {
     pool,
     databaseUrl: config.databaseUrl,
+    connect: (settings) => new pg.Client(settings),
+    clock: systemClock,
     installationId: home.installationId,
     enqueue: (queue, key, options) => queues.enqueue(queue, key, options),
     forge: (kind) => forgeFor(kind, github),
-    git: gitCommand,
+    sources: createSources(gitCommand, checkouts),
+    network: systemNetwork,
+    stepLogs: createStepLogs(home.directories.logs),
     engine,
     storage,
     service: serviceFor,
     encryption: createEncryption({ current: home.masterKey }),
     signingKey: signingKeyOf(home),
-    directories: { mirrors: home.directories.mirrors, checkouts, logs: home.directories.logs },
+    directories: { mirrors: home.directories.mirrors },
     gateway: { ...config.gateway, probeToken: probeToken(home.masterKey) },
     previewUrl: config.previewUrl,
     publicUrl: config.publicUrl,

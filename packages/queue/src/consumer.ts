@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '@bough/domain/clock';
 import type { Backend, RunJob } from './backend.ts';
 import type { JobData, Key } from './job.ts';
 import type { QueueLog } from './queue.ts';
@@ -29,6 +30,7 @@ interface ConsumerOptions {
   readonly stall: StallTimes;
   readonly log: QueueLog;
   readonly backend: Backend;
+  readonly clock: Clock;
   readonly again: (key: Key, delayMs: number) => Promise<void>;
 }
 
@@ -98,10 +100,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     async close({ timeoutMs }) {
       closing = true;
       const closed = worker.close();
-      if (await settlesWithin(closed, timeoutMs)) return;
+      if (await settlesWithin(options.clock, closed, timeoutMs)) return;
       for (const controller of running.values()) controller.abort(new Error('this process is stopping'));
       // What ignores its signal is left to the lock: it expires, and another process is handed the key.
-      if (await settlesWithin(closed, abortGraceMs)) return;
+      if (await settlesWithin(options.clock, closed, abortGraceMs)) return;
       options.log.warn({ queue: options.name, running: running.size }, 'handlers ignored their signal');
     },
   };
@@ -114,7 +116,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 async function untilStored(
   store: () => Promise<void>,
   hopeless: () => boolean,
-  { log, name }: Pick<ConsumerOptions, 'log' | 'name'>,
+  { clock, log, name }: Pick<ConsumerOptions, 'clock' | 'log' | 'name'>,
 ): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -122,22 +124,22 @@ async function untilStored(
     } catch (error) {
       if (hopeless()) throw error;
       if (attempt === 1) log.warn({ err: error, queue: name }, 'next look not stored yet');
-      await new Promise((resolve) => setTimeout(resolve, Math.min(attempt * 250, 2_000)));
+      await clock.sleep(Math.min(attempt * 250, 2_000));
     }
   }
 }
 
-async function settlesWithin(work: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
+async function settlesWithin(clock: Clock, work: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  let timer: Timer | undefined;
   const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), timeoutMs);
+    timer = clock.after(timeoutMs, () => resolve(false));
   });
   const settled = work.then(
     () => true,
     () => true,
   );
   const inTime = await Promise.race([settled, late]);
-  clearTimeout(timer);
+  timer?.cancel();
   return inTime;
 }
 

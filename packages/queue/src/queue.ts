@@ -1,5 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { createBackend, type QueueConnection } from './backend.ts';
+import { type Clock, systemClock, type Timer } from '@bough/domain/clock';
+import { type Backend, createBackend, type QueueConnection } from './backend.ts';
 import { type Consumer, createConsumer, type Handler, type StallTimes } from './consumer.ts';
 import { type DelayedReason, delayedJob, immediateJob, type Key } from './job.ts';
 
@@ -66,8 +67,17 @@ const startTimeoutMs = 8_000;
 const defaultStall: StallTimes = { lockMs: 10_000, checkMs: 5_000 };
 
 /** Connects first: a queue store that is down at start is an error at once, not a process that looks healthy. */
-export async function createQueues(options: QueueOptions): Promise<Queues> {
-  const backend = createBackend(options);
+export function createQueues(options: QueueOptions): Promise<Queues> {
+  return createQueuesOn(createBackend(options), options);
+}
+
+/** The same on a given backend, with a given clock: for a simulation. */
+export async function createQueuesOn(
+  backend: Backend,
+  options: Pick<QueueOptions, 'log' | 'stall'> & { readonly clock?: Clock },
+): Promise<Queues> {
+  const clock = options.clock ?? systemClock;
+  const within = <Result>(timeoutMs: number, work: Promise<Result>) => withinTime(clock, timeoutMs, work);
   const queues = new Map(queueNames.map((name) => [name, backend.queue(name)]));
   try {
     for (const queue of queues.values()) await within(startTimeoutMs, queue.waitUntilReady());
@@ -77,7 +87,7 @@ export async function createQueues(options: QueueOptions): Promise<Queues> {
   }
 
   async function enqueue(name: QueueName, key: Key, asked: EnqueueOptions = {}): Promise<void> {
-    const delayMs = effectiveDelay(asked);
+    const delayMs = effectiveDelay(clock, asked);
     await add(name, key, delayMs, 'later');
   }
 
@@ -100,9 +110,10 @@ export async function createQueues(options: QueueOptions): Promise<Queues> {
         stall: options.stall ?? defaultStall,
         log: options.log,
         backend,
+        clock,
         again: (key, delayMs) => add(name, key, delayMs, 'again'),
       }),
-    every: (name, key, intervalMs) => startTimer(intervalMs, () => enqueue(name, key), options.log),
+    every: (name, key, intervalMs) => startTimer(clock, intervalMs, () => enqueue(name, key), options.log),
     async counts() {
       const counted = [...queues].map(async ([name, queue]) => {
         const states = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed');
@@ -118,17 +129,25 @@ export async function createQueues(options: QueueOptions): Promise<Queues> {
   };
 }
 
-function effectiveDelay({ delayMs = 0, notLaterThan }: EnqueueOptions): number {
-  return notLaterThan === undefined ? delayMs : Math.min(delayMs, notLaterThan.getTime() - Date.now());
+function effectiveDelay(clock: Clock, { delayMs = 0, notLaterThan }: EnqueueOptions): number {
+  return notLaterThan === undefined
+    ? delayMs
+    : Math.min(delayMs, notLaterThan.getTime() - clock.now().getTime());
 }
 
-function startTimer(intervalMs: number, tick: () => Promise<void>, log: QueueLog): { stop(): void } {
-  const look = () =>
+function startTimer(
+  clock: Clock,
+  intervalMs: number,
+  tick: () => Promise<void>,
+  log: QueueLog,
+): { stop(): void } {
+  let timer: Timer;
+  const look = () => {
+    timer = clock.after(intervalMs, look, { background: true });
     void tick().catch((error: unknown) => log.warn({ err: error }, 'recurring look not enqueued'));
+  };
   look();
-  const timer = setInterval(look, intervalMs);
-  timer.unref();
-  return { stop: () => clearInterval(timer) };
+  return { stop: () => timer.cancel() };
 }
 
 function unavailable(cause: unknown): BoughError {
@@ -141,14 +160,14 @@ function unavailable(cause: unknown): BoughError {
   });
 }
 
-async function within<Result>(timeoutMs: number, work: Promise<Result>): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
+async function withinTime<Result>(clock: Clock, timeoutMs: number, work: Promise<Result>): Promise<Result> {
+  let timer: Timer | undefined;
   const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    timer = clock.after(timeoutMs, () => reject(new Error(`no answer within ${timeoutMs} ms`)));
   });
   try {
     return await Promise.race([work, deadline]);
   } finally {
-    clearTimeout(timer);
+    timer?.cancel();
   }
 }

@@ -1,18 +1,23 @@
+import type { Clock } from '@bough/domain/clock';
 import type { Secret } from '@bough/domain/secret';
 import type { Engine } from '@bough/engine/engine';
 import type { Forge } from '@bough/forge/forge';
-import type { GitCommand } from '@bough/forge/git/run-git';
+import type { Sources } from '@bough/forge/git/sources';
 import type { Service } from '@bough/service/service';
 import type { Storage } from '@bough/storage/storage';
 import type { Encryption } from '@bough/store/encryption';
 import type pg from 'pg';
 import type { BuildSlots } from './build-slots.ts';
+import type { Network } from './network.ts';
+import type { StepLogs } from './step-log.ts';
 
 /** Everything that observe and reconcile work with. Made once by an app's wiring and passed down. */
 export interface Context {
   readonly pool: pg.Pool;
   /** For connections of their own: locks. */
   readonly databaseUrl: string;
+  readonly connect: (config: pg.ClientConfig) => pg.Client;
+  readonly clock: Clock;
   readonly installationId: string;
   readonly enqueue: (
     queue: 'observe' | 'reconcile' | 'feedback' | 'data',
@@ -20,7 +25,11 @@ export interface Context {
     options?: { delayMs?: number },
   ) => Promise<void>;
   readonly forge: (kind: string) => Forge;
-  readonly git: GitCommand;
+  /** What is read of commits that the forge fetched. */
+  readonly sources: Sources;
+  /** How workloads and the gateway are reached from here. */
+  readonly network: Network;
+  readonly stepLogs: StepLogs;
   readonly engine: Engine;
   readonly storage: Storage;
   readonly service: (type: string) => Service;
@@ -52,10 +61,6 @@ export type FaultPoint = (at: { slug: string; point: string; signal: AbortSignal
 export interface Directories {
   /** Bare mirrors, one per project. */
   readonly mirrors: string;
-  /** Sources that are being built; emptied at start. */
-  readonly checkouts: string;
-  /** `deployments/<id>/<step>.log`. */
-  readonly logs: string;
 }
 
 export interface Deadlines {

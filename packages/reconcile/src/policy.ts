@@ -1,4 +1,3 @@
-import { listFiles, readFile } from '@bough/forge/git/source';
 import type { DataPolicy, PreviewPolicy, ReadResult } from '@bough/manifest/manifest';
 import { missingIncludes, readManifest } from '@bough/manifest/read-manifest';
 import type { Context } from './context.ts';
@@ -22,7 +21,7 @@ export async function readManifestAt(
   context: Context,
   at: { mirror: string; commit: string; signal?: AbortSignal },
 ): Promise<{ result: ReadResult; paths: readonly string[] }> {
-  const paths = await listFiles({ ...at, path: '', git: context.git });
+  const paths = await context.sources.listFiles({ ...at, path: '' });
   const files: Record<string, string> = {};
   const wanted = paths.filter((path) =>
     MANIFEST_DIRECTORIES.some((directory) => path.startsWith(`${directory}/`)),
@@ -42,7 +41,7 @@ async function readInto(
   files: Record<string, string>,
 ): Promise<void> {
   for (const path of paths) {
-    const text = await readFile({ ...at, path, git: context.git });
+    const text = await context.sources.readFile({ ...at, path });
     const bytes = Object.values(files).reduce((sum, file) => sum + file.length, text?.length ?? 0);
     if (text === undefined || bytes > MANIFEST_BYTES_MAX) return;
     files[path] = text.toString('utf8');

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '@bough/domain/clock';
 
 /** Between two tries. Small: a preview is ready when it is ready, and a try costs nothing. */
 const RETRY_MS = 50;
@@ -9,25 +9,29 @@ const RETRY_MS = 50;
 export async function untilReady<Result>(
   attempt: (signal: AbortSignal) => Promise<Result>,
   options: {
+    clock: Clock;
     timeoutMs: number;
     signal: AbortSignal;
     onTimeout: (cause: unknown) => Promise<Error> | Error;
     isHopeless?: () => Promise<boolean>;
   },
 ): Promise<Result> {
-  const deadline = Date.now() + options.timeoutMs;
+  const { clock } = options;
+  const deadline = clock.now().getTime() + options.timeoutMs;
   for (;;) {
     options.signal.throwIfAborted();
+    const late = new AbortController();
+    const timer = clock.after(Math.max(1, deadline - clock.now().getTime()), () => late.abort());
     try {
-      return await attempt(
-        AbortSignal.any([options.signal, AbortSignal.timeout(Math.max(1, deadline - Date.now()))]),
-      );
+      return await attempt(AbortSignal.any([options.signal, late.signal]));
     } catch (error) {
       options.signal.throwIfAborted();
-      const isOver = Date.now() + RETRY_MS >= deadline || (await options.isHopeless?.()) === true;
+      const isOver = clock.now().getTime() + RETRY_MS >= deadline || (await options.isHopeless?.()) === true;
       if (isOver) throw await options.onTimeout(error);
+    } finally {
+      timer.cancel();
     }
-    await delay(RETRY_MS, undefined, { signal: options.signal }).catch(() => {});
+    await clock.sleep(RETRY_MS, options.signal);
   }
 }
 
@@ -51,18 +55,20 @@ export interface Answer {
   readonly body: string;
 }
 
+export interface GetOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
 /**
  * One GET over node:http. Not `fetch`: on Node 20 it can hang for ever when it meets a port that is about to listen
  * (reference/platform.md §4).
  */
-export function get(options: {
-  host: string;
-  port: number;
-  path: string;
-  headers?: Readonly<Record<string, string>>;
-  timeoutMs: number;
-  signal: AbortSignal;
-}): Promise<Answer> {
+export function get(options: GetOptions): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(
       {

@@ -45,8 +45,9 @@ export async function reconcile(
   environmentId: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const held = await withEnvironmentLock({ url: context.databaseUrl, environmentId, signal }, (lock) =>
-    converge(context, environmentId, lock),
+  const held = await withEnvironmentLock(
+    { url: context.databaseUrl, connect: context.connect, clock: context.clock, environmentId, signal },
+    (lock) => converge(context, environmentId, lock),
   );
   switch (held.kind) {
     case 'busy':
@@ -135,7 +136,7 @@ async function lookAround(
   // Something newer is wanted: what runs does not decide anything, and a release that cannot be read must not keep it.
   const isBehind = environment.generation !== environment.observedGeneration;
   if (isBehind || environment.releaseDeploymentId === null || environment.desiredState !== 'running') {
-    return { release: { wanted: 0, running: 0, stale: 0 }, routesServing: true, now: new Date() };
+    return { release: { wanted: 0, running: 0, stale: 0 }, routesServing: true, now: context.clock.now() };
   }
   const run = await readRelease(context, of.project, environment, of.lock);
   const wanted = releaseWorkloadIds(run);
@@ -155,7 +156,7 @@ async function lookAround(
       stale: present.filter(({ id, labels }) => labels.release !== undefined && !wanted.includes(id)).length,
     },
     routesServing: routes.every((route) => route.state === 'serving'),
-    now: new Date(),
+    now: context.clock.now(),
   };
 }
 
@@ -309,7 +310,12 @@ async function fail(
   };
   if (error instanceof BoughError) context.log.info(fields, 'environment failed');
   else context.log.error(fields, 'environment failed unexpectedly');
-  await writeFailure(context.pool, lock.fence, failure, again ? new Date(Date.now() + delayMs) : null);
+  await writeFailure(
+    context.pool,
+    lock.fence,
+    failure,
+    again ? new Date(context.clock.now().getTime() + delayMs) : null,
+  );
   await askForFeedback(context, environment.id);
   return again ? { kind: 'again', delayMs } : { kind: 'done' };
 }

@@ -1,5 +1,3 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Environment } from '@bough/domain/environment';
 import { cancelDeployments, listDeployments } from '@bough/store/deployments';
 import { type EnvironmentLock, Interrupted } from '@bough/store/environment-lock';
@@ -36,7 +34,7 @@ export async function removeEnvironment(
   await removeVolumes(context, environment);
   // Logs of a preview go with it; what happened stays in the deployments' rows.
   for (const deployment of await listDeployments(context.pool, environment.id, 200)) {
-    await rm(join(context.directories.logs, 'deployments', deployment.id), { recursive: true, force: true });
+    await context.stepLogs.remove(deployment.id);
   }
   await holdUp('after-remove');
   if (!(await writeRemoved(context.pool, lock.fence))) throw new Interrupted('superseded');

@@ -50,7 +50,7 @@ export async function resync(
   corrections.environments += await requeueEnvironments(context, options.thorough);
   corrections.reaped += await reap(context);
   if (options.thorough) {
-    const before = new Date(Date.now() - KEPT_DAYS * 86_400_000);
+    const before = new Date(context.clock.now().getTime() - KEPT_DAYS * 86_400_000);
     await deleteDeliveries(context.pool, before);
     await deleteEvents(context.pool, before);
   }
@@ -139,14 +139,17 @@ async function redeliverFailed(context: Context, project: Project): Promise<numb
   if (project.intake === 'poll') return 0;
   const forge = context.forge(project.forge);
   const webhookId = project.webhookId === null ? {} : { webhookId: project.webhookId };
-  const since = new Date(Date.now() - FAILED_DELIVERIES_DAYS * 86_400_000);
+  const since = new Date(context.clock.now().getTime() - FAILED_DELIVERIES_DAYS * 86_400_000);
   const failed = await forge.failedDeliveries(repositoryOf(project), { since, ...webhookId });
   for (const delivery of failed) await forge.redeliver(repositoryOf(project), delivery, webhookId);
   return failed.length;
 }
 
 async function requeueDeliveries(context: Context): Promise<number> {
-  const lost = await unsettledDeliveries(context.pool, new Date(Date.now() - UNSETTLED_AFTER_MS));
+  const lost = await unsettledDeliveries(
+    context.pool,
+    new Date(context.clock.now().getTime() - UNSETTLED_AFTER_MS),
+  );
   const keys = new Set<string>();
   for (const delivery of lost) {
     if (delivery.repositoryId === null) continue;

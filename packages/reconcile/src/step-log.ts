@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { redact, type Secret } from '@bough/domain/secret';
@@ -10,6 +10,21 @@ const LOG_BYTES_MAX = 10 * 1024 * 1024;
 export interface StepLog {
   line(text: string): void;
   close(): Promise<void>;
+}
+
+/** The logs of all steps. */
+export interface StepLogs {
+  open(step: { deploymentId: string; name: string }, secrets: () => Iterable<Secret>): Promise<StepLog>;
+  /** Removes the logs of a deployment; the absent ones too. */
+  remove(deploymentId: string): Promise<void>;
+}
+
+/** Files below a directory. */
+export function createStepLogs(logs: string): StepLogs {
+  return {
+    open: (step, secrets) => openStepLog(logs, step, secrets),
+    remove: (deploymentId) => rm(join(logs, 'deployments', deploymentId), { recursive: true, force: true }),
+  };
 }
 
 /** Where a step writes: `<logs>/deployments/<id>/<step>.log`. Known secrets are filtered out of every line. */

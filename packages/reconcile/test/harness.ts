@@ -1,9 +1,11 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemClock } from '@bough/domain/clock';
 import { Secret } from '@bough/domain/secret';
 import type { Engine } from '@bough/engine/engine';
 import { createFakeMachine } from '@bough/engine/fake/engine';
 import type { Forge } from '@bough/forge/forge';
+import { createSources } from '@bough/forge/git/sources';
 import type { Service } from '@bough/service/service';
 import { createFakeStorage } from '@bough/storage/fake/storage';
 import { createPool } from '@bough/store/database';
@@ -14,10 +16,12 @@ import { createGitRepository, type TestFiles } from '@bough/testkit/git-reposito
 import { createTempHome } from '@bough/testkit/temp-home';
 import { createTestDatabase } from '@bough/testkit/test-database';
 import { testGit } from '@bough/testkit/test-git';
-import type pg from 'pg';
+import pg from 'pg';
 import { createBuildSlots } from '../src/build-slots.ts';
 import { type Context, DEFAULT_DEADLINES, type FaultPoint } from '../src/context.ts';
+import { systemNetwork } from '../src/network.ts';
 import { reconcile } from '../src/reconcile.ts';
+import { createStepLogs } from '../src/step-log.ts';
 
 /** A worker and nothing that listens: no gateway is needed to verify it. */
 export const MANIFEST = `applications:
@@ -83,21 +87,21 @@ export async function openHarness(): Promise<Harness> {
     context: {
       pool,
       databaseUrl: database.url,
+      connect: (settings) => new pg.Client(settings),
+      clock: systemClock,
       installationId: 'i1',
       enqueue: async (queue) => harness.onEnqueue(queue),
       // Of a forge, deploying uses nothing but the source.
       forge: () => ({ kind: 'github', host: 'github.com', fetch }) as unknown as Forge,
-      git,
+      sources: createSources(git, join(home.path, 'checkouts')),
+      network: systemNetwork,
+      stepLogs: createStepLogs(join(home.path, 'logs')),
       engine,
       storage: createFakeStorage({ root: join(home.path, 'volumes'), installationId: 'i1' }),
       service: () => QUEUE,
       encryption: createEncryption({ current: new Secret('6b'.repeat(32)) }),
       signingKey: new Secret('signing'),
-      directories: {
-        mirrors: join(home.path, 'mirrors'),
-        checkouts: join(home.path, 'checkouts'),
-        logs: join(home.path, 'logs'),
-      },
+      directories: { mirrors: join(home.path, 'mirrors') },
       gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
       previewUrl: 'http://*.localhost:8080',
       publicUrl: 'http://localhost:3000',

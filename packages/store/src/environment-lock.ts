@@ -1,4 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { type Clock, systemClock, type Timer } from '@bough/domain/clock';
 import pg from 'pg';
 import { type Fence, takeLease } from './environments.ts';
 
@@ -26,6 +27,15 @@ export interface EnvironmentLock {
   readonly signal: AbortSignal;
 }
 
+export interface LockOptions {
+  readonly url: string;
+  readonly environmentId: string;
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+  /** Makes the connection that the lock lives on. */
+  readonly connect?: (config: pg.ClientConfig) => pg.Client;
+}
+
 /**
  * Runs `work` while nobody else works on the environment. Mutual exclusion is a Postgres advisory lock on a connection
  * of its own, never the queue: a stalled job can be handed out twice. Returns `busy` when another holds it and `gone`
@@ -35,10 +45,12 @@ export interface EnvironmentLock {
  * newer wish and a usurper.
  */
 export async function withEnvironmentLock<Result>(
-  options: { url: string; environmentId: string; signal: AbortSignal },
+  options: LockOptions,
   work: (lock: EnvironmentLock) => Promise<Result>,
 ): Promise<{ kind: 'held'; result: Result } | { kind: 'busy' } | { kind: 'gone' }> {
-  const client = new pg.Client({
+  const clock = options.clock ?? systemClock;
+  const connect = options.connect ?? ((config) => new pg.Client(config));
+  const client = connect({
     connectionString: options.url,
     application_name: `bough lock ${options.environmentId}`,
     connectionTimeoutMillis: 10_000,
@@ -52,7 +64,7 @@ export async function withEnvironmentLock<Result>(
   client.on('end', () => interrupt('lock-lost'));
   const onShutdown = () => interrupt('shutdown');
   options.signal.addEventListener('abort', onShutdown, { once: true });
-  let beating: NodeJS.Timeout | undefined;
+  let beating: Timer | undefined;
   let isOver = false;
   try {
     await client.connect();
@@ -69,6 +81,7 @@ export async function withEnvironmentLock<Result>(
     if (options.signal.aborted) interrupt('shutdown');
     const beat = async () => {
       const now = await withTimeout(
+        clock,
         readGeneration(client, options.environmentId, lease),
         HEARTBEAT_TIMEOUT_MS,
       ).catch(() => 'lost' as const);
@@ -76,16 +89,16 @@ export async function withEnvironmentLock<Result>(
       // Undefined: somebody else has the lease, so the lock was lost before we noticed.
       if (now === 'lost' || now === undefined) return interrupt('lock-lost');
       if (now !== generation) return interrupt('superseded');
-      beating = setTimeout(beat, HEARTBEAT_MS);
+      beating = clock.after(HEARTBEAT_MS, beat);
     };
-    beating = setTimeout(beat, HEARTBEAT_MS);
+    beating = clock.after(HEARTBEAT_MS, beat);
     return { kind: 'held', result: await work({ fence, signal: controller.signal }) };
   } finally {
     isOver = true;
-    clearTimeout(beating);
+    beating?.cancel();
     options.signal.removeEventListener('abort', onShutdown);
     // Ending the session releases the lock, whatever state it is in.
-    await withTimeout(client.end(), 2_000).catch(() => {});
+    await withTimeout(clock, client.end(), 2_000).catch(() => {});
   }
 }
 
@@ -106,17 +119,21 @@ async function readGeneration(
  * Node runs timers before it reads sockets: after a stall of this process (a suspended machine, a long garbage collection)
  * the answer may be here already, so sockets are read once more before the time counts as over.
  */
-async function withTimeout<Result>(promise: Promise<Result>, timeoutMs: number): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
+async function withTimeout<Result>(
+  clock: Clock,
+  promise: Promise<Result>,
+  timeoutMs: number,
+): Promise<Result> {
+  let timer: Timer | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      timer = setTimeout(() => reject(tooSlow()), SOCKETS_READ_MS);
-    }, timeoutMs);
+    timer = clock.after(timeoutMs, () => {
+      timer = clock.after(SOCKETS_READ_MS, () => reject(tooSlow()));
+    });
   });
   try {
     return await Promise.race([promise, late]);
   } finally {
-    clearTimeout(timer);
+    timer?.cancel();
   }
 }
 

@@ -63,7 +63,7 @@ export async function captureGolden(
   const rules = policy.sanitize === 'none' ? null : { policy: policy.sanitize, used: new Set<string>() };
   const made: Snapshot[] = [];
   try {
-    const capturedAt = new Date();
+    const capturedAt = context.clock.now();
     const volumes: Record<string, SnapshotVolume> = {};
     const inherited: Record<string, string> = {};
     const masking: Record<string, MaskingFacts> = {};
@@ -116,7 +116,13 @@ export async function captureGolden(
       capturedAt,
     };
     await freezeSnapshot(context.pool, row.id, frozen);
-    return { ...row, ...frozen, state: 'frozen', sizeBytes: String(frozen.sizeBytes), frozenAt: new Date() };
+    return {
+      ...row,
+      ...frozen,
+      state: 'frozen',
+      sizeBytes: String(frozen.sizeBytes),
+      frozenAt: context.clock.now(),
+    };
   } catch (error) {
     for (const snapshot of made) await context.storage.removeSnapshot(snapshot.id);
     await failSnapshot(context.pool, row.id, error instanceof Error ? error.message : String(error));
@@ -200,6 +206,7 @@ async function captureService(
     });
     captureWorkload = started.workload.id;
     await untilReady((signal) => service.ready(started.address, credentials, signal), {
+      clock: context.clock,
       timeoutMs: context.deadlines.serviceMs,
       signal: lock.signal,
       onTimeout: (cause) =>

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
 import type { DataPolicy } from '@bough/manifest/manifest';
@@ -141,7 +140,7 @@ export async function withCaptureLock<Result>(
     if (tried.kind === 'held') return tried.result;
     if (options.wait === false) return undefined;
     options.wait.throwIfAborted();
-    await delay(CAPTURE_LOCK_LOOK_MS, undefined, { signal: options.wait }).catch(() => {});
+    await context.clock.sleep(CAPTURE_LOCK_LOOK_MS, options.wait);
   }
 }
 

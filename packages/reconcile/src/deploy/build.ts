@@ -1,8 +1,7 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import type { EnvironmentVariables } from '@bough/engine/engine';
-import { checkoutSource } from '@bough/forge/git/checkout-source';
+import type { Checkout } from '@bough/forge/git/sources';
 import type { SubmoduleSource } from '@bough/forge/git/submodules';
 import { artifactKey } from '@bough/manifest/artifact-key';
 import { buildVariables } from '@bough/manifest/environment-variables';
@@ -123,24 +122,23 @@ async function buildApp(
     );
   }
   await voice.note(`building ${app.name}`);
-  await mkdir(context.directories.checkouts, { recursive: true });
-  const checkout = await mkdtemp(join(context.directories.checkouts, `e${environment.id}-`));
+  let checkout: Checkout | undefined;
   try {
-    const notes = await checkoutSource({
+    checkout = await context.sources.checkout({
       mirror: run.mirror,
       commit: run.commit,
-      into: checkout,
-      git: context.git,
+      name: `e${environment.id}`,
       signal: lock.signal,
       submodules: submodulesOf(run),
     });
+    const { notes } = checkout;
     for (const { path, reason } of notes.skipped) voice.line(`submodule ${path} stays empty: ${reason}`);
     for (const path of notes.lfsPointers)
       voice.line(`${path} is a Git LFS pointer; its content is not there`);
     await context.engine.build({
       key: what.key,
       toolchains: app.toolchains.map((toolchain) => toolchain.want),
-      source: join(checkout, app.root),
+      source: join(checkout.path, app.root),
       hook: app.build.hook,
       env: what.env,
       // Only builds of the default branch write the shared cache (DESIGN §6.3).
@@ -162,7 +160,6 @@ async function buildApp(
     });
   } finally {
     slot.release();
-    // Nobody waits for it; what a crash leaves is removed at the next start.
-    void rm(checkout, { recursive: true, force: true }).catch(() => {});
+    checkout?.discard();
   }
 }

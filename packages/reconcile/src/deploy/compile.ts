@@ -1,5 +1,4 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { treeId } from '@bough/forge/git/source';
 import { checkAppDirectories } from '@bough/manifest/app-directory';
 import { compilePlan, toolchainsOf } from '@bough/manifest/compile-plan';
 import type { Manifest, Problem } from '@bough/manifest/manifest';
@@ -61,7 +60,7 @@ export async function compile(
   });
   const trees = new Map<string, string>();
   for (const app of plan.common.apps) {
-    const tree = await treeId({ mirror, commit, path: app.root, git: context.git, signal: lock.signal });
+    const tree = await context.sources.treeId({ mirror, commit, path: app.root, signal: lock.signal });
     if (tree !== undefined) trees.set(app.name, tree);
   }
   return { plan, trees };

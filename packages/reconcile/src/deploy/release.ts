@@ -1,11 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import { workloadId } from '@bough/domain/names';
 import type { Workload, WorkloadSpec } from '@bough/engine/engine';
 import { withEnvironmentFile } from '@bough/manifest/environment-variables';
 import type { PlannedApp } from '@bough/manifest/plan';
 import type { Context } from '../context.ts';
-import { accepts, untilReady } from '../probe.ts';
+import { untilReady } from '../probe.ts';
 import type { Artifacts } from './build.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
 import { lastLines, type RunningService } from './services.ts';
@@ -82,7 +81,7 @@ export async function stopOtherReleases(run: PlannedRun): Promise<void> {
     (workload) =>
       (workload.labels.role === 'web' || workload.labels.role === 'worker') && !mine.has(workload.id),
   );
-  if (others.length > 0) await delay(DRAIN_MS, undefined, { signal: run.lock.signal }).catch(() => {});
+  if (others.length > 0) await context.clock.sleep(DRAIN_MS, run.lock.signal);
   await Promise.all(others.map((workload) => context.engine.remove(workload.id)));
 }
 
@@ -167,9 +166,10 @@ async function untilListening(
     });
   await untilReady(
     async (signal) => {
-      await accepts(address, signal);
+      await context.network.accepts(address, signal);
     },
     {
+      clock: context.clock,
       timeoutMs: context.deadlines.listenMs,
       signal: lock.signal,
       isHopeless: async () => ((await context.engine.observe(workload.id))?.restarts ?? 0) >= CRASHES_MAX,

@@ -151,12 +151,14 @@ async function ensureService(
   const { cloning } = service;
   if (inherited !== undefined && cloning !== undefined && volume?.from !== undefined) {
     await untilReady(() => cloning.claim(started.address, inherited, credentials), {
+      clock: context.clock,
       timeoutMs: context.deadlines.serviceMs,
       signal: lock.signal,
       onTimeout: (cause) => serviceNotReady(run, declaration, started.workload, cause),
     });
   }
   const { version } = await untilReady((signal) => service.ready(started.address, credentials, signal), {
+    clock: context.clock,
     timeoutMs: context.deadlines.serviceMs,
     signal: lock.signal,
     onTimeout: (cause) => serviceNotReady(run, declaration, started.workload, cause),

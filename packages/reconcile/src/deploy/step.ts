@@ -2,7 +2,6 @@ import { Interrupted } from '@bough/store/environment-lock';
 import { writeRunningStep } from '@bough/store/environments';
 import { finishStep, noteStep, startStep } from '@bough/store/steps';
 import { askForFeedback } from '../ask-for-feedback.ts';
-import { openStepLog } from '../step-log.ts';
 import { type DeploymentRun, type StepVoice, Waiting } from './run.ts';
 
 /** The steps of a deployment, in order: the ordinal is the place in this list. */
@@ -36,8 +35,7 @@ export async function runStep<Result>(
   await startStep(context.pool, { deploymentId: deployment.id, ordinal: STEPS.indexOf(name), name });
   // Progress may lag a little: short steps then share one look, and the forge is not asked for each of them.
   await askForFeedback(context, environment.id, { delayMs: PROGRESS_LAG_MS });
-  const log = await openStepLog(
-    context.directories.logs,
+  const log = await context.stepLogs.open(
     { deploymentId: deployment.id, name: fileName(name) },
     () => run.secrets,
   );

@@ -1,5 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { type Answer, get, untilReady } from '../probe.ts';
+import { type Answer, untilReady } from '../probe.ts';
 import { releaseWorkloadIds, whatServes } from './release.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
 import { lastLines } from './services.ts';
@@ -16,6 +16,7 @@ export async function verify(run: PlannedRun, voice: StepVoice): Promise<void> {
     const host = run.plan.overlay.hosts.find((candidate) => candidate.pattern === route.pattern);
     if (host === undefined) continue;
     const answer = await untilReady((signal) => ask(run, host, signal), {
+      clock: run.context.clock,
       timeoutMs: run.context.deadlines.verifyMs,
       signal: run.lock.signal,
       onTimeout: async (cause) =>
@@ -37,8 +38,8 @@ async function ask(
   host: { host: string; path: string },
   signal: AbortSignal,
 ): Promise<Answer> {
-  const { gateway } = run.context;
-  const answer = await get({
+  const { gateway, network } = run.context;
+  const answer = await network.get({
     host: gateway.host,
     port: gateway.port,
     path: host.path,
