@@ -11,6 +11,8 @@ const Environment = z.object({
   /** Without it the queues live in Postgres. */
   REDIS_URL: z.string().min(1).optional(),
   BOUGH_STORAGE: z.enum(['auto', 'btrfs', 'reflink', 'copy']).default('auto'),
+  /** Copies of each golden that wait to be taken, where a clone costs its bytes. */
+  BOUGH_WARM_COPIES: z.coerce.number().int().min(0).max(16).default(2),
   BOUGH_ENGINE: z.enum(['process']).default('process'),
   BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),
   BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
@@ -34,6 +36,7 @@ export interface WorkerConfig {
   readonly databaseUrl: string;
   readonly redisUrl: string | undefined;
   readonly storage: 'auto' | 'btrfs' | 'reflink' | 'copy';
+  readonly warmCopies: number;
   readonly previewUrl: string;
   readonly publicUrl: string;
   readonly gateway: { readonly host: string; readonly port: number };
@@ -61,6 +64,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     databaseUrl: given.DATABASE_URL,
     redisUrl: given.REDIS_URL,
     storage: given.BOUGH_STORAGE,
+    warmCopies: given.BOUGH_WARM_COPIES,
     previewUrl: given.BOUGH_PREVIEW_URL,
     publicUrl: given.BOUGH_PUBLIC_URL,
     gateway: { host: given.BOUGH_GATEWAY_DIAL_HOST, port: given.BOUGH_GATEWAY_PORT },

@@ -36,6 +36,7 @@ try {
   });
   shutdown.onShutdown('queues', () => queues.close());
   const context = await makeContext(config, { home, pool, queues, log });
+  shutdown.onShutdown('copies made ahead', () => context.storage.warm?.close());
   const metrics = createMetrics('worker');
   if (config.metricsPort !== undefined) {
     const serving = await serveMetrics(metrics, config.metricsPort);

@@ -58,6 +58,7 @@ export async function makeContext(
     root: home.directories.volumes,
     want: config.storage,
     installationId: home.installationId,
+    warmCopies: config.warmCopies,
     log,
   });
   const checkouts = join(home.directories.tmp, 'checkouts');

@@ -6,6 +6,7 @@ import { listEnvironments, listUnsettledEnvironments } from '@bough/store/enviro
 import { deleteEvents } from '@bough/store/events';
 import { findProjectByRepository, listProjects, type Project, writePollEtag } from '@bough/store/projects';
 import type { Context } from './context.ts';
+import { warmGoldens } from './data/warm-goldens.ts';
 import { type Outcome, observeKey, repositoryOf } from './observe.ts';
 import { reap } from './reap.ts';
 
@@ -49,6 +50,7 @@ export async function resync(
   corrections.deliveries += await requeueDeliveries(context);
   corrections.environments += await requeueEnvironments(context, options.thorough);
   corrections.reaped += await reap(context);
+  await warmGoldens(context);
   if (options.thorough) {
     const before = new Date(context.clock.now().getTime() - KEPT_DAYS * 86_400_000);
     await deleteDeliveries(context.pool, before);

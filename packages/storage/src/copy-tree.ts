@@ -21,6 +21,17 @@ export async function copyFrozenTree(copy: TreeCopy): Promise<void> {
   if (!result.ok) throw toolFailed(`Copying ${copy.source}`, result);
 }
 
+/** As `copyFrozenTree`, yielding disk and processors to whoever else wants them, and stopped by the signal. */
+export async function copyTreeQuietly(copy: TreeCopy, signal: AbortSignal): Promise<void> {
+  const command = ['cp', ...copyArguments(copy)];
+  const idle = ['-n', '19', 'ionice', '-c', '3', ...command];
+  let result = await runTool('nice', idle, signal);
+  // 127: there is no ionice.
+  if (result.exitCode === 127) result = await runTool('nice', ['-n', '19', ...command], signal);
+  signal.throwIfAborted();
+  if (!result.ok) throw toolFailed(`Copying ${copy.source}`, result);
+}
+
 /**
  * Copies a tree that a server is writing to. Files that vanish meanwhile are left out; one that is replaced (written
  * beside and renamed over, which `cp` reports and skips) is copied again, because the new one belongs into the copy.
@@ -33,7 +44,11 @@ export async function copyLiveTree(copy: TreeCopy): Promise<void> {
 }
 
 function runCopy(copy: TreeCopy): Promise<ToolResult> {
-  return runTool('cp', ['-a', `--reflink=${copy.reflink}`, '-T', '--', copy.source, copy.target]);
+  return runTool('cp', copyArguments(copy));
+}
+
+function copyArguments(copy: TreeCopy): string[] {
+  return ['-a', `--reflink=${copy.reflink}`, '-T', '--', copy.source, copy.target];
 }
 
 /** Throws when anything went wrong beyond files vanishing or being replaced. */

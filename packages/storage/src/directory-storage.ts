@@ -4,6 +4,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import { openShelf, type Shelf, type ShelfEntry } from './shelf.ts';
 import type { Snapshot, SnapshotHooks, SnapshotSpec, Storage, Volume, VolumeSpec } from './storage.ts';
 import { treeSizeBytes } from './tree-size.ts';
+import { createWarmPool } from './warm-pool.ts';
 
 /** The part in which storages on a local file system differ: how a directory tree comes to be, is copied and goes. */
 export interface Trees {
@@ -23,13 +24,19 @@ export interface Trees {
   /** Removes a tree, frozen, half-made or absent. */
   erase(path: string): Promise<void>;
   usage(path: string): Promise<{ exclusiveBytes: number; exact: boolean }>;
+  /** Only where `clone` costs its bytes: the same in the background. */
+  cloneAhead?(source: string, target: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface DirectoryStorageOptions {
   /** Everything is below it; made when absent, private to its owner. */
   readonly root: string;
   readonly installationId: string;
+  /** Copies of each wanted snapshot that wait to be taken, where a clone costs its bytes; 0 for none. */
+  readonly warmCopies?: number;
 }
+
+const defaultWarmCopies = 2;
 
 /** Volumes and snapshots as directories below one root; `trees` does the copying. */
 export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOptions): Storage {
@@ -37,6 +44,15 @@ export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOp
   const volumes = shelfOf('volumes');
   const snapshots = shelfOf('snapshots');
   const once = createSingleFlight();
+  const warm =
+    trees.cloneAhead &&
+    createWarmPool({
+      directory: join(options.root, 'ready'),
+      copies: options.warmCopies ?? defaultWarmCopies,
+      find: (id) => snapshots.find(id),
+      copy: trees.cloneAhead,
+      erase: trees.erase,
+    });
 
   async function ensureNow(spec: VolumeSpec): Promise<Volume> {
     const found = await volumes.find(spec.id);
@@ -44,7 +60,8 @@ export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOp
     await sweep();
     const source = spec.from === undefined ? undefined : await requireSnapshot(spec.from);
     const fill = async (path: string) => {
-      await (source ? trees.clone(source.path, path) : trees.create(path));
+      if (source === undefined) await trees.create(path);
+      else if (!(await warm?.take(source.id, path))) await trees.clone(source.path, path);
       return { labels: spec.labels, ...(spec.from === undefined ? {} : { from: spec.from }) };
     };
     return toVolume(await publish(volumes, spec.id, source?.path, fill));
@@ -139,8 +156,10 @@ export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOp
       const entry = await snapshots.find(id);
       if (entry) mine(entry);
       await snapshots.withdraw(id);
+      await warm?.drop(id);
     },
     usage: async (id) => trees.usage((await requireVolume(id)).path),
+    ...(warm === undefined ? {} : { warm }),
   };
 }
 

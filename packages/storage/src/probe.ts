@@ -25,6 +25,8 @@ export interface ChooseStorageOptions {
   readonly root: string;
   readonly want: 'auto' | LocalStorageKind;
   readonly installationId: string;
+  /** See DirectoryStorageOptions. */
+  readonly warmCopies?: number;
   readonly log: { info(fields: object, message: string): void };
 }
 
@@ -43,7 +45,7 @@ export async function chooseStorage(options: ChooseStorageOptions): Promise<Stor
     if (!why.ok) continue;
     await writeFile(join(options.root, kindFile), `${kind}\n`, { mode: 0o600 });
     options.log.info({ storage: kind, tried }, 'storage chosen');
-    return { storage: storages[kind]({ root: options.root, installationId: options.installationId }), tried };
+    return { storage: storages[kind](options), tried };
   }
   throw unavailable(options, tried);
 }

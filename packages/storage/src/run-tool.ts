@@ -17,7 +17,11 @@ const maxOutputBytes = 4 * 1024 * 1024;
  * Runs a command of the base system. It speaks English whatever the user's language is, because callers read its
  * messages, and finds its tools in /usr/sbin too, which an ordinary user's PATH may lack.
  */
-export async function runTool(file: string, args: readonly string[]): Promise<ToolResult> {
+export async function runTool(
+  file: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<ToolResult> {
   const result = await execa(file, args, {
     env: { LC_ALL: 'C', PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
     extendEnv: false,
@@ -25,6 +29,7 @@ export async function runTool(file: string, args: readonly string[]): Promise<To
     stdin: 'ignore',
     timeout: timeoutMs,
     maxBuffer: maxOutputBytes,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
   });
   return {
     ok: !result.failed,

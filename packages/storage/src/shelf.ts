@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
-import { lifeOf, processIdentity } from './process-identity.ts';
+import { isAbandoned, partialName } from './partial.ts';
 import type { StorageLabels } from './storage.ts';
 
 /** What is written beside the data, so that things can be listed without a database. */
@@ -51,9 +50,6 @@ export interface ShelfOptions {
 }
 
 const idPattern = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const partialPattern = /^\.partial-(\d+:\d+:\d+)-[0-9a-f]{8}$/;
-/** What a process that cannot be seen from here (in another container) has not finished by then, it never will. */
-const unseenAgeMaxMs = 24 * 60 * 60_000;
 
 export function openShelf(options: ShelfOptions): Shelf {
   async function eraseEntry(directory: string): Promise<void> {
@@ -64,8 +60,7 @@ export function openShelf(options: ShelfOptions): Shelf {
 
   async function withPartial<Result>(work: (directory: string) => Promise<Result>): Promise<Result> {
     await mkdir(options.directory, { recursive: true, mode: 0o700 });
-    const name = `.partial-${await processIdentity(process.pid)}-${randomBytes(4).toString('hex')}`;
-    const directory = join(options.directory, name);
+    const directory = join(options.directory, await partialName());
     try {
       return await work(directory);
     } finally {
@@ -117,20 +112,10 @@ export function openShelf(options: ShelfOptions): Shelf {
 
     async sweep() {
       for (const name of await readdir(options.directory).catch(emptyWhenAbsent)) {
-        const owner = partialPattern.exec(name)?.[1];
-        if (owner === undefined) continue;
-        if (await mayBeAtWork(join(options.directory, name), owner)) continue;
-        await eraseIfThere(join(options.directory, name));
+        if (await isAbandoned(options.directory, name)) await eraseIfThere(join(options.directory, name));
       }
     },
   };
-}
-
-async function mayBeAtWork(directory: string, owner: string): Promise<boolean> {
-  const life = await lifeOf(owner);
-  if (life !== 'unknown') return life === 'alive';
-  const made = await stat(directory).catch(() => undefined);
-  return made !== undefined && Date.now() - made.ctimeMs < unseenAgeMaxMs;
 }
 
 async function readEntry(directory: string, id: string): Promise<ShelfEntry | undefined> {

@@ -53,6 +53,34 @@ for (const [kind, fileSystem] of [
   });
 }
 
+describe('SIGKILL while copies are made ahead', () => {
+  it('leaves only whole ones to be taken, and the rest is swept', async () => {
+    const root = join(await place(undefined, 0), 'root');
+    const storage = storages.copy({ root, installationId: 'one' });
+    await fillSource('copy', root, 300);
+    await storage.snapshot('source', { id: 'frozen', labels });
+    let interrupted = 0;
+    for (let round = 0; round < 3; round += 1) {
+      const finished = await killAfter({ kind: 'copy', root, action: 'warm' }, 2 + round * 40);
+      if (!finished) interrupted += 1;
+      for (const id of ['one', 'two', 'three']) {
+        const clone = await storage.ensure({ id, labels, from: 'frozen' });
+        expect(await countFiles(clone.path)).toBe(300);
+        await storage.remove(id);
+      }
+    }
+    expect(interrupted).toBeGreaterThan(0);
+    storage.warm?.keep(['frozen']);
+    await storage.warm?.settled();
+    expect(await names(root, 'ready/frozen')).toEqual([
+      expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{16}$/),
+      expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{16}$/),
+    ]);
+    await storage.removeSnapshot('frozen');
+    expect(await readdir(root)).not.toContain('ready');
+  }, 120_000);
+});
+
 for (const [kind, fileSystem] of [
   ['copy', 'ext4'],
   ['reflink', 'xfs'],

@@ -109,6 +109,18 @@ export async function newestFrozenSnapshot(
   return rows[0];
 }
 
+/** The newest golden of each living environment, the youngest first: what the next previews will be cloned from. */
+export async function listNewestGoldens(db: Database): Promise<SnapshotRow[]> {
+  const { rows } = await db.query<SnapshotRow>(
+    `select ${COLUMNS} from snapshots
+     where snapshots.id in (
+       select max(s.id) from snapshots s join environments e on e.id = s.environment_id
+       where s.state = 'frozen' and e.removed_at is null group by s.environment_id)
+     order by snapshots.id desc limit 200`,
+  );
+  return rows;
+}
+
 /**
  * Snapshots that still have something on disk, newest first, and how many living environments descend from each. Failed
  * ones come last: a capture that fails every minute for days must not push out the goldens that are in use.

@@ -7,7 +7,13 @@ import { writeDesired } from '../src/environments.ts';
 import { appendEvent, listEvents } from '../src/events.ts';
 import { insertProject } from '../src/projects.ts';
 import { insertRequest, lastRequest, openRequests } from '../src/requests.ts';
-import { failSnapshot, insertSnapshot, listKeptSnapshots } from '../src/snapshots.ts';
+import {
+  failSnapshot,
+  freezeSnapshot,
+  insertSnapshot,
+  listKeptSnapshots,
+  listNewestGoldens,
+} from '../src/snapshots.ts';
 
 // Ids are read as text, and text sorts "10" before "9": a bare `order by id` means the column of the answer.
 const COUNT = 12;
@@ -92,4 +98,17 @@ test('captures that failed come after the goldens that are in use, however many'
   const listed = await listKeptSnapshots(pool, environmentId);
   expect(listed[0]?.id).toBe(golden.id);
   expect(listed.at(-1)?.id).toBe(later.id);
+});
+
+test('the newest golden of an environment is its last frozen one', async () => {
+  const made = [];
+  for (let n = 0; n < COUNT; n += 1) {
+    made.push(
+      await insertSnapshot(pool, { environmentId, sanitize: 'none', policyCommit: null, sourceCommit: null }),
+    );
+  }
+  const frozen = { volumes: {}, credentialsEncrypted: Buffer.alloc(0), attestation: {}, sizeBytes: 1 };
+  for (const row of made.slice(0, -1))
+    await freezeSnapshot(pool, row.id, { ...frozen, capturedAt: new Date() });
+  expect((await listNewestGoldens(pool)).map(({ id }) => id)).toEqual([made.at(-2)?.id]);
 });

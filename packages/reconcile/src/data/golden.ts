@@ -19,6 +19,7 @@ import { mirrorOf } from '../observe.ts';
 import type { Policy } from '../policy.ts';
 import { readStoredPlan } from '../stored-plan.ts';
 import { captureGolden } from './capture.ts';
+import { warmGoldens } from './warm-goldens.ts';
 
 /** First half of the advisory lock's key: "capture" among our advisory locks. */
 const CAPTURE_LOCK_CLASS = 0xb007;
@@ -86,6 +87,7 @@ export async function refreshGolden(
     const run = await readRelease(context, of.project, of.parent, of.lock);
     const snapshot = await captureGolden(run, { sanitize: of.sanitize, commit: of.policy.commit }, of.voice);
     await pruneGoldens(context, of.parent.id);
+    await warmGoldens(context);
     return snapshot;
   });
   if (golden === undefined)
