@@ -1,0 +1,74 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startEmbeddedPostgres } from '@bough/boot/embedded-postgres';
+import { Secret } from '@bough/domain/secret';
+import { createTempHome } from '@bough/testkit/temp-home';
+import { testToolchain } from '@bough/testkit/test-toolchain';
+import pg from 'pg';
+import type { ObservedServer } from '../src/session.ts';
+
+/** A PostgreSQL of its own, whose log the observers may read and whose settings they may change. */
+export interface RehearsalServer {
+  readonly server: ObservedServer;
+  log(signal: AbortSignal): AsyncIterable<string>;
+  /** As the application's hook would: an ordinary connection, one text. */
+  run(database: string, ...texts: string[]): Promise<pg.QueryResult[]>;
+  remove(): Promise<void>;
+}
+
+export async function startRehearsalServer(): Promise<RehearsalServer> {
+  const home = await createTempHome('rehearse');
+  const running = await startEmbeddedPostgres({
+    home: join(home.path, 'pg'),
+    toolchain: await testToolchain(),
+    log: { info: () => {}, warn: () => {} },
+    isDurable: false,
+  });
+  const url = new URL(running.url);
+  return {
+    server: {
+      host: url.hostname,
+      port: running.port,
+      username: decodeURIComponent(url.username),
+      password: new Secret(decodeURIComponent(url.password)),
+    },
+    log: (signal) => followFile(join(home.path, 'pg', 'postgres.log'), signal),
+    async run(database, ...texts) {
+      const target = new URL(running.url);
+      target.pathname = `/${database}`;
+      const client = new pg.Client({ connectionString: target.toString() });
+      client.on('error', () => {});
+      await client.connect();
+      try {
+        const results: pg.QueryResult[] = [];
+        for (const text of texts) results.push(await client.query(text));
+        return results;
+      } finally {
+        await client.end();
+      }
+    },
+    async remove() {
+      await running.stop();
+      await home.remove();
+    },
+  };
+}
+
+async function* followFile(file: string, signal: AbortSignal): AsyncGenerator<string> {
+  const handle = await open(file, 'r');
+  try {
+    let offset = (await handle.stat()).size;
+    let rest = '';
+    while (!signal.aborted) {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(65_536), 0, 65_536, offset);
+      offset += bytesRead;
+      const lines = (rest + buffer.toString('utf8', 0, bytesRead)).split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+      if (bytesRead === 0) await delay(20);
+    }
+  } finally {
+    await handle.close();
+  }
+}
