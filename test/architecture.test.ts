@@ -207,8 +207,8 @@ describe('imports', () => {
   test('there is something to check', () => {
     expect(files.length).toBeGreaterThan(100);
     expect(files.flatMap((file) => file.imports).length).toBeGreaterThan(500);
-    expect(byPath.get('packages/store/src/environments.ts')?.imports).toContainEqual({
-      specifier: '@bough/domain/environment',
+    expect(byPath.get('packages/store/src/routes.ts')?.imports).toContainEqual({
+      specifier: '@bough/domain/route',
       typeOnly: true,
     });
   });

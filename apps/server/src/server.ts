@@ -5,6 +5,7 @@ import { createAuthentication } from './authenticate.ts';
 import { closeConnectionsOnStop } from './close-connections.ts';
 import { createStreamLimiter } from './event-stream.ts';
 import { registerHealth } from './health.ts';
+import { registerInstallationMetrics } from './installation-metrics.ts';
 import type { ServerOptions } from './options.ts';
 import { registerPages } from './pages/pages.ts';
 import { installProblemHandlers, problem } from './problem.ts';
@@ -41,6 +42,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   });
   registerWebhooks(app, { ...options, receiver });
   registerHealth(app, options);
+  registerInstallationMetrics(options);
   registerApi(app, { ...options, authentication, receiver, streams });
   registerPages(app, { ...options, authentication });
   app.addHook('preClose', async () => streams.stopAll());

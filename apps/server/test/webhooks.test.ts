@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { findDeliveryByForgeId, listDeliveries, receiveDelivery } from '@bough/store/deliveries';
+import { writeDesired } from '@bough/store/environments';
 import { findProject, findProjectByFullName } from '@bough/store/projects';
 import { createTestDatabase, startTestPostgres, type TestDatabase } from '@bough/testkit/test-database';
 import { createTestRedis, startTestRedis, type TestRedis } from '@bough/testkit/test-redis';
@@ -239,6 +241,33 @@ test('requests are counted by outcome, from zero', async () => {
   expect(body).toContain('bough_webhook_duration_seconds_bucket');
   expect(body).toMatch(/bough_project_deliveries_total{project="shop1",fate="queued"[^}]*} [1-9]/);
   expect(body).toMatch(/bough_project_deliveries_total{project="shop1",fate="received"[^}]*} 0/);
+});
+
+test('the state of the installation is measured, and no alert names a metric that nobody has', async () => {
+  const project = await server.addProject(77);
+  await writeDesired(server.pool, {
+    ...{
+      projectId: project.id,
+      installationId: 'i1',
+      subject: 'pull/7',
+      slug: 'pr-7--metrics',
+      kind: 'preview',
+    },
+    ...{ facts: {}, desiredState: 'running', desiredCommit: 'c1', policyCommit: null, heldReason: 'a fork' },
+    ...{ variablesRevision: '0', requestId: null },
+  });
+  const { body } = await server.app.inject({ url: '/metrics' });
+  expect(body).toMatch(/bough_environments{kind="preview",phase="held"[^}]*} 1/);
+  expect(body).toMatch(/bough_disk_free_bytes{[^}]*} [1-9]/);
+
+  const alerts = await readFile(new URL('../../../docs/alerts.yml', import.meta.url), 'utf8');
+  const named = new Set([...alerts.matchAll(/\bbough_[a-z_]+/g)].map(([name]) => name));
+  expect(named.size).toBeGreaterThan(5);
+  // The worker's and the gateway's are theirs to serve.
+  const elsewhere = ['bough_resync_corrections_total', 'bough_gateway_visits_total'];
+  for (const name of named) {
+    if (!elsewhere.includes(name)) expect(body, name).toContain(`# TYPE ${name} `);
+  }
 });
 
 describe('when a store is down', () => {

@@ -7,6 +7,8 @@ export interface MigrateOptions {
   readonly url: string;
   /** The directory of the files `NNNN-name.sql`. */
   readonly directory: string;
+  /** Applies these and no others: a backup is loaded into the schema that it was taken from. */
+  readonly only?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -21,6 +23,10 @@ const fileName = /^\d{4}-[a-z0-9][a-z0-9-]*\.sql$/;
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const files = await migrationFiles(options.directory);
+  refuseNewer(
+    (options.only ?? []).filter((name) => !files.includes(name)),
+    'The backup is of',
+  );
   const client = new pg.Client({ connectionString: options.url, connectionTimeoutMillis: 10_000 });
   // A lost connection fails the query that runs; without a listener it would end the process.
   client.on('error', () => {});
@@ -54,8 +60,12 @@ async function applyMissing(client: pg.Client, files: string[], options: Migrate
   );
   const { rows } = await client.query<{ name: string }>('select name from migrations order by name');
   const known = rows.map((row) => row.name);
-  refuseNewer(known.filter((name) => !files.includes(name)));
-  const missing = files.filter((name) => !known.includes(name));
+  refuseNewer(
+    known.filter((name) => !files.includes(name)),
+    'The database was used by',
+  );
+  const wanted = options.only ?? files;
+  const missing = files.filter((name) => wanted.includes(name) && !known.includes(name));
   for (const name of missing) {
     options.signal?.throwIfAborted();
     await applyOne(client, name, await readFile(join(options.directory, name), 'utf8'));
@@ -63,11 +73,11 @@ async function applyMissing(client: pg.Client, files: string[], options: Migrate
   return missing;
 }
 
-function refuseNewer(unknown: readonly string[]): void {
+function refuseNewer(unknown: readonly string[], what: string): void {
   if (unknown.length === 0) return;
   throw new BoughError({
     code: 'database-newer',
-    message: `The database was used by a newer Bough: this version does not know ${unknown.join(', ')}.`,
+    message: `${what} a newer Bough: this version does not know ${unknown.join(', ')}.`,
     hint: 'Start that newer version, or restore the backup from before it and start this one.',
   });
 }

@@ -1,4 +1,10 @@
-import type { Environment, Failure, SubjectFacts } from '@bough/domain/environment';
+import {
+  type Environment,
+  type Failure,
+  type Phase,
+  phase,
+  type SubjectFacts,
+} from '@bough/domain/environment';
 import { type Database, only } from './database.ts';
 
 interface EnvironmentRow extends Omit<Environment, 'failure'> {
@@ -206,6 +212,21 @@ export async function listEnvironments(
     [filter.projectId ?? null, filter.includeRemoved ?? false],
   );
   return rows.map(toEnvironment);
+}
+
+/** How many living environments there are of each kind and phase, for metrics. */
+export async function countEnvironments(
+  db: Database,
+): Promise<{ kind: Environment['kind']; phase: Phase; count: number }[]> {
+  const counts = new Map<string, { kind: Environment['kind']; phase: Phase; count: number }>();
+  for (const environment of await listEnvironments(db)) {
+    const { kind } = environment;
+    const current = phase(environment);
+    const key = `${kind} ${current}`;
+    const counted = counts.get(key) ?? { kind, phase: current, count: 0 };
+    counts.set(key, { ...counted, count: counted.count + 1 });
+  }
+  return [...counts.values()];
 }
 
 /** All of them, however many: what is not among these has no owner and may be reaped. */

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BoughError } from '@bough/domain/bough-error';
@@ -58,7 +57,7 @@ export function startChild(options: {
         isReady = true;
         becomeReady();
       });
-      const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+      const { code, signal } = await ended(child);
       current = undefined;
       if (stopping) return;
       failures = Date.now() - startedAt > HEALTHY_AFTER_MS ? 0 : failures + 1;
@@ -92,4 +91,14 @@ export function startChild(options: {
       clearTimeout(timer);
     },
   };
+}
+
+/** A process that could not be started at all (no memory, no file handles) has ended too. */
+function ended(
+  child: ChildProcess,
+): Promise<{ code: number | string | null; signal: NodeJS.Signals | null }> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ code: error.message, signal: null }));
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
 }

@@ -5,6 +5,7 @@ import { type BoughHome, claimHome, openHome } from '@bough/boot/home';
 import type { BootLog } from '@bough/boot/logger';
 import { migrate } from '@bough/boot/migrate';
 import { openQueueStore } from '@bough/boot/queue-store';
+import { boundLogFile } from '@bough/boot/server-log';
 import type { Shutdown } from '@bough/boot/signals';
 import { BoughError } from '@bough/domain/bough-error';
 import { createToolchain, type Toolchain } from '@bough/toolchain/toolchain';
@@ -85,6 +86,7 @@ export async function serve(
     BOUGH_PUBLIC_URL: publicUrl,
   };
   onProgress('starting server, worker and gateway');
+  if (config.logFile !== undefined) shutdown.onShutdown('log file', boundLogFile(config.logFile));
   const start = (name: 'server' | 'worker' | 'gateway') => {
     const child = startChild({
       name,
