@@ -25,6 +25,8 @@ export interface BoughProcess {
   /** Addresses of the databases, as the worker was given them. */
   databaseUrl(): Promise<string>;
   redisUrl(): Promise<string>;
+  /** What `serve` gave the worker: for a process that does a part of its work. */
+  workerEnvironment(): Promise<Record<string, string>>;
   /** The last lines of everything that it wrote. */
   log(lines?: number): Promise<string>;
 }
@@ -44,17 +46,17 @@ export function createBoughProcess(options: {
   const ofHome = () => processesOf({ marker: `BOUGH_HOME=${home}\0` });
   const pidOf = async (name: ProcessName) =>
     (await ofHome()).find((process) => process.command.includes(`/apps/${name}/src/main.ts`))?.pid;
-  const variable = async (name: string) => {
-    const value = await waitFor(`the worker's ${name}`, async () => {
+  const workerEnvironment = () =>
+    waitFor("the worker's variables", async () => {
       const pid = await pidOf('worker');
-      const environment = pid === undefined ? '' : await readFile(`/proc/${pid}/environ`, 'utf8');
-      return environment
-        .split('\0')
-        .find((entry) => entry.startsWith(`${name}=`))
-        ?.slice(name.length + 1);
+      const text = pid === undefined ? '' : await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+      const entries = text.split('\0').map((entry) => /^([^=]+)=(.*)$/s.exec(entry)?.slice(1) ?? []);
+      const variables: Record<string, string> = Object.fromEntries(
+        entries.filter(([name]) => name !== undefined),
+      );
+      return variables.DATABASE_URL === undefined ? undefined : variables;
     });
-    return value;
-  };
+  const variable = async (name: string) => (await workerEnvironment())[name] ?? '';
   const log = async (lines = 80) =>
     (await readFile(logFile, 'utf8').catch(() => '')).split('\n').slice(-lines).join('\n');
 
@@ -65,6 +67,7 @@ export function createBoughProcess(options: {
     log,
     databaseUrl: () => variable('DATABASE_URL'),
     redisUrl: () => variable('REDIS_URL'),
+    workerEnvironment,
     async start() {
       const output = openSync(logFile, 'a', 0o600);
       const started = spawn(process.execPath, [bin, 'serve'], {

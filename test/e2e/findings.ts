@@ -108,7 +108,7 @@ export async function expectDeployedOnce(
 }
 
 /** Of what captures leave in their wake only frozen snapshots stay. */
-export async function expectNoCaptureLeft(stage: Stage): Promise<void> {
+export async function expectNoCaptureLeft(stage: Stage, production = 'tiny'): Promise<void> {
   await waitFor(
     'dead captures to be cleaned up',
     async () => {
@@ -119,10 +119,10 @@ export async function expectNoCaptureLeft(stage: Stage): Promise<void> {
       const kept = rows.filter(({ state }) => state === 'frozen').map(({ snapshot }) => snapshot);
       const snapshots = await namesIn(join(stage.home, 'volumes/snapshots'));
       const volumes = await namesIn(join(stage.home, 'volumes/volumes'));
-      expect(rows.filter(({ state }) => state === 'capturing')).toEqual([]);
+      expect(rows.filter(({ state }) => state !== 'frozen' && state !== 'failed')).toEqual([]);
       expect(snapshots.filter((name) => /-(raw|golden)$/.test(name) && !kept.includes(name))).toEqual([]);
       expect(volumes.filter((name) => name.endsWith('-capture'))).toEqual([]);
-      expect((await workloadsOf(stage, 'tiny')).filter(({ role }) => role === 'capture')).toEqual([]);
+      expect((await workloadsOf(stage, production)).filter(({ role }) => role === 'capture')).toEqual([]);
       return true;
     },
     { timeoutMs: FEEDBACK_MS, intervalMs: 200 },

@@ -2,11 +2,11 @@ import { type Environment, type Phase, phase } from '@bough/domain/environment';
 import { type Command, lastAnsweredCommand } from '@bough/store/commands';
 import type { Database } from '@bough/store/database';
 import { type Deployment, listDeploymentArtifacts, listDeployments } from '@bough/store/deployments';
-import { findEnvironment } from '@bough/store/environments';
+import { findEnvironment, findLivingEnvironment } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
 import { lastRequest } from '@bough/store/requests';
 import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
-import { findSnapshot } from '@bough/store/snapshots';
+import { findFailedCapture, findSnapshot } from '@bough/store/snapshots';
 import { listSteps, type Step } from '@bough/store/steps';
 
 /** Everything that is said about an environment on the forge, as facts. Rendering it is pure. */
@@ -23,6 +23,12 @@ export interface FeedbackState {
   readonly routes: readonly EnvironmentRoute[];
   /** When the data was captured and whether it is sanitized; null when nothing was cloned. */
   readonly data: { readonly capturedAt: Date | null; readonly sanitize: string } | null;
+  /** Captures of production fail: since when, and why; null while they do not, and for previews that need none. */
+  readonly noNewerData: {
+    readonly since: Date;
+    readonly message: string;
+    readonly hint: string | null;
+  } | null;
   /** The last command in a comment that was answered, and the answer. */
   readonly asked: (Pick<Command, 'askedBy' | 'askedAt' | 'command'> & { readonly answer: string }) | null;
   /** Somebody asked for its deletion and nobody asked for it again since: it stays away. */
@@ -60,10 +66,23 @@ export async function readFeedbackState(
     artifacts: newest === undefined ? [] : await listDeploymentArtifacts(db, newest.id),
     routes: await listRoutes(db, environmentId),
     data: snapshot === undefined ? null : { capturedAt: snapshot.capturedAt, sanitize: snapshot.sanitize },
+    noNewerData: await readNoNewerData(db, environment),
     asked: asked ?? null,
     isDeleted: lasting?.kind === 'delete',
     ...addresses,
   };
+}
+
+async function readNoNewerData(
+  db: Database,
+  { kind, projectId }: Environment,
+): Promise<FeedbackState['noNewerData']> {
+  if (kind !== 'preview') return null;
+  const parent = await findLivingEnvironment(db, { projectId, subject: 'production' });
+  const failed = parent && (await findFailedCapture(db, parent.id));
+  if (failed === undefined || failed.failingSince === null) return null;
+  const { failureMessage: message, failureHint: hint, failingSince: since } = failed;
+  return { since, message: message ?? 'unknown', hint };
 }
 
 /** `http://*.localhost:8080` and a route's host → the address as a visitor types it. */

@@ -46,6 +46,20 @@ const states: [string, FeedbackState][] = [
     ),
   ],
   [
+    'ready-without-newer-data',
+    exampleState(
+      { dataNote: 'clone of shop (db)' },
+      {
+        noNewerData: {
+          since: new Date(Date.UTC(2026, 0, 2)),
+          message:
+            'customers.mobile: No rule decides this column (text; its name looks like a phone number).',
+          hint: 'Add below `data: sanitize:` in the default branch: `tables: { customers: { mobile: phone } }`',
+        },
+      },
+    ),
+  ],
+  [
     'ready-two-routes',
     exampleState(
       { dataState: 'empty', dataNote: 'the project keeps none' },

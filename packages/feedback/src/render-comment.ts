@@ -131,10 +131,19 @@ function elapsed(state: FeedbackState, release: FeedbackState['deployments'][num
 
 function dataWords(state: FeedbackState): string {
   const note = prose(state.environment.dataNote ?? state.environment.dataState);
-  if (state.data === null) return note;
+  if (state.data === null) return `${note}${failingWords(state)}`;
   const captured = state.data.capturedAt === null ? '' : `, as of ${utc(state.data.capturedAt)}`;
   const isRaw = state.data.sanitize === 'none';
-  return `${note}${captured} · ${isRaw ? '⚠️ **raw production data** (`sanitize: none`)' : 'sanitized and verified'}`;
+  return `${note}${captured} · ${isRaw ? '⚠️ **raw production data** (`sanitize: none`)' : 'sanitized and verified'}${failingWords(state)}`;
+}
+
+/** One whose data never came has the reason in its note already. */
+function failingWords({ noNewerData, environment }: FeedbackState): string {
+  if (noNewerData === null || environment.dataState === 'own') return '';
+  const { since, message, hint } = noNewerData;
+  const isSaid = environment.dataNote?.includes(message) === true;
+  const why = isSaid ? '' : `: ${prose(message)}${hint === null ? '' : ` ${prose(hint)}`}`;
+  return `<br>⚠️ production’s data could not be captured since ${utc(since)}${why}`;
 }
 
 function failure(state: FeedbackState): string {

@@ -130,6 +130,7 @@ export function exampleState(
     artifacts: [{ app: 'app', cached: true }],
     routes: [exampleRoute()],
     data: { capturedAt: new Date(START - 3_600_000), sanitize: 'rules' },
+    noNewerData: null,
     asked: null,
     isDeleted: false,
     publicUrl: 'http://localhost:3000',

@@ -3,9 +3,9 @@ import { forgetArtifact, listStaleArtifacts } from '@bough/store/artifacts';
 import { listLivingEnvironmentIds } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
 import { clearOrphans, sightOrphans } from '@bough/store/orphans';
-import { failSnapshot, listKeptSnapshots, type SnapshotRow } from '@bough/store/snapshots';
+import { listKeptSnapshots } from '@bough/store/snapshots';
 import type { Context } from './context.ts';
-import { withCaptureLock } from './data/golden.ts';
+import { isUnderWay, settleDeadCaptures } from './data/golden.ts';
 
 /** Listings that must agree before anything is removed: one alone may have met a moment of change. */
 const LISTINGS_NEEDED = 2;
@@ -84,17 +84,20 @@ async function listOrphans(context: Context): Promise<{ orphans: Orphan[]; total
   const captured = new Set(
     goldens.flatMap((row) => Object.values(row.volumes).map((volume) => volume.snapshotId)),
   );
-  // While something is captured, its parts belong to nobody yet.
-  const capturing = goldens.some(isUnderWay);
+  // While something is captured, its parts are in no row yet: they are known by the number in their names.
+  const underWay = goldens.filter(isUnderWay).map(({ id }) => `-s${id}-`);
+  const capturing = (id: string) => underWay.some((number) => id.includes(number));
   const owned = (labels: StorageLabels, id: string) =>
     labels.kind === 'production' ||
-    (labels.kind === 'capture' ? capturing || captured.has(id) : living.has(labels.environmentId));
+    (labels.kind === 'capture' ? capturing(id) || captured.has(id) : living.has(labels.environmentId));
   return {
     total: workloads.length + volumes.length + snapshots.length,
     orphans: [
       ...workloads
         .filter((workload) =>
-          workload.labels.role === 'capture' ? !capturing : !living.has(workload.labels.environmentId),
+          workload.labels.role === 'capture'
+            ? !capturing(workload.id)
+            : !living.has(workload.labels.environmentId),
         )
         .map((workload) => ({ kind: 'workload' as const, name: workload.id })),
       ...volumes
@@ -105,19 +108,4 @@ async function listOrphans(context: Context): Promise<{ orphans: Orphan[]; total
         .map((snapshot) => ({ kind: 'snapshot' as const, name: snapshot.id })),
     ],
   };
-}
-
-/** Not only `capturing`: what is captured but not frozen yet is as much somebody's. */
-function isUnderWay({ state }: SnapshotRow): boolean {
-  return state !== 'frozen' && state !== 'failed';
-}
-
-/** A capture whose worker died stays under way for ever: nobody holds its lock any more, so it is over. */
-async function settleDeadCaptures(context: Context): Promise<void> {
-  const dead = (await listKeptSnapshots(context.pool)).filter(isUnderWay);
-  for (const row of dead) {
-    await withCaptureLock(context, row.environmentId, { wait: false }, () =>
-      failSnapshot(context.pool, row.id, 'the worker that captured it died'),
-    );
-  }
 }

@@ -19,6 +19,7 @@ import {
 } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
 import { listRoutes, setRouteState } from '@bough/store/routes';
+import { retryCaptureNow } from '@bough/store/snapshots';
 import { askForFeedback } from './ask-for-feedback.ts';
 import type { Context } from './context.ts';
 import { readRelease } from './data/golden.ts';
@@ -225,6 +226,8 @@ async function settle(context: Context, lock: EnvironmentLock, deploymentId: str
 
 /** The deployment is done; that the queue store is away does not undo it. */
 async function refreshAfter(context: Context, environmentId: string): Promise<void> {
+  // What made the last capture fail may have gone with this deployment.
+  await retryCaptureNow(context.pool, environmentId);
   await context.enqueue('data', environmentId).catch((error: unknown) => {
     context.log.warn(
       { environmentId, error },

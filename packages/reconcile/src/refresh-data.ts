@@ -1,9 +1,9 @@
 import type { EnvironmentLock } from '@bough/store/environment-lock';
-import { findEnvironment } from '@bough/store/environments';
+import { findEnvironment, listEnvironments } from '@bough/store/environments';
 import { findProject } from '@bough/store/projects';
+import { findFailedCapture } from '@bough/store/snapshots';
 import type { Context } from './context.ts';
-import { refreshGolden } from './data/golden.ts';
-import { unfitNote } from './data/sanitize-capture.ts';
+import { refreshGolden, settleDeadCaptures } from './data/golden.ts';
 import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
 import { readPolicyAt } from './policy.ts';
 
@@ -35,6 +35,11 @@ export async function refreshData(
   await context.forge(project.forge).fetch(repositoryOf(project), { mirror, commit: head.commit, signal });
   const policy = await readPolicyAt(context, { mirror, commit: head.commit, signal });
   if (policy.data === null) return { kind: 'done' };
+  await settleDeadCaptures(context, parent.id);
+  const waitMs =
+    ((await findFailedCapture(context.pool, parent.id))?.retryAt?.getTime() ?? 0) -
+    context.clock.now().getTime();
+  if (waitMs > 0) return { kind: 'again', delayMs: waitMs };
   // Nothing is written at this fence: it stands for "no environment's lock".
   const lock: EnvironmentLock = { signal, fence: { environmentId, generation: '0', lease: '0' } };
   const log = { environmentId, project: project.slug };
@@ -49,19 +54,31 @@ export async function refreshData(
       note: async () => {},
     },
     onlyIfAbsent: false,
-  }).catch((error: unknown) => {
-    const reason = unfitNote(error);
-    if (reason === undefined) throw error;
-    return { reason };
+  }).catch(async (error: unknown) => {
+    const failed = await findFailedCapture(context.pool, parent.id);
+    // Aborted, or it failed before there was anything to count it in: the queue tries again.
+    if (failed?.retryAt == null || signal.aborted) throw error;
+    return failed;
   });
-  if ('reason' in refreshed) {
-    // Trying again would find the same; the next deployment, or a change of the rules, brings it here anew.
-    context.log.warn({ ...log, reason: refreshed.reason }, 'golden snapshot refused');
-    return { kind: 'done' };
+  if (refreshed.state === 'failed') {
+    const { failureMessage, failures, retryAt } = refreshed;
+    context.log.warn({ ...log, reason: failureMessage, failures, retryAt }, 'no new golden snapshot');
+    await tellPreviews(context, project.id);
+    return {
+      kind: 'again',
+      delayMs: Math.max(1_000, (retryAt?.getTime() ?? 0) - context.clock.now().getTime()),
+    };
   }
   context.log.info(
     { ...log, snapshotId: refreshed.id, sizeBytes: refreshed.sizeBytes },
     'golden snapshot is frozen',
   );
+  await tellPreviews(context, project.id);
   return { kind: 'done' };
+}
+
+/** Their comments say since when there is no newer data, and why. */
+async function tellPreviews(context: Context, projectId: string): Promise<void> {
+  for (const { id, kind } of await listEnvironments(context.pool, { projectId }))
+    if (kind === 'preview') await context.enqueue('feedback', id);
 }

@@ -36,6 +36,9 @@ export type SanitizeResult =
 
 const orphanRoundsMax = 100;
 
+/** What it is at; each database goes through all of them but the last, which is for all of them together. */
+export type SanitizeStage = 'deciding' | 'sampling' | 'masking' | 'verifying' | 'scrubbing' | 'log';
+
 /**
  * Masks every database of a private server, scrubs and verifies it. The caller then stops the server cleanly, calls
  * `scrubFiles`, and `scanFiles` for the needles: only then is it proved. On findings the copy is unfit: throw it away.
@@ -47,9 +50,12 @@ export async function sanitizeCluster(of: {
   key: Buffer;
   signal: AbortSignal;
   line: (text: string) => void;
+  /** Told as each stage begins, and waited for. */
+  at?: (stage: SanitizeStage) => Promise<void>;
 }): Promise<SanitizeResult> {
   const used = new Set<string>();
   const session = { key: of.key, signal: of.signal };
+  await of.at?.('deciding');
   const { databases, closed } = await withSession(
     of.server,
     { ...session, database: 'postgres' },
@@ -94,6 +100,7 @@ export async function sanitizeCluster(of: {
       paste: null,
     });
   if (findings.length > 0) return { kind: 'findings', findings, used };
+  await of.at?.('log');
   await withSession(of.server, { ...session, database: 'postgres' }, scrubLog);
   return {
     kind: 'sanitized',
@@ -116,10 +123,16 @@ async function listDatabases(client: Client): Promise<{ databases: string[]; clo
 async function sanitizeDatabase(
   client: Client,
   plan: MaskingPlan,
-  of: { mark: string; key: Buffer; line: (text: string) => void },
+  of: {
+    mark: string;
+    key: Buffer;
+    line: (text: string) => void;
+    at?: (stage: SanitizeStage) => Promise<void>;
+  },
 ): Promise<{ findings: Finding[]; needles: readonly string[]; report: DatabaseReport }> {
   const findings: Finding[] = [];
   const started = Date.now();
+  await of.at?.('sampling');
   const samples = await takeSamples(client, plan);
   await runStatements(client, prepareStatements(plan), 'preparing');
   await runStatements(client, dropReferences(plan), 'dropping the reference');
@@ -129,6 +142,7 @@ async function sanitizeDatabase(
     if ((await runStatements(client, orphans, 'removing orphans of')) === 0) break;
   const before = await countTables(client, plan);
   const canaries = await plantCanaries(client, plan, of.mark);
+  await of.at?.('masking');
   for (const table of plan.tables) {
     const from = Date.now();
     await runStatements(client, maskTable(table), 'masking');
@@ -139,6 +153,7 @@ async function sanitizeDatabase(
   }
   await runStatements(client, moveSequences(plan), 'moving the sequence of');
   await runStatements(client, refreshViews(plan), 'refreshing');
+  await of.at?.('verifying');
   const digests = sampleDigests(samples, of.key);
   const seen = await verifyDatabase(client, { plan, mark: of.mark, digests });
   findings.push(...seen.findings);
@@ -150,6 +165,7 @@ async function sanitizeDatabase(
       paste: null,
     });
   findings.push(...compareCounts(before, await countTables(client, plan)));
+  await of.at?.('scrubbing');
   await scrubDatabase(client, plan);
   of.line(
     `${plan.database}: ${seen.columns} columns and ${seen.rows} rows verified, ${Date.now() - started} ms`,

@@ -12,7 +12,14 @@ export interface SnapshotRow {
   readonly volumes: Readonly<Record<string, SnapshotVolume>>;
   readonly credentialsEncrypted: Buffer | null;
   readonly attestation: unknown;
+  readonly failureCode: string | null;
   readonly failureMessage: string | null;
+  readonly failureHint: string | null;
+  /** Captures that failed one after the other, this one the last; 0 unless it failed. */
+  readonly failures: number;
+  readonly failingSince: Date | null;
+  /** When the next one is tried; null unless it failed. */
+  readonly retryAt: Date | null;
   readonly sizeBytes: string | null;
   readonly capturedAt: Date | null;
   readonly frozenAt: Date | null;
@@ -26,7 +33,8 @@ export interface SnapshotVolume {
 
 const COLUMNS = `id::text, environment_id::text as "environmentId", state, sanitize, policy_commit as "policyCommit",
   source_commit as "sourceCommit", volumes, credentials_encrypted as "credentialsEncrypted", attestation,
-  failure_message as "failureMessage", size_bytes::text as "sizeBytes", captured_at as "capturedAt", frozen_at as "frozenAt"`;
+  failure_code as "failureCode", failure_message as "failureMessage", failure_hint as "failureHint", failures,
+  failing_since as "failingSince", retry_at as "retryAt", size_bytes::text as "sizeBytes", captured_at as "capturedAt", frozen_at as "frozenAt"`;
 
 export async function insertSnapshot(
   db: Database,
@@ -56,6 +64,7 @@ export async function advanceSnapshot(
   );
 }
 
+/** False when it was given up meanwhile, because whoever captures it was taken for dead: then its parts are being reaped. */
 export async function freezeSnapshot(
   db: Database,
   id: string,
@@ -66,11 +75,11 @@ export async function freezeSnapshot(
     sizeBytes: number;
     capturedAt: Date;
   },
-): Promise<void> {
-  await db.query(
+): Promise<boolean> {
+  const { rowCount } = await db.query(
     `update snapshots set state = 'frozen', volumes = $2, credentials_encrypted = $3, attestation = $4, size_bytes = $5,
        captured_at = $6, frozen_at = now()
-     where id = $1 and state <> 'removed'`,
+     where id = $1 and state not in ('failed', 'removed')`,
     [
       id,
       JSON.stringify(frozen.volumes),
@@ -80,13 +89,55 @@ export async function freezeSnapshot(
       frozen.capturedAt,
     ],
   );
+  return rowCount === 1;
 }
 
-export async function failSnapshot(db: Database, id: string, message: string): Promise<void> {
+export interface CaptureFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | null;
+}
+
+/**
+ * 1 minute, doubling to 6 hours: a capture reads all of production's data, and most failures wait for a person. Only one
+ * whose worker died is tried again at once, the first time.
+ */
+const RETRY = `least(interval '1 minute' * (power(2, least(failed.count, 20) - 1) - case $2 when 'capture-died' then 1 else 0 end),
+  interval '6 hours')`;
+
+/** The one row of a parent whose captures fail: those that failed before it are counted in it and go. */
+export async function failSnapshot(db: Database, id: string, failure: CaptureFailure): Promise<void> {
   await db.query(
-    `update snapshots set state = 'failed', failure_message = $2 where id = $1 and state <> 'frozen'`,
-    [id, message],
+    `with own as (select id, environment_id from snapshots where id = $1 and state not in ('frozen', 'failed', 'removed')),
+       earlier as (
+         update snapshots s set state = 'removed' from own
+         where s.environment_id = own.environment_id and s.state = 'failed' and s.id <> own.id
+         returning s.failures, s.failing_since),
+       failed as (select 1 + coalesce(max(failures), 0) as count, coalesce(min(failing_since), now()) as since from earlier)
+     update snapshots s set state = 'failed', failure_code = $2, failure_message = $3, failure_hint = $4,
+       failures = failed.count, failing_since = failed.since, retry_at = now() + ${RETRY}
+     from own, failed where s.id = own.id`,
+    [id, failure.code, failure.message, failure.hint],
   );
+}
+
+/** Why the newest capture of this parent failed; undefined when it did not. */
+export async function findFailedCapture(
+  db: Database,
+  environmentId: string,
+): Promise<SnapshotRow | undefined> {
+  const { rows } = await db.query<SnapshotRow>(
+    `select ${COLUMNS} from snapshots where environment_id = $1 and state = 'failed' order by snapshots.id desc limit 1`,
+    [environmentId],
+  );
+  return rows[0];
+}
+
+/** Somebody asks, or something changed: a capture that failed is tried again at once. */
+export async function retryCaptureNow(db: Database, environmentId: string): Promise<void> {
+  await db.query(`update snapshots set retry_at = now() where environment_id = $1 and state = 'failed'`, [
+    environmentId,
+  ]);
 }
 
 export async function markSnapshotRemoved(db: Database, id: string): Promise<void> {

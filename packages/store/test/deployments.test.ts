@@ -16,12 +16,14 @@ import { sightOrphans } from '../src/orphans.ts';
 import { insertProject } from '../src/projects.ts';
 import {
   failSnapshot,
+  findFailedCapture,
   findSnapshot,
   freezeSnapshot,
   insertSnapshot,
   listKeptSnapshots,
   markSnapshotRemoved,
   newestFrozenSnapshot,
+  retryCaptureNow,
 } from '../src/snapshots.ts';
 import { listSteps, startStep } from '../src/steps.ts';
 
@@ -196,7 +198,7 @@ test('a snapshot is frozen with all that is signed about it, and the newest froz
 
 test('a frozen snapshot cannot fail any more, and a removed one is never frozen again', async () => {
   const id = await frozen();
-  await failSnapshot(pool, id, 'too late');
+  await failSnapshot(pool, id, { code: 'late', message: 'too late', hint: null });
   expect(await findSnapshot(pool, id)).toMatchObject({ state: 'frozen', failureMessage: null });
   await markSnapshotRemoved(pool, id);
   await freezeSnapshot(pool, id, {
@@ -217,10 +219,30 @@ test('a snapshot that failed is kept in the list: something of it may be on disk
     policyCommit: null,
     sourceCommit: null,
   });
-  await failSnapshot(pool, id, 'the disk is full');
+  await failSnapshot(pool, id, { code: 'disk-full', message: 'the disk is full', hint: null });
   expect(await listKeptSnapshots(pool, environmentId)).toMatchObject([
     { id, state: 'failed', failureMessage: 'the disk is full', descendants: 0 },
   ]);
+});
+
+test('captures that fail one after the other are one row, tried again later and later', async () => {
+  const of = { environmentId, sanitize: 'none', policyCommit: null, sourceCommit: null };
+  const delays: number[] = [];
+  let since: Date | null = null;
+  for (let count = 1; count <= 12; count += 1) {
+    const { id } = await insertSnapshot(pool, of);
+    await failSnapshot(pool, id, { code: 'disk-full', message: `failure ${count}`, hint: 'Make room.' });
+    const failed = (await listKeptSnapshots(pool, environmentId)).filter(({ state }) => state === 'failed');
+    expect(failed).toMatchObject([{ id, failures: count, failureMessage: `failure ${count}` }]);
+    since ??= failed[0]?.failingSince ?? null;
+    expect(failed[0]?.failingSince).toEqual(since);
+    delays.push(Math.round(((failed[0]?.retryAt?.getTime() ?? 0) - Date.now()) / 60_000));
+  }
+  expect(delays).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360, 360]);
+  await retryCaptureNow(pool, environmentId);
+  expect((await findFailedCapture(pool, environmentId))?.retryAt?.getTime()).toBeLessThanOrEqual(
+    Date.now() + 1_000,
+  );
 });
 
 test('descendants are the living environments that were cloned from it', async () => {

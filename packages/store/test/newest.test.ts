@@ -94,7 +94,7 @@ test('captures that failed come after the goldens that are in use, however many'
   const of = { environmentId, sanitize: 'none', policyCommit: 'a', sourceCommit: 'a' };
   const golden = await insertSnapshot(pool, of);
   const later = await insertSnapshot(pool, of);
-  await failSnapshot(pool, later.id, 'the disk is full');
+  await failSnapshot(pool, later.id, { code: 'disk-full', message: 'the disk is full', hint: null });
   const listed = await listKeptSnapshots(pool, environmentId);
   expect(listed[0]?.id).toBe(golden.id);
   expect(listed.at(-1)?.id).toBe(later.id);

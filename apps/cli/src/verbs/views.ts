@@ -73,6 +73,15 @@ export const WhyView = z.object({
   waitingReason: z.string().nullable(),
   failure: FailureView.nullable(),
   retryAt: z.string().nullable(),
+  capture: z
+    .object({
+      since: z.string(),
+      failures: z.number(),
+      message: z.string(),
+      hint: z.string().nullable(),
+      retryAt: z.string().nullable(),
+    })
+    .nullable(),
   deliveries: z.array(DeliveryView),
   events: z.array(
     z.object({

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { z } from 'zod';
 import { age, table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
 import { WhyView } from './views.ts';
@@ -22,6 +23,7 @@ export function whyVerb(program: Command, context: VerbContext): void {
           ...(why.heldReason === null ? [] : [`Held: ${why.heldReason}.`]),
           ...(why.waitingReason === null ? [] : [`Waiting: ${why.waitingReason}.`]),
           ...(why.failure === null ? [] : [`Failed: ${why.failure.message} ${why.failure.hint ?? ''}`]),
+          ...captureWords(why.capture),
           '',
           table(
             ['DELIVERY', 'EVENT', 'FATE', 'WHY', ''],
@@ -45,4 +47,14 @@ export function whyVerb(program: Command, context: VerbContext): void {
         ].join('\n'),
       );
     });
+}
+
+function captureWords(capture: z.infer<typeof WhyView>['capture']): string[] {
+  if (capture === null) return [];
+  const { since, failures, message, hint, retryAt } = capture;
+  const times = failures === 1 ? 'once' : `${failures} times`;
+  const next = retryAt === null ? '' : ` It is tried again at ${retryAt}.`;
+  return [
+    `Data: production’s data could not be captured since ${since} (${times}): ${message} ${hint ?? ''}${next}`,
+  ];
 }

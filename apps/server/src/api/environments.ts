@@ -7,6 +7,7 @@ import { listEnvironments } from '@bough/store/environments';
 import { findProject } from '@bough/store/projects';
 import { insertRequest } from '@bough/store/requests';
 import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
+import { retryCaptureNow } from '@bough/store/snapshots';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerOptions } from '../options.ts';
@@ -123,6 +124,7 @@ export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod
             hint: 'Name the project’s production environment.',
           });
         }
+        await retryCaptureNow(pool, id);
         await options.queues.enqueue('data', id);
         return reply.status(202).send({ queued: true as const });
       },

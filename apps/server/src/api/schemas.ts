@@ -189,6 +189,16 @@ export const Why = z.object({
   waitingReason: z.string().nullable(),
   failure: FailureView.nullable(),
   retryAt: Time.nullable(),
+  capture: z
+    .object({
+      since: Time,
+      failures: z.number().describe('One after the other'),
+      message: z.string(),
+      hint: z.string().nullable(),
+      retryAt: Time.nullable(),
+    })
+    .nullable()
+    .describe('Why production’s data cannot be captured; null while it can'),
   openRequests: z.array(z.object({ id: Id, kind: z.enum(requestKinds), askedBy: z.string(), askedAt: Time })),
   deliveries: z.array(DeliveryView),
   events: z.array(EventView),

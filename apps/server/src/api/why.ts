@@ -1,10 +1,11 @@
 import { phase } from '@bough/domain/environment';
 import type { Database } from '@bough/store/database';
 import { listDeliveries } from '@bough/store/deliveries';
-import { findLastEnvironment } from '@bough/store/environments';
+import { findLastEnvironment, findLivingEnvironment } from '@bough/store/environments';
 import { listEvents } from '@bough/store/events';
 import type { Project } from '@bough/store/projects';
 import { openRequests } from '@bough/store/requests';
+import { findFailedCapture } from '@bough/store/snapshots';
 import type { z } from 'zod';
 import type { Why } from './schemas.ts';
 import { viewDelivery, viewEnvironment, viewEvent } from './views.ts';
@@ -24,11 +25,25 @@ export async function explain(db: Database, project: Project, subject: string): 
     waitingReason: view?.waitingReason ?? null,
     failure: view?.failure ?? null,
     retryAt: view?.retryAt ?? null,
+    capture: await failingCapture(db, project.id),
     openRequests: requests.map(({ id, kind, askedBy, askedAt }) => ({
       ...{ id, kind, askedBy },
       askedAt: askedAt.toISOString(),
     })),
     deliveries: deliveries.map(viewDelivery),
     events: events.map(viewEvent),
+  };
+}
+
+async function failingCapture(db: Database, projectId: string): Promise<z.infer<typeof Why>['capture']> {
+  const parent = await findLivingEnvironment(db, { projectId, subject: 'production' });
+  const failed = parent && (await findFailedCapture(db, parent.id));
+  if (failed === undefined || failed.failingSince === null) return null;
+  return {
+    since: failed.failingSince.toISOString(),
+    failures: failed.failures,
+    message: failed.failureMessage ?? 'unknown',
+    hint: failed.failureHint,
+    retryAt: failed.retryAt?.toISOString() ?? null,
   };
 }

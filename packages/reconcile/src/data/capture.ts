@@ -5,11 +5,12 @@ import type { DataPolicy } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
-import type { Credentials } from '@bough/service/service';
+import type { Credentials, SnapshotParticipation } from '@bough/service/service';
 import type { Snapshot } from '@bough/storage/storage';
 import type { Encryption } from '@bough/store/encryption';
 import {
   advanceSnapshot,
+  type CaptureFailure,
   failSnapshot,
   freezeSnapshot,
   insertSnapshot,
@@ -31,6 +32,7 @@ import { readCredentials, writeCredentials } from '../service-credentials.ts';
 import { attest } from './attestation.ts';
 import {
   canSanitize,
+  holdUp,
   keepsMount,
   type MaskingFacts,
   proveFiles,
@@ -115,7 +117,7 @@ export async function captureGolden(
       sizeBytes: made.reduce((sum, snapshot) => sum + snapshot.sizeBytes, 0),
       capturedAt,
     };
-    await freezeSnapshot(context.pool, row.id, frozen);
+    if (!(await freezeSnapshot(context.pool, row.id, frozen))) throw givenUp();
     return {
       ...row,
       ...frozen,
@@ -125,9 +127,40 @@ export async function captureGolden(
     };
   } catch (error) {
     for (const snapshot of made) await context.storage.removeSnapshot(snapshot.id);
-    await failSnapshot(context.pool, row.id, error instanceof Error ? error.message : String(error));
+    await failSnapshot(context.pool, row.id, failureOf(error));
     throw error;
   }
+}
+
+/** Its own lock was lost for a while, and resync took it for dead. */
+function givenUp(): BoughError {
+  return new BoughError({
+    code: 'capture-given-up',
+    message: 'The capture was taken for dead while it ran, and its parts were removed.',
+    hint: 'Bough tries again; the previous golden snapshot stays in use.',
+    retryable: true,
+  });
+}
+
+function failureOf(error: unknown): CaptureFailure {
+  if (error instanceof BoughError)
+    return { code: error.code, message: error.message, hint: error.hint ?? null };
+  return {
+    code: 'capture-failed',
+    message: `The capture failed: ${error instanceof Error ? error.message : String(error)}`,
+    hint: null,
+  };
+}
+
+/** While the parent is in backup mode. */
+function heldUpInside(parent: PlannedRun, join: SnapshotParticipation): SnapshotParticipation {
+  return {
+    ...join,
+    begin: async () => {
+      await join.begin();
+      await holdUp(parent, 'backup');
+    },
+  };
 }
 
 /** The passwords that a golden's files carry: every clone replaces them before anything else happens. */
@@ -185,7 +218,7 @@ async function captureService(
     await context.storage.snapshot(
       serviceVolumeId(parent, planned.name),
       { id: ids.raw, labels },
-      context.storage.atomic ? undefined : cloning.join(source.address, credentials),
+      context.storage.atomic ? undefined : heldUpInside(parent, cloning.join(source.address, credentials)),
     );
     voice.line(
       `${planned.name}: captured in ${Date.now() - from} ms (${context.storage.kind}) while it serves`,
@@ -218,7 +251,7 @@ async function captureService(
           cause,
         }),
     });
-    await context.faultPoint?.({ slug: environment.slug, point: 'during-capture', signal: lock.signal });
+    await holdUp(parent, 'capture');
     await cloning.claim(started.address, credentials, own);
     const { version } = await service.ready(started.address, own, lock.signal);
     await advanceSnapshot(context.pool, snapshotRowId, 'captured');
@@ -240,6 +273,7 @@ async function captureService(
         ? null
         : await proveFiles(parent, { name: planned.name, path: volume.path, sanitized: masked, voice });
     const snapshot = await context.storage.snapshot(ids.volume, { id: ids.golden, labels });
+    await holdUp(parent, 'freezing');
     voice.line(`${planned.name}: cleanly stopped and frozen after ${Date.now() - from} ms`);
     return { snapshot, version, credentials: own, masking };
   } finally {

@@ -3,6 +3,7 @@ import { serviceVolumeId } from '../deploy/services.ts';
 import { mountVolumeId } from '../deploy/surroundings.ts';
 import type { AttestedSnapshot } from './attestation.ts';
 import { mountVolumes } from './capture.ts';
+import { holdUp } from './sanitize-capture.ts';
 
 /**
  * Makes a preview's volumes from a golden snapshot. Takes an attestation, not a path. Volumes that are there already
@@ -33,6 +34,7 @@ export async function cloneGolden(
         `service:${planned.name}`,
         source.snapshotId,
       );
+      await holdUp(run, 'clone');
       cloned.push(planned.name);
     }
   }

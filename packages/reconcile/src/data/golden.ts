@@ -7,6 +7,8 @@ import type { EnvironmentLock } from '@bough/store/environment-lock';
 import { findLivingEnvironment } from '@bough/store/environments';
 import type { Project } from '@bough/store/projects';
 import {
+  failSnapshot,
+  findFailedCapture,
   listKeptSnapshots,
   markSnapshotRemoved,
   newestFrozenSnapshot,
@@ -19,6 +21,7 @@ import { mirrorOf } from '../observe.ts';
 import type { Policy } from '../policy.ts';
 import { readStoredPlan } from '../stored-plan.ts';
 import { captureGolden } from './capture.ts';
+import { isUnfit, unfitWords } from './sanitize-capture.ts';
 import { warmGoldens } from './warm-goldens.ts';
 
 /** First half of the advisory lock's key: "capture" among our advisory locks. */
@@ -57,7 +60,16 @@ export async function findOrCaptureGolden(
     };
   }
   const present = await newestFrozenSnapshot(context.pool, parent.id);
+  const failed = await findFailedCapture(context.pool, parent.id);
   if (present?.sanitize === sanitizeLabel(of.sanitize)) return { kind: 'golden', snapshot: present, parent };
+  const isAsked =
+    failed?.retryAt !== null && failed?.retryAt !== undefined && failed.retryAt <= context.clock.now();
+  // The same rules for the same production would find the same: one capture at a time is enough to learn that.
+  if (failed?.sanitize === sanitizeLabel(of.sanitize) && isUnfit(failed.failureCode) && !isAsked)
+    return {
+      kind: 'none',
+      reason: unfitWords({ message: failed.failureMessage ?? '', hint: failed.failureHint }),
+    };
   of.voice.line('no golden snapshot of production yet: capturing one');
   const snapshot = await refreshGolden(context, { ...of, parent, onlyIfAbsent: true });
   return { kind: 'golden', snapshot, parent };
@@ -164,6 +176,25 @@ async function tryCaptureLock<Result>(
       broken = error;
     });
     client.release(broken);
+  }
+}
+
+/** Not only `capturing`: what is captured but not frozen yet is as much somebody's. */
+export function isUnderWay({ state }: SnapshotRow): boolean {
+  return state !== 'frozen' && state !== 'failed';
+}
+
+/** A capture whose worker died stays under way for ever: nobody holds its lock any more, so it is over. */
+export async function settleDeadCaptures(context: Context, parentId?: string): Promise<void> {
+  const dead = (await listKeptSnapshots(context.pool, parentId)).filter(isUnderWay);
+  for (const row of dead) {
+    await withCaptureLock(context, row.environmentId, { wait: false }, () =>
+      failSnapshot(context.pool, row.id, {
+        code: 'capture-died',
+        message: 'The worker that captured production’s data ended in the middle of it.',
+        hint: 'Bough tries again. If it happens again, look for a lack of memory in the log of the machine.',
+      }),
+    );
   }
 }
 

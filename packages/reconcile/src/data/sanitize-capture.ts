@@ -17,6 +17,11 @@ const findingsShown = 20;
 /** Failures that leave a preview without data instead of without a deployment. */
 const unfitCodes = ['data-not-sanitized', 'sanitize-failed'];
 
+/** Whether previews go without data until it is mended. */
+export function isUnfit(code: string | null): boolean {
+  return code !== null && unfitCodes.includes(code);
+}
+
 export type Sanitized = Extract<SanitizeResult, { kind: 'sanitized' }>;
 
 /** What a service's masking did, for the attestation. */
@@ -49,6 +54,7 @@ export async function sanitizeService(
     key: maskingKey(parent.context.signingKey, parent.project.id),
     signal,
     line: (text) => of.voice.line(`${of.name}: ${text}`),
+    at: (stage) => holdUp(parent, stage),
   }).catch((error: unknown) => {
     parent.lock.signal.throwIfAborted();
     throw error instanceof BoughError ? error : stopped(of.name, error);
@@ -58,12 +64,19 @@ export async function sanitizeService(
   return result;
 }
 
+/** A place for tests of crashes, named after the parent: `shop.during-masking`. */
+export async function holdUp(parent: PlannedRun, stage: string): Promise<void> {
+  const { context, environment, lock } = parent;
+  await context.faultPoint?.({ slug: environment.slug, point: `during-${stage}`, signal: lock.signal });
+}
+
 /** After the clean stop: no file of the copy may hold a canary or a sampled value. */
 export async function proveFiles(
   parent: PlannedRun,
   of: { name: string; path: string; sanitized: Sanitized; voice: StepVoice },
 ): Promise<MaskingFacts> {
   const signal = AbortSignal.any([parent.lock.signal, AbortSignal.timeout(sanitizeTimeoutMs)]);
+  await holdUp(parent, 'proving');
   await scrubFiles(of.path);
   const scan = await scanFiles(of.path, of.sanitized.needles, signal);
   if (scan.count > 0) {
@@ -99,8 +112,12 @@ export function keepsMount(policy: SanitizePolicy, volume: string): boolean {
 
 /** Why nothing was cloned, in one sentence for the pull request; undefined for other failures. */
 export function unfitNote(error: unknown): string | undefined {
-  if (!(error instanceof BoughError) || !unfitCodes.includes(error.code)) return undefined;
-  return `services start empty, because production's data could not be sanitized: ${error.message} ${error.hint ?? ''}`.trim();
+  if (!(error instanceof BoughError) || !isUnfit(error.code)) return undefined;
+  return unfitWords(error);
+}
+
+export function unfitWords(failure: { message: string; hint?: string | null | undefined }): string {
+  return `services start empty, because production's data could not be sanitized: ${failure.message} ${failure.hint ?? ''}`.trim();
 }
 
 function unfit(service: string, findings: readonly Finding[], voice: StepVoice): BoughError {

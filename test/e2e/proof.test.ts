@@ -1,0 +1,314 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { createSearch, scanFiles } from '@bough/sanitize/scan-files';
+import { waitFor } from '@bough/testkit/wait-for';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commentsOf, expectNoCaptureLeft, expectNoWorkLeft } from './findings.ts';
+import {
+  connectRepository,
+  openStage,
+  type PullRequest,
+  READY_MS,
+  type Repository,
+  type Stage,
+} from './stage.ts';
+import { type Files, manifest, tinyProject } from './tiny-project.ts';
+
+// One Bough for all of it: what production holds, what its default branch says of it, and whoever wants to see it.
+
+const WHOLE_MS = 300_000;
+/** In every value of production that nobody may see. */
+const SECRET = 'zqxjraw';
+/** Few: an answer that a visitor reads is at most 4 KB. */
+const CUSTOMERS = 12;
+
+const rules = (customers = '') => `data:
+  sanitize:
+    ids: keep
+    tables:
+      hook_runs: { commit: { keep: "commits are public" } }
+      customers: { email: email, name: name, note: free-text${customers} }
+`;
+const withData = (data: string): Files => ({
+  '.bough/config.yaml': `${manifest({ database: true })}${data}`,
+});
+const NO_RULES = withData('data:\n  sanitize: none\n');
+
+/** Production's rows; where customers are already, whatever copied them, none are added. */
+const SEED = `import { query } from './database.mjs';
+await query('create table if not exists customers (id serial primary key, email text unique, name text, note text)');
+if ((await query('select from customers limit 1')).length === 0 && !process.env.BOUGH_ENVIRONMENT.startsWith('pr-'))
+  await query(\`insert into customers (email, name, note) select '${SECRET}-' || i || '@corp.de', '${SECRET} person ' || i,
+    '${SECRET} ' || repeat('very private ', 3) || i from generate_series(1, ${CUSTOMERS}) i\`);
+`;
+const APP = `import { createServer } from 'node:http';
+import { query } from './database.mjs';
+const answers = {
+  '/customers': () => query('select * from customers order by id'),
+  // As the parent sees a backup: its slot, its connection.
+  '/backups': () => query("select (select count(*) from pg_replication_slots) + (select count(*) from pg_stat_activity where application_name = 'bough') as count"),
+  '/write': () => query("insert into hook_runs (commit) values ('a write') returning id"),
+};
+createServer(async (request, response) => {
+  try {
+    const answer = await (answers[request.url] ?? (() => ({})))();
+    response.end(JSON.stringify(answer));
+  } catch (error) {
+    response.writeHead(500).end(String(error));
+  }
+}).listen(Number(process.env.PORT));
+`;
+
+let stage: Stage;
+let repository: Repository;
+let productionId: string;
+
+beforeAll(async () => {
+  // Not on btrfs: there a capture needs no backup mode.
+  stage = await openStage({ environment: { BOUGH_BUILDS: '4', BOUGH_STORAGE: 'copy' } });
+  repository = await connectRepository(stage.forge, [stage], {
+    name: 'proof',
+    files: {
+      ...(await tinyProject({ database: true })),
+      ...withData(rules()),
+      'seed.mjs': SEED,
+      'app.mjs': APP,
+      'hook.sh': 'node seed.mjs && node note-run.mjs\n',
+    },
+    production: 'managed',
+  });
+  await stage.untilReady('proof', repository.head);
+  const [row] = await stage.query<{ id: string }>(`select id::text from environments where slug = 'proof'`);
+  productionId = row?.id ?? '';
+  await untilFrozen(1);
+}, WHOLE_MS);
+
+afterAll(async () => {
+  await stage?.close();
+}, 120_000);
+
+interface Row {
+  readonly id: string;
+  readonly state: string;
+  readonly failureCode: string | null;
+  readonly failures: number;
+}
+
+/** The snapshots of production that are there, newest first. */
+function snapshots(): Promise<Row[]> {
+  return stage.query<Row>(
+    `select id::text, state, failure_code as "failureCode", failures from snapshots where state <> 'removed' order by snapshots.id desc`,
+  );
+}
+
+async function untilFrozen(count: number): Promise<void> {
+  await waitFor(
+    `${count} golden snapshots`,
+    async () => (await snapshots()).filter(({ state }) => state === 'frozen').length >= count,
+    { timeoutMs: READY_MS, intervalMs: 100 },
+  );
+}
+
+describe('a worker is killed while it captures production', () => {
+  const captureAndDie = fileURLToPath(new URL('./fixtures/capture-and-die.ts', import.meta.url));
+
+  async function killAt(point: string): Promise<void> {
+    const child = spawn(process.execPath, ['--import', 'tsx', captureAndDie, productionId, point], {
+      env: await stage.bough.workerEnvironment(),
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const [errors, [, signal]] = await Promise.all([
+      text(child.stderr),
+      once(child, 'exit') as Promise<[number | null, string | null]>,
+    ]);
+    expect({ point, signal, errors: signal === 'SIGKILL' ? '' : errors }).toMatchObject({
+      signal: 'SIGKILL',
+    });
+  }
+
+  const points = ['backup', 'masking', 'scrubbing', 'verifying', 'freezing'];
+
+  test.each(points)(
+    'in %s: production serves and writes, outside of any backup',
+    { timeout: WHOLE_MS },
+    async (point) => {
+      const frozen = (await snapshots()).filter(({ state }) => state === 'frozen');
+      await killAt(`during-${point}`);
+      await waitFor('the parent to be out of backup mode', async () => {
+        const [{ count } = { count: '?' }] = await stage.ask<{ count: string }[]>('proof', '/backups');
+        return Number(count) === 0;
+      });
+      expect(await stage.ask('proof', '/write')).toHaveLength(1);
+      // What it had made is not one that could be cloned.
+      expect((await snapshots()).filter(({ state }) => state === 'frozen')).toEqual(frozen);
+    },
+  );
+
+  test('nothing of them is left, and the next one finishes', { timeout: WHOLE_MS }, async () => {
+    await waitFor('the dead captures to be settled', async () =>
+      (await snapshots()).every(({ state }) => state === 'frozen' || state === 'failed'),
+    );
+    // However often it died: one row, that counts.
+    expect((await snapshots()).filter(({ state }) => state === 'failed')).toMatchObject([
+      { failureCode: 'capture-died', failures: points.length },
+    ]);
+    await stage.api.send('POST', '/environments/proof/data/refresh');
+    await untilFrozen(2);
+    await waitFor('the failure to be forgotten', async () =>
+      (await snapshots()).every(({ state }) => state === 'frozen'),
+    );
+    await expectNoCaptureLeft(stage, 'proof');
+  });
+});
+
+/** Every file of a preview's database. */
+async function databaseFiles(slug: string): Promise<string> {
+  const [row] = await stage.query<{ id: string }>('select id::text from environments where slug = $1', [
+    slug,
+  ]);
+  const volumes = join(stage.home, 'volumes/volumes');
+  const name = (await readdir(volumes)).find((entry) => entry.includes(`-e${row?.id}-service-database`));
+  if (name === undefined) throw new Error(`${slug} has no database`);
+  return join(volumes, name);
+}
+
+async function rawBytes(slug: string): Promise<{ count: number; hits: readonly string[] }> {
+  return scanFiles(await databaseFiles(slug), [SECRET], AbortSignal.timeout(60_000));
+}
+
+async function expectMasked(slug: string): Promise<void> {
+  const customers = await stage.ask<Record<string, unknown>[]>(slug, '/customers');
+  expect(customers, slug).toHaveLength(CUSTOMERS);
+  expect(createSearch([Buffer.from(SECRET)]).count(Buffer.from(JSON.stringify(customers)), 0)).toBe(0);
+  for (const { email } of customers) expect(email).toMatch(/^u[0-9a-f]{16}@example\.test$/);
+  expect(await rawBytes(slug), slug).toMatchObject({ count: 0, hits: [] });
+}
+
+async function untilComment(pull: PullRequest, wanted: (body: string) => boolean): Promise<string> {
+  return await waitFor(
+    `the comment on ${pull.slug}`,
+    async () => (await commentsOf(stage, repository, pull.number)).find(wanted),
+    { timeoutMs: READY_MS, intervalMs: 200 },
+  );
+}
+
+describe('a pull request cannot see raw data', () => {
+  const pulls: PullRequest[] = [];
+
+  async function openOn(base: string, branch: string, files: Files): Promise<PullRequest> {
+    const { repo } = repository;
+    const content = { ...files, 'branch.txt': `${branch}\n` };
+    const commit = await stage.forge.commit({
+      repo,
+      branch,
+      from: base,
+      files: content,
+      message: branch,
+      user: 'robin',
+    });
+    const number = await stage.forge.openPullRequest({
+      repo,
+      head: branch,
+      base,
+      title: branch,
+      user: 'robin',
+    });
+    return { number, commit, branch, slug: `pr-${number}--proof` };
+  }
+
+  test('production’s own files hold it, so that this can fail', async () => {
+    expect((await rawBytes('proof')).count).toBeGreaterThan(CUSTOMERS * 3);
+  });
+
+  test('whatever its branch or its base say, and when its clone is cut short', {
+    timeout: WHOLE_MS,
+  }, async () => {
+    const held = await stage.holdUp('pr-1--proof', 'during-clone');
+    pulls.push(await openOn('main', 'edits-the-rules', NO_RULES));
+    await held.reached();
+    await stage.bough.kill('worker');
+    await held.release();
+    await stage.forge.commit({
+      repo: repository.repo,
+      branch: 'lax',
+      from: 'main',
+      files: NO_RULES,
+      message: 'Everything raw',
+      user: 'robin',
+    });
+    pulls.push(
+      await openOn('main', 'deletes-the-rules', withData('')),
+      await openOn('lax', 'stacked', {}),
+      await openOn('main', 'retargeted', NO_RULES),
+      await openOn('main', 'adds-a-column', {
+        'hook.sh': `node note-run.mjs && node -e "import('./database.mjs').then(({ query }) => query('alter table customers add column if not exists phone text'))"\n`,
+      }),
+    );
+    await stage.forge.editPullRequest({ repo: repository.repo, number: 4, base: 'lax', by: 'robin' });
+    for (const pull of pulls) await stage.untilReady(pull.slug, pull.commit);
+    for (const pull of pulls) await expectMasked(pull.slug);
+    for (const pull of pulls) {
+      const body = await untilComment(pull, (comment) => comment.includes('Preview is ready'));
+      expect(body).toContain('sanitized and verified');
+    }
+    expect((await stage.ask<object[]>('pr-5--proof', '/customers'))[0]).toHaveProperty('phone', null);
+  });
+
+  test('a column that nobody decided: the golden before it is used, and the comment has the rule', {
+    timeout: WHOLE_MS,
+  }, async () => {
+    const commit = await repository.push('main', {
+      'hook.sh': `node seed.mjs && node note-run.mjs && node -e "import('./database.mjs').then(async ({ query }) => {
+        await query('alter table customers add column if not exists mobile text');
+        await query('update customers set mobile = \\'+49 170 \\' || (1000000 + id) || \\' ${SECRET}\\'');
+      })"\n`,
+    });
+    await stage.untilReady('proof', commit);
+    await waitFor(
+      'the capture to be refused',
+      async () => (await snapshots()).some(({ failureCode }) => failureCode === 'data-not-sanitized'),
+      { timeoutMs: READY_MS },
+    );
+    const pull = await openOn('main', 'after-the-column', { 'hook.sh': 'node note-run.mjs\n' });
+    await stage.untilReady(pull.slug, pull.commit);
+    await expectMasked(pull.slug);
+    expect((await stage.ask<object[]>(pull.slug, '/customers'))[0]).not.toHaveProperty('mobile');
+    for (const told of [pull, ...pulls.slice(0, 1)]) {
+      const body = await untilComment(told, (comment) => comment.includes('could not be captured since'));
+      expect(body).toContain('customers.mobile');
+      expect(body).toContain('tables: { customers: { mobile: phone } }');
+    }
+    const why = (await stage.api.get(`/environments/${pull.slug}/why`)) as { capture: object };
+    expect(why.capture).toMatchObject({ failures: 1, message: expect.stringContaining('customers.mobile') });
+  });
+
+  test('rules that no golden was made under: it comes up without data, and the comment has the rule', {
+    timeout: WHOLE_MS,
+  }, async () => {
+    const other = await repository.push('main', withData(rules(', "secret_*": hash')));
+    await stage.untilReady('proof', other);
+    await waitFor(
+      'the capture to be refused again',
+      async () => {
+        const [newest] = await snapshots();
+        return newest?.state === 'failed' && newest.failures === 2;
+      },
+      { timeoutMs: READY_MS },
+    );
+    const pull = await openOn('main', 'without-a-golden', {
+      'hook.sh': 'node seed.mjs && node note-run.mjs\n',
+    });
+    await stage.untilReady(pull.slug, pull.commit);
+    expect(await stage.ask(pull.slug, '/customers')).toEqual([]);
+    expect(await rawBytes(pull.slug)).toMatchObject({ count: 0 });
+    const body = await untilComment(pull, (comment) => comment.includes('services start empty'));
+    expect(body).toContain('tables: { customers: { mobile: phone } }');
+
+    await expectNoWorkLeft(stage);
+    await expectNoCaptureLeft(stage, 'proof');
+  });
+});
