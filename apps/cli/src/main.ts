@@ -14,6 +14,7 @@ import { migrateVerb } from './verbs/migrate.ts';
 import { projectVerbs } from './verbs/project.ts';
 import { variableVerbs } from './verbs/secret.ts';
 import { serveVerb } from './verbs/serve.ts';
+import { storageVerbs } from './verbs/storage.ts';
 import { whyVerb } from './verbs/why.ts';
 
 const program = new Command('bough')
@@ -37,6 +38,7 @@ projectVerbs(program, context);
 environmentVerbs(program, context);
 whyVerb(program, context);
 dataVerbs(program, context);
+storageVerbs(program, context);
 deliveryVerbs(program, context);
 variableVerbs(program, context, 'secret');
 variableVerbs(program, context, 'variable');

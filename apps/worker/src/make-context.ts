@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, statfs } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { embeddedPackageDirectories } from '@bough/boot/embedded-toolchain';
@@ -19,10 +19,12 @@ import { type Context, DEFAULT_DEADLINES, type Log } from '@bough/reconcile/cont
 import { systemNetwork } from '@bough/reconcile/network';
 import { createStepLogs } from '@bough/reconcile/step-log';
 import { serviceFor } from '@bough/service/registry';
+import { mountPool } from '@bough/storage/pool/mount-pool';
 import { chooseStorage } from '@bough/storage/probe';
+import type { ToolPlaces } from '@bough/storage/run-tool';
 import { createEncryption } from '@bough/store/encryption';
-import { claimInstallation } from '@bough/store/installation';
-import { createToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
+import { claimInstallation, writeStorageChoice } from '@bough/store/installation';
+import { createToolchain, type Toolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
 import pg from 'pg';
 import type { WorkerConfig } from './config.ts';
 import { createFaultPoint } from './fault-point.ts';
@@ -54,13 +56,17 @@ export async function makeContext(
     buildEnvironment: await buildEnvironment(config),
   });
   const isolation = await engine.probeIsolation();
-  const { storage } = await chooseStorage({
+  await mountPool(home.path);
+  const { storage, tried } = await chooseStorage({
     root: home.directories.volumes,
     want: config.storage,
     installationId: home.installationId,
     warmCopies: config.warmCopies,
+    places: await fileSystemTools(toolchain, home.directories.volumes),
     log,
   });
+  const mayReapHere = await mayReap(given, home);
+  await writeStorageChoice(pool, { kind: storage.kind, tried });
   const checkouts = join(home.directories.tmp, 'checkouts');
   // Whatever is there was left by a worker that died: sources are read anew for every build.
   await rm(checkouts, { recursive: true, force: true });
@@ -85,13 +91,21 @@ export async function makeContext(
     gateway: { ...config.gateway, probeToken: probeToken(home.masterKey) },
     previewUrl: config.previewUrl,
     publicUrl: config.publicUrl,
-    mayReap: await mayReap(given, home),
+    mayReap: mayReapHere,
     isolation,
     buildSlots: createBuildSlots(config.builds, () => {}),
     deadlines: { ...DEFAULT_DEADLINES, listenMs: config.listenTimeoutMs, buildMs: config.buildTimeoutMs },
     log,
     faultPoint: config.faultDirectory === undefined ? undefined : createFaultPoint(config.faultDirectory),
   };
+}
+
+const BTRFS_MAGIC = 0x9123683e;
+
+/** On btrfs its command is needed; where the machine has none, Debian's is unpacked. Without it reflinks will do. */
+async function fileSystemTools(toolchain: Toolchain, directory: string): Promise<ToolPlaces | undefined> {
+  if ((await statfs(directory)).type !== BTRFS_MAGIC) return undefined;
+  return toolchain.resolve('btrfs-progs').catch(() => undefined);
 }
 
 async function mayReap({ pool, log }: { pool: pg.Pool; log: Log }, home: BoughHome): Promise<boolean> {

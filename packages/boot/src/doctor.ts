@@ -1,17 +1,6 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import {
-  access,
-  copyFile,
-  mkdir,
-  mkdtemp,
-  readFile,
-  rm,
-  rmdir,
-  stat,
-  statfs,
-  writeFile,
-} from 'node:fs/promises';
+import { access, mkdir, readFile, rmdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { BoughError } from '@bough/domain/bough-error';
@@ -61,7 +50,6 @@ export async function diagnose(options: DiagnoseOptions): Promise<Finding[]> {
     'package sources': checkApt,
     cgroups: checkCgroups,
     disk: checkDisk,
-    cloning: checkCloning,
     ports: checkPorts,
     limits: checkLimits,
     network: checkNetworkSettings,
@@ -288,38 +276,6 @@ async function checkDisk({ home }: DiagnoseOptions): Promise<Finding[]> {
   if (free < 2) return [{ name: 'disk', status: 'problem', message, fix }];
   if (free < 10) return [{ name: 'disk', status: 'warning', message, fix }];
   return [{ name: 'disk', status: 'ok', message }];
-}
-
-const btrfsMagic = 0x9123683e;
-
-async function checkCloning(options: DiagnoseOptions): Promise<Finding[]> {
-  const { home } = options;
-  const directory = await nearestExisting(home);
-  if ((await checkHome(options))[0]?.status !== 'ok') return [];
-  const isBtrfs = (await statfs(directory)).type === btrfsMagic;
-  if (await canReflink(directory)) {
-    const message = isBtrfs
-      ? 'btrfs: clones are snapshots.'
-      : 'This disk shares blocks between copies (reflink).';
-    return [{ name: 'cloning', status: 'ok', message }];
-  }
-  const message =
-    'This disk cannot share blocks between copies: a clone of data costs its size in time and space.';
-  const fix = 'For large data put BOUGH_HOME on btrfs, or on XFS made with reflink.';
-  return [{ name: 'cloning', status: 'warning', message, fix }];
-}
-
-async function canReflink(directory: string): Promise<boolean> {
-  const temporary = await mkdtemp(join(directory, '.bough-doctor-'));
-  try {
-    await writeFile(join(temporary, 'one'), Buffer.alloc(8192, 1));
-    await copyFile(join(temporary, 'one'), join(temporary, 'two'), constants.COPYFILE_FICLONE_FORCE);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-  }
 }
 
 async function nearestExisting(path: string): Promise<string> {

@@ -25,9 +25,9 @@ export async function copyFrozenTree(copy: TreeCopy): Promise<void> {
 export async function copyTreeQuietly(copy: TreeCopy, signal: AbortSignal): Promise<void> {
   const command = ['cp', ...copyArguments(copy)];
   const idle = ['-n', '19', 'ionice', '-c', '3', ...command];
-  let result = await runTool('nice', idle, signal);
+  let result = await runTool('nice', idle, { signal });
   // 127: there is no ionice.
-  if (result.exitCode === 127) result = await runTool('nice', ['-n', '19', ...command], signal);
+  if (result.exitCode === 127) result = await runTool('nice', ['-n', '19', ...command], { signal });
   signal.throwIfAborted();
   if (!result.ok) throw toolFailed(`Copying ${copy.source}`, result);
 }

@@ -1,7 +1,9 @@
 import { stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
+import type { ToolPlaces } from './run-tool.ts';
 import { openShelf, type Shelf, type ShelfEntry } from './shelf.ts';
+import { sizeWords } from './size-words.ts';
 import type { Snapshot, SnapshotHooks, SnapshotSpec, Storage, Volume, VolumeSpec } from './storage.ts';
 import { treeSizeBytes } from './tree-size.ts';
 import { createWarmPool } from './warm-pool.ts';
@@ -34,6 +36,8 @@ export interface DirectoryStorageOptions {
   readonly installationId: string;
   /** Copies of each wanted snapshot that wait to be taken, where a clone costs its bytes; 0 for none. */
   readonly warmCopies?: number;
+  /** Where the commands of a file system are that the machine's own directories do not have. */
+  readonly places?: ToolPlaces | undefined;
 }
 
 const defaultWarmCopies = 2;
@@ -223,17 +227,12 @@ async function diskFull(
 ): Promise<BoughError> {
   const { bavail, bsize } = await statfs(root);
   const isThere = source !== undefined && (await stat(source).catch(() => undefined)) !== undefined;
-  const needed = isThere ? `needs ${words(await treeSizeBytes(source))}` : 'did not fit';
+  const needed = isThere ? `needs ${sizeWords(await treeSizeBytes(source))}` : 'did not fit';
   return new BoughError({
     code: 'disk-full',
-    message: `The disk under ${root} is full: ${id} ${needed} and ${words(bavail * bsize)} are free.`,
+    message: `The disk under ${root} is full: ${id} ${needed} and ${sizeWords(bavail * bsize)} are free.`,
     hint: 'Free space on that disk, remove previews that nobody needs (bough env list), or use a larger disk.',
     retryable: true,
     cause,
   });
-}
-
-function words(bytes: number): string {
-  const megabytes = bytes / 1_000_000;
-  return megabytes < 1_000 ? `${megabytes.toFixed(1)} MB` : `${(megabytes / 1_000).toFixed(1)} GB`;
 }

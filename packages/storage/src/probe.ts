@@ -3,9 +3,9 @@ import { constants } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
-import { btrfsTrees } from './btrfs/storage.ts';
+import { createBtrfsTrees } from './btrfs/storage.ts';
 import { type LocalStorageKind, storages } from './registry.ts';
-import { runTool } from './run-tool.ts';
+import { runTool, type ToolPlaces } from './run-tool.ts';
 import type { Storage } from './storage.ts';
 
 export interface StorageChoice {
@@ -27,6 +27,7 @@ export interface ChooseStorageOptions {
   readonly installationId: string;
   /** See DirectoryStorageOptions. */
   readonly warmCopies?: number;
+  readonly places?: ToolPlaces | undefined;
   readonly log: { info(fields: object, message: string): void };
 }
 
@@ -35,19 +36,26 @@ export interface ChooseStorageOptions {
  * choice is kept, for volumes of one kind cannot be cloned by another: a root that holds volumes goes on as it began.
  */
 export async function chooseStorage(options: ChooseStorageOptions): Promise<StorageChoice> {
+  const { kind, tried } = await tryStorage(options);
+  if (kind === undefined) throw unavailable(options, tried);
+  await writeFile(join(options.root, kindFile), `${kind}\n`, { mode: 0o600 });
+  options.log.info({ storage: kind, tried }, 'storage chosen');
+  return { storage: storages[kind](options), tried };
+}
+
+/** What would be chosen, and why; nothing is kept of it. */
+export async function tryStorage(
+  options: Pick<ChooseStorageOptions, 'root' | 'want' | 'places'>,
+): Promise<{ kind: LocalStorageKind | undefined; tried: readonly StorageTrial[] }> {
   await mkdir(options.root, { recursive: true, mode: 0o700 });
   const kept = await keptKind(options.root);
-  const candidates = candidateKinds(options.want, kept);
   const tried: StorageTrial[] = [];
-  for (const kind of candidates) {
-    const why = await tryKind(kind, options.root);
+  for (const kind of candidateKinds(options.want, kept)) {
+    const why = await tryKind(kind, options);
     tried.push({ kind, ok: why.ok, why: why.text });
-    if (!why.ok) continue;
-    await writeFile(join(options.root, kindFile), `${kind}\n`, { mode: 0o600 });
-    options.log.info({ storage: kind, tried }, 'storage chosen');
-    return { storage: storages[kind](options), tried };
+    if (why.ok) return { kind, tried };
   }
-  throw unavailable(options, tried);
+  return { kind: undefined, tried };
 }
 
 const kindFile = 'kind';
@@ -83,11 +91,14 @@ interface Outcome {
   readonly text: string;
 }
 
-async function tryKind(kind: LocalStorageKind, root: string): Promise<Outcome> {
+async function tryKind(
+  kind: LocalStorageKind,
+  { root, places }: { root: string; places?: ToolPlaces | undefined },
+): Promise<Outcome> {
   const scratch = join(root, `.probe-${randomBytes(4).toString('hex')}`);
   await mkdir(scratch, { mode: 0o700 });
   try {
-    return await trials[kind](scratch);
+    return await trials[kind](scratch, places);
   } catch (error) {
     return { ok: false, text: error instanceof Error ? error.message : String(error) };
   } finally {
@@ -95,30 +106,35 @@ async function tryKind(kind: LocalStorageKind, root: string): Promise<Outcome> {
   }
 }
 
-const trials: Readonly<Record<LocalStorageKind, (scratch: string) => Promise<Outcome>>> = {
-  btrfs: tryBtrfs,
-  reflink: tryReflink,
-  copy: tryCopy,
-};
+const trials: Readonly<Record<LocalStorageKind, (scratch: string, places?: ToolPlaces) => Promise<Outcome>>> =
+  {
+    btrfs: tryBtrfs,
+    reflink: tryReflink,
+    copy: tryCopy,
+  };
 
-async function tryBtrfs(scratch: string): Promise<Outcome> {
-  const command = await runTool('btrfs', ['--version']);
+async function tryBtrfs(scratch: string, places?: ToolPlaces): Promise<Outcome> {
+  const trees = createBtrfsTrees(places);
+  const command = await runTool('btrfs', ['--version'], { places });
   if (!command.ok) {
     return { ok: false, text: 'not available: btrfs command missing, install btrfs-progs' };
   }
   const [volume, snapshot] = [join(scratch, 'volume'), join(scratch, 'snapshot')];
   try {
-    await btrfsTrees.create(volume);
+    await trees.create(volume);
     await writeFile(join(volume, 'file'), 'probe');
-    await btrfsTrees.copyLive(volume, snapshot);
-    await btrfsTrees.freeze(snapshot, { durable: true });
+    await trees.copyLive(volume, snapshot);
+    await trees.freeze(snapshot, { durable: true });
     const same = (await readFile(join(snapshot, 'file'), 'utf8')) === 'probe';
     return same
       ? { ok: true, text: 'made, snapshot and removed a subvolume' }
       : { ok: false, text: 'a snapshot did not hold what its subvolume held' };
+  } catch (error) {
+    if (!/not a btrfs filesystem/i.test(String(error))) throw error;
+    return { ok: false, text: 'not available: this disk is not btrfs' };
   } finally {
-    await btrfsTrees.erase(snapshot);
-    await btrfsTrees.erase(volume);
+    await trees.erase(snapshot);
+    await trees.erase(volume);
   }
 }
 

@@ -1,6 +1,17 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { execa } from 'execa';
 
+/** Directories with commands that the base system lacks, and with the libraries of those. */
+export interface ToolPlaces {
+  readonly bin: readonly string[];
+  readonly libraryPath: readonly string[];
+}
+
+export interface ToolOptions {
+  readonly signal?: AbortSignal;
+  readonly places?: ToolPlaces | undefined;
+}
+
 export interface ToolResult {
   readonly ok: boolean;
   readonly exitCode: number | undefined;
@@ -10,6 +21,7 @@ export interface ToolResult {
 
 /** Copying a terabyte takes hours; whatever takes longer than this hangs. */
 const timeoutMs = 6 * 60 * 60_000;
+const basePath = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 /** A live copy may report many vanished files; whoever says more than this is stopped. */
 const maxOutputBytes = 4 * 1024 * 1024;
 
@@ -20,10 +32,15 @@ const maxOutputBytes = 4 * 1024 * 1024;
 export async function runTool(
   file: string,
   args: readonly string[],
-  signal?: AbortSignal,
+  { signal, places }: ToolOptions = {},
 ): Promise<ToolResult> {
+  const libraries = places?.libraryPath ?? [];
   const result = await execa(file, args, {
-    env: { LC_ALL: 'C', PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
+    env: {
+      LC_ALL: 'C',
+      PATH: [...basePath, ...(places?.bin ?? [])].join(':'),
+      ...(libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(':') }),
+    },
     extendEnv: false,
     reject: false,
     stdin: 'ignore',

@@ -10,3 +10,19 @@ export async function claimInstallation(db: Database, id: string): Promise<{ id:
   const stored = rows[0]?.id ?? id;
   return { id: stored, isOurs: stored === id };
 }
+
+/** What volumes are kept on, as the worker found it at its start. */
+export interface StorageChoiceRow {
+  readonly kind: string;
+  /** Every kind that was tried, in order, and what came of it. */
+  readonly tried: readonly { readonly kind: string; readonly ok: boolean; readonly why: string }[];
+}
+
+export async function writeStorageChoice(db: Database, choice: StorageChoiceRow): Promise<void> {
+  await db.query('update installation set storage = $1', [JSON.stringify(choice)]);
+}
+
+export async function readStorageChoice(db: Database): Promise<StorageChoiceRow | undefined> {
+  const { rows } = await db.query<{ storage: StorageChoiceRow | null }>('select storage from installation');
+  return rows[0]?.storage ?? undefined;
+}

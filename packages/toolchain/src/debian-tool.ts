@@ -11,8 +11,10 @@ import { versionFits, type Want } from './want.ts';
 export interface DebianToolSpec extends DebianTool {
   /** Commands that are this tool, best first; the first is what Debian's package has. */
   readonly commands: readonly string[];
-  /** Finds the exact version in what `command --version` prints. */
+  /** Finds the exact version in what the command prints when it is asked for it. */
   readonly versionPattern: RegExp;
+  /** How it is asked, where `--version` is not understood. */
+  readonly versionFlag?: string;
   /** More than a name on PATH must be there, say git's HTTP helper. */
   readonly isComplete?: (command: string) => Promise<boolean>;
   /** Variables without which the unpacked tree does not find its own parts. */
@@ -136,6 +138,6 @@ async function askVersion(
   file: string,
   env: Record<string, string>,
 ): Promise<string | undefined> {
-  const result = await runCommand(file, ['--version'], { env, timeoutMs: 10_000 });
+  const result = await runCommand(file, [spec.versionFlag ?? '--version'], { env, timeoutMs: 10_000 });
   return result.ok ? spec.versionPattern.exec(`${result.stdout}\n${result.stderr}`)?.[1] : undefined;
 }

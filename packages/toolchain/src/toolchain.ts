@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import { bubblewrap } from './bubblewrap.ts';
 import { type MaterialisedTool, readCatalogue, rememberedVersion, rememberVersion } from './catalogue.ts';
+import { btrfsProgs, xfsProgs } from './file-system-tools.ts';
 import { git } from './git.ts';
 import { mariadb } from './mariadb.ts';
 import { nodejs } from './nodejs.ts';
@@ -83,7 +84,16 @@ export interface Toolchain {
   list(): Promise<MaterialisedTool[]>;
 }
 
-const tools: Readonly<Record<string, Tool>> = { bubblewrap, git, mariadb, nodejs, postgresql, redis };
+const tools: Readonly<Record<string, Tool>> = {
+  bubblewrap,
+  'btrfs-progs': btrfsProgs,
+  git,
+  mariadb,
+  nodejs,
+  postgresql,
+  redis,
+  xfsprogs: xfsProgs,
+};
 
 /** For so long a tool is taken to be what it was. An upgrade of the machine's own is noticed after that. */
 const RECENT_MS = 60_000;

@@ -6,6 +6,8 @@ import { createToolchain } from '@bough/toolchain/toolchain';
 import type { Command } from 'commander';
 import { EXIT } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
+import { cloningFindings } from './cloning-findings.ts';
+import { readStorageStatus } from './storage.ts';
 
 const SIGNS = {
   ok: styleText('green', '✔'),
@@ -27,13 +29,16 @@ export function doctorVerb(program: Command, context: VerbContext): void {
         log: { info() {} },
         packageDirectories: embeddedPackageDirectories(),
       });
-      const findings = await diagnose({
-        home,
-        toolchain,
-        env: environment,
-        redisUrl: environment.REDIS_URL,
-        databaseUrl: environment.DATABASE_URL,
-      });
+      const findings = [
+        ...(await diagnose({
+          home,
+          toolchain,
+          env: environment,
+          redisUrl: environment.REDIS_URL,
+          databaseUrl: environment.DATABASE_URL,
+        })),
+        ...cloningFindings(await readStorageStatus(context.config, toolchain)),
+      ];
       context.output.result(findings, () =>
         findings
           .flatMap((finding) => [

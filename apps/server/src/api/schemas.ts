@@ -217,4 +217,11 @@ export const Status = z.object({
     .nullable()
     .describe('null: the queue store does not answer'),
   unsettledDeliveries: z.number().describe('Older than a minute and not settled'),
+  storage: z
+    .object({
+      kind: z.string().describe('btrfs, reflink or copy'),
+      tried: z.array(z.object({ kind: z.string(), ok: z.boolean(), why: z.string() })),
+    })
+    .nullable()
+    .describe('What volumes are kept on and why, as a worker found it; null before its first start'),
 });

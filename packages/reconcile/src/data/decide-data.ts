@@ -77,10 +77,12 @@ export async function ensureData(run: PlannedRun, voice: StepVoice): Promise<Inh
   const golden = AttestedSnapshot.verify(context.signingKey, source.snapshot, {
     sanitize: sanitizeLabel(sanitize),
   });
+  const startedAt = performance.now();
   const { cloned, left } = await cloneGolden(run, golden, voice);
-  const note = [`clone of ${source.parent.slug} (${cloned.join(', ') || 'nothing to clone'})`, ...left].join(
-    '; ',
-  );
+  const note = [
+    `clone of ${source.parent.slug} (${cloned.join(', ') || 'nothing to clone'}), made by ${context.storage.kind} in ${Math.round(performance.now() - startedAt)} ms`,
+    ...left,
+  ].join('; ');
   await decide('cloned', source.snapshot.id, note);
   return goldenCredentials(context.encryption, source.snapshot);
 }
