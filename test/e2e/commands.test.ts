@@ -80,12 +80,12 @@ test(
 
     await say('ada', '/bough why', 'rocket');
     await untilSaid(`The preview runs \`${commit.slice(0, 7)}\`.`);
-    await say('ada', '/bough sleep', 'confused');
-    await untilSaid('`/bough sleep` is not there yet');
+    await say('ada', '/bough sync', 'confused');
+    await untilSaid('`/bough sync` is not there yet');
 
     await say('ada', '/bough delete', 'rocket');
     await stage.untilRemoved(slug);
-    await untilSaid('Comment `/bough redeploy` to get a new one.');
+    await untilSaid('Comment `/bough deploy` to get a new one.');
     await say('ada', '/bough redeploy', 'rocket');
     await stage.untilReady(slug, commit);
     await untilSaid('Preview is ready');

@@ -97,8 +97,7 @@ export const causes = {
   'too-many-held': {
     status: 503,
     title: 'Too many requests are waiting',
-    message: (route) =>
-      `${named(route)} is switching to a new release and too many requests wait for it already.`,
+    message: (route) => `${named(route)} is not ready to answer, and too many requests wait for it already.`,
     hint: 'Try again in a moment.',
     retryAfter: 2,
     linksStatus: true,
@@ -107,7 +106,17 @@ export const causes = {
     status: 503,
     title: 'Asleep',
     message: (route) => `${named(route)} is asleep: nothing of it is running.`,
-    hint: 'A visit does not wake it yet. Wake it with `bough env redeploy`, or push to its branch.',
+    hint: 'A visit of a person wakes it; crawlers, link previews and prefetches do not. So does `bough env wake`.',
+    retryAfter: 60,
+    linksStatus: true,
+  },
+  waking: {
+    status: 503,
+    title: 'Waking up',
+    message: (route) => `${named(route)} was asleep and is being started for you.`,
+    hint: 'This page asks again by itself; the log shows what it waits for.',
+    retryAfter: 2,
+    refresh: true,
     linksStatus: true,
   },
   failed: {

@@ -14,6 +14,8 @@ const Environment = z.object({
   BOUGH_TRUSTED_PROXIES: z.string().default('loopback'),
   /** Loopback; nothing is served without it. */
   BOUGH_GATEWAY_METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
+  /** How often visits are told to the database. */
+  BOUGH_VISITS_SECONDS: z.coerce.number().min(0.1).max(3_600).default(10),
   BOUGH_MASTER_KEY: z.string().min(1).optional(),
 });
 
@@ -26,6 +28,7 @@ export interface GatewayConfig {
   readonly publicUrl: string;
   readonly trustedProxies: readonly string[];
   readonly metricsPort: number | undefined;
+  readonly visitsMs: number;
   readonly masterKey: Secret | undefined;
 }
 
@@ -40,6 +43,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     publicUrl: given.BOUGH_PUBLIC_URL,
     trustedProxies: given.BOUGH_TRUSTED_PROXIES.split(',').flatMap((word) => word.trim() || []),
     metricsPort: given.BOUGH_GATEWAY_METRICS_PORT,
+    visitsMs: given.BOUGH_VISITS_SECONDS * 1_000,
     masterKey: given.BOUGH_MASTER_KEY === undefined ? undefined : new Secret(given.BOUGH_MASTER_KEY),
   };
 }

@@ -18,6 +18,8 @@ import { indexRoutes, type RouteIndex } from './route-index.ts';
 import { createTableFile } from './table-file.ts';
 import { trustedProxies } from './trusted-proxies.ts';
 import type { Visit } from './visit.ts';
+import { comesToSee, wantsPage } from './visitor.ts';
+import type { Visits } from './visits.ts';
 
 export interface GatewayOptions {
   /** Where the last table is kept; read here, once. */
@@ -29,6 +31,8 @@ export interface GatewayOptions {
   readonly limits?: Partial<GatewayLimits> | undefined;
   /** What the worker sends as `x-bough-probe` to look at environments that are closed to the public. */
   readonly probeToken?: Secret | undefined;
+  /** Who is told of visits, and asked to wake what sleeps. Without it nothing wakes. */
+  readonly visits?: Visits | undefined;
   readonly log: GatewayLog;
   readonly metrics?: GatewayMetrics | undefined;
 }
@@ -139,7 +143,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       if (route.redirect !== null) return redirect(visit, route, route.redirect);
       if (route.target === null) return refuse(visit.request, visit.response, 'gateway-error', route);
 
+      const leave = comesToSee(visit.request) ? options.visits?.enter(route.environmentId) : undefined;
       const outcome = await forward(visit, route, route.target, forwarding, tried.size > 0);
+      if (leave !== undefined && outcome.kind === 'upgraded') visit.upgrade?.socket.once('close', leave);
+      else leave?.();
       if (outcome.kind !== 'failed') return outcome.kind;
       if (!outcome.replayable || tried.has(outcome.cause)) {
         const fields = { environmentId: route.environmentId, cause: outcome.cause, err: outcome.error };
@@ -163,9 +170,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     return 'redirected';
   }
 
-  /** Waits, in a bounded place and for a bounded time, until a release that is being swapped is there. */
+  /** Waits, in a bounded place and for a bounded time, until a release is swapped or an environment has woken. */
   async function settle(visit: Visit): Promise<Settled> {
-    const deadline = performance.now() + limits.holdMs;
+    const startedAt = performance.now();
     let place: ReturnType<typeof holding.enter> = null;
     try {
       for (;;) {
@@ -173,17 +180,30 @@ export function createGateway(options: GatewayOptions): Gateway {
         if (admitted.cause !== null) return admitted;
         const { route } = admitted;
         if (route.state === 'serving' || route.redirect !== null) return admitted;
-        if (route.state !== 'swapping') return { route, cause: route.state };
+        if (route.state === 'starting' || route.state === 'failed') return { route, cause: route.state };
+        const wait = waitFor(visit, route);
+        if (wait === null) return { route, cause: 'asleep' };
+        const deadline = startedAt + wait.ms;
         place ??= holding.enter(route.environmentId);
         if (place === null) return { route, cause: 'too-many-held' };
         if (closing.signal.aborted) return { route, cause: 'gateway-closing' };
-        if (performance.now() >= deadline) return { route, cause: 'swap-timeout' };
-        await holding.untilChange(deadline - performance.now(), visit.gone);
+        if (performance.now() >= deadline) return { route, cause: wait.cause };
+        // A call that was lost, or that came while it was put to sleep, is made again.
+        const longest = route.state === 'asleep' ? limits.wakeAgainMs : limits.holdMs;
+        await holding.untilChange(Math.min(longest, deadline - performance.now()), visit.gone);
         if (visit.gone.aborted) return admitted;
       }
     } finally {
       place?.leave();
     }
+  }
+
+  /** How long this visitor may wait for the route, and what is said afterwards; null: not at all. Wakes what is asleep. */
+  function waitFor(visit: Visit, route: Route): { ms: number; cause: Cause } | null {
+    if (route.state === 'swapping') return { ms: limits.holdMs, cause: 'swap-timeout' };
+    if (route.state !== 'asleep' || options.visits === undefined || !comesToSee(visit.request)) return null;
+    options.visits.wake(route.environmentId);
+    return { ms: wantsPage(visit.request) ? limits.wakePageMs : limits.holdMs, cause: 'waking' };
   }
 
   function answerOwnPath(request: IncomingMessage, response: ServerResponse): VisitOutcome {

@@ -7,12 +7,16 @@ export interface GatewayLimits {
   /** Time for a visitor to send the headers of a request. */
   readonly headersMs: number;
   /**
-   * Requests held while a release is swapped. The body of a held request is not read, so that each costs at most one
+   * Requests held while a release is swapped or an environment wakes. The body of a held request is not read, so that each costs at most one
    * socket buffer (64 KiB here, the rest waits in the kernel and at the visitor).
    */
   readonly held: number;
   readonly heldPerEnvironment: number;
   readonly holdMs: number;
+  /** A person who waits for an environment to wake sees a page that asks again, from then on. */
+  readonly wakePageMs: number;
+  /** Between two calls to wake the same environment, while visitors wait. */
+  readonly wakeAgainMs: number;
   readonly connectMs: number;
   /** Time in which the app must send the first byte of its answer; an upload that moves does not count. */
   readonly upstreamMs: number;
@@ -34,6 +38,8 @@ export const defaultLimits: GatewayLimits = {
   held: 1_000,
   heldPerEnvironment: 200,
   holdMs: 30_000,
+  wakePageMs: 8_000,
+  wakeAgainMs: 2_000,
   connectMs: 5_000,
   upstreamMs: 60_000,
   idleMs: 10 * 60_000,

@@ -7,10 +7,13 @@ import { serveMetrics } from '@bough/boot/serve-metrics';
 import { createShutdown } from '@bough/boot/signals';
 import { createPool } from '@bough/store/database';
 import { readRouteTable } from '@bough/store/routes';
+import { askToWake, recordVisits } from '@bough/store/visits';
 import { readConfig } from './config.ts';
 import { createGateway } from './gateway.ts';
+import { defaultLimits } from './limits.ts';
 import { prometheusMetrics } from './prometheus-metrics.ts';
 import { followRouteTable } from './table-source.ts';
+import { createVisits } from './visits.ts';
 
 const log = createLogger({ name: 'gateway', level: process.env.BOUGH_LOG_LEVEL });
 const shutdown = createShutdown({ log });
@@ -25,11 +28,20 @@ try {
     const serving = await serveMetrics(metrics, config.metricsPort);
     shutdown.onShutdown('metrics', serving.stop);
   }
+  const visits = createVisits({
+    record: (seen) => recordVisits(pool, seen),
+    askToWake: (environmentId) => askToWake(pool, environmentId),
+    flushMs: config.visitsMs,
+    wakeAgainMs: defaultLimits.wakeAgainMs,
+    log,
+  });
+  shutdown.onShutdown('visits', () => visits.close());
   const gateway = createGateway({
     tableFile: join(home.directories.gateway, 'routes.json'),
     previewUrl: config.previewUrl,
     trustedProxies: config.trustedProxies,
     probeToken: probeToken(home.masterKey),
+    visits,
     metrics: prometheusMetrics(metrics),
     log,
   });

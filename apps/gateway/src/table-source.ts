@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RouteTable } from '@bough/domain/route';
-import pg from 'pg';
+import { followChannel } from '@bough/store/follow-channel';
+import { routesChannel } from '@bough/store/routes';
 import type { GatewayLog } from './gateway-log.ts';
 
 export interface FollowOptions {
@@ -25,7 +26,14 @@ export async function followRouteTable(options: FollowOptions): Promise<void> {
   const reload = createReload(options);
   const poll = setInterval(reload.request, options.pollMs ?? 10_000);
   reload.request();
-  await listenUntilAborted(options, reload.request);
+  await followChannel({
+    ...options,
+    channel: routesChannel,
+    applicationName: 'bough gateway listen',
+    onListening: reload.request,
+    onNews: reload.request,
+    heartbeatMs: options.pollMs ?? 10_000,
+  });
   clearInterval(poll);
   await reload.settled();
 }
@@ -64,66 +72,4 @@ function createReload(options: FollowOptions): { request: () => void; settled: (
       await running;
     },
   };
-}
-
-async function listenUntilAborted(options: FollowOptions, onChange: () => void): Promise<void> {
-  const { signal, log } = options;
-  const { first, most } = options.backoffMs ?? { first: 250, most: 10_000 };
-  let pauseMs = first;
-  while (!signal.aborted) {
-    try {
-      await listenOnce(
-        options,
-        () => {
-          pauseMs = first;
-          // Whatever was announced while nobody listened.
-          onChange();
-        },
-        onChange,
-      );
-    } catch (error) {
-      if (!signal.aborted)
-        log.warn({ err: error, pauseMs }, 'not told about route changes; connecting again');
-    }
-    // Spread out, so that many gateways do not come back in the same instant.
-    await delay(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
-    pauseMs = Math.min(most, pauseMs * 2);
-  }
-}
-
-/** One connection's life; rejects when it breaks, resolves when the signal fires. */
-async function listenOnce(
-  options: FollowOptions,
-  onListening: () => void,
-  onChange: () => void,
-): Promise<void> {
-  const { signal } = options;
-  const client = new pg.Client({
-    connectionString: options.url,
-    application_name: 'bough gateway listen',
-    connectionTimeoutMillis: 10_000,
-    query_timeout: 5_000,
-    keepAlive: true,
-  });
-  const ended = new Promise<void>((resolve, reject) => {
-    client.on('error', reject);
-    client.on('end', () => reject(new Error('the database closed the connection')));
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-  ended.catch(() => {});
-  client.on('notification', onChange);
-  // A connection whose other end vanished without a word is only noticed by asking.
-  let heartbeat: NodeJS.Timeout | undefined;
-  try {
-    await Promise.race([client.connect(), ended]);
-    await client.query('listen routes');
-    onListening();
-    const broken = new Promise<never>((_resolve, reject) => {
-      heartbeat = setInterval(() => client.query('select 1').catch(reject), options.pollMs ?? 10_000);
-    });
-    await Promise.race([ended, broken]);
-  } finally {
-    clearInterval(heartbeat);
-    await client.end().catch(() => {});
-  }
 }

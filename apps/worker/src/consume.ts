@@ -7,11 +7,14 @@ import { observe } from '@bough/reconcile/observe';
 import { reconcile } from '@bough/reconcile/reconcile';
 import { refreshData } from '@bough/reconcile/refresh-data';
 import { pollAll, resync } from '@bough/reconcile/resync';
+import { wake } from '@bough/reconcile/wake';
 import type { WorkerConfig } from './config.ts';
 
 const OBSERVES = 8;
 const FEEDBACKS = 8;
 const CAPTURES = 2;
+/** A visitor waits for each: as many as a machine starts at once. */
+const WAKES = 4;
 const THOROUGH_EVERY_MS = 3_600_000;
 /** Repositories whose webhooks cannot reach us are asked this often; unchanged answers cost no rate limit. */
 const POLL_MS = 10_000;
@@ -45,6 +48,7 @@ export function consumeAll(
       },
       { concurrency: config.reconciles },
     ),
+    queues.consume('wake', (key, signal) => wake(context, key, signal), { concurrency: WAKES }),
     queues.consume('feedback', (key) => publishFeedback(context, key), { concurrency: FEEDBACKS }),
     queues.consume('data', (key, signal) => refreshData(context, key, signal), { concurrency: CAPTURES }),
     queues.consume(

@@ -7,12 +7,13 @@ import { createQueues } from '@bough/queue/queue';
 import { createPool } from '@bough/store/database';
 import { readConfig } from './config.ts';
 import { consumeAll } from './consume.ts';
+import { followWakes } from './follow-wakes.ts';
 import { makeContext } from './make-context.ts';
 
 /** Handlers that do not end in this time are aborted; what they did not finish is taken up again at the next start. */
 const DRAIN_MS = 5_000;
-/** Feedback (8), captures (2) and each reconcile may hold a connection for its lock while the work needs another. */
-const CONNECTIONS_BESIDE_RECONCILES = 24;
+/** Feedback (8), captures (2), wakes (4) and each reconcile may hold a connection for its lock while the work needs another. */
+const CONNECTIONS_BESIDE_RECONCILES = 28;
 
 const log = createLogger({ name: 'worker', level: process.env.BOUGH_LOG_LEVEL });
 const shutdown = createShutdown({ log });
@@ -43,6 +44,8 @@ try {
     shutdown.onShutdown('metrics', serving.stop);
   }
   const { consumers, stop } = consumeAll(context, config, queues, metrics);
+  const wakes = followWakes(context);
+  shutdown.onShutdown('wakes', wakes.stop);
   shutdown.onShutdown('consumers', async () => {
     stop();
     await Promise.all(consumers.map((consumer) => consumer.close({ timeoutMs: DRAIN_MS })));

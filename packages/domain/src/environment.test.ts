@@ -19,7 +19,8 @@ describe('phase', () => {
     ['settled', {}, 'ready'],
     ['settled and put to sleep', { desiredState: 'asleep' }, 'asleep'],
     ['a newer wish', { generation: '4' }, 'queued'],
-    ['about to sleep', { desiredState: 'asleep', generation: '4' }, 'queued'],
+    ['about to sleep', { desiredState: 'asleep', generation: '4', runningStep: 'build' }, 'asleep'],
+    ['asleep, and its last deployment failed', { desiredState: 'asleep', failure }, 'failed'],
     ['checkout', { generation: '4', runningStep: 'checkout' }, 'building'],
     ['compile', { generation: '4', runningStep: 'compile' }, 'building'],
     ['build', { generation: '4', runningStep: 'build' }, 'building'],
@@ -66,11 +67,11 @@ function ranked(row: Row): Phase {
     [row.removedAt !== null, 'removed'],
     [row.desiredState === 'absent', 'removing'],
     [row.heldReason !== null, 'held'],
+    [row.desiredState === 'asleep' && row.failure === null, 'asleep'],
     [row.runningStep === 'build', 'building'],
     [row.runningStep === 'release', 'deploying'],
     [row.failure !== null, 'failed'],
     [row.generation !== row.observedGeneration, 'queued'],
-    [row.desiredState === 'asleep', 'asleep'],
   ];
   return ranking.find(([holds]) => holds)?.[1] ?? 'ready';
 }

@@ -25,8 +25,23 @@ export interface Environment {
   readonly dataSnapshotId: string | null;
   readonly dataState: 'undecided' | 'empty' | 'cloned' | 'seeded' | 'own';
   readonly dataNote: string | null;
+  /** The last visit of a person, some seconds late: the gateway tells of visits in batches. */
   readonly lastRequestAt: Date | null;
   readonly expiresAt: Date | null;
+  /** The generation at which what it is made of changed last; sleep and wake change nothing of that. */
+  readonly deployGeneration: string;
+  readonly sleepReason: string | null;
+  readonly idleSeconds: number | null;
+  readonly expiresSeconds: number | null;
+  /** Higher ones are admitted first and put to sleep last. */
+  readonly priority: number;
+  readonly keptUntil: Date | null;
+  /** Since when it has a place among those that run; null while it has none. */
+  readonly admittedAt: Date | null;
+  readonly waitingSince: Date | null;
+  readonly waitingPosition: number | null;
+  /** Held for a reason that gets a check and no comment. */
+  readonly heldQuiet: boolean;
   readonly createdAt: Date;
   readonly changedAt: Date;
   readonly removedAt: Date | null;
@@ -76,10 +91,12 @@ export function phase(
   if (row.removedAt !== null) return 'removed';
   if (row.desiredState === 'absent') return 'removing';
   if (row.heldReason !== null) return 'held';
+  // Also while its processes are being stopped. That its last deployment failed is worth more than that it sleeps.
+  if (row.desiredState === 'asleep' && row.failure === null) return 'asleep';
   if (row.runningStep !== null) return BUILD_STEPS.has(row.runningStep) ? 'building' : 'deploying';
   if (row.failure !== null) return 'failed';
   if (row.generation !== row.observedGeneration) return 'queued';
-  return row.desiredState === 'asleep' ? 'asleep' : 'ready';
+  return 'ready';
 }
 
 const BUILD_STEPS: ReadonlySet<string> = new Set(['checkout', 'compile', 'build']);

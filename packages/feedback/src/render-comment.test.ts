@@ -104,7 +104,14 @@ const states: [string, FeedbackState][] = [
       },
     ),
   ],
-  ['asleep', exampleState({ desiredState: 'asleep' })],
+  [
+    'asleep',
+    exampleState({
+      desiredState: 'asleep',
+      sleepReason: 'nobody visited it for 30 min',
+      lastRequestAt: new Date(0),
+    }),
+  ],
   [
     'failed-first',
     exampleState(

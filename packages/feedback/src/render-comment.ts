@@ -81,9 +81,14 @@ function explanation(state: FeedbackState): string {
   if (phase === 'held') return `Nothing runs, because ${prose(environment.heldReason ?? '')}.`;
   if (phase === 'removed') {
     const anew = state.isDeleted
-      ? 'Comment `/bough redeploy` to get a new one.'
+      ? 'Comment `/bough deploy` to get a new one.'
       : 'Reopen the pull request to get a new one.';
     return `Its processes, data, addresses and logs are gone. ${anew}`;
+  }
+  if (phase === 'asleep') {
+    const reason = environment.sleepReason === null ? '' : `, because ${prose(environment.sleepReason)}`;
+    const seen = environment.lastRequestAt === null ? '' : ` Last visit ${utc(environment.lastRequestAt)}.`;
+    return `Nothing of it runs${reason}. Its data is kept; a visit wakes it, and so does \`/bough wake\`.${seen}`;
   }
   if (environment.waitingReason !== null) return `Waiting: ${prose(environment.waitingReason)}.`;
   return '';

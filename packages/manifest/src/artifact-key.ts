@@ -21,6 +21,8 @@ export function artifactKey(inputs: {
   /** `x64`, `arm64`. */
   readonly architecture: string;
   readonly trust: 'trusted' | 'untrusted';
+  /** The request to build it anew: an artifact of its own, although everything else is equal. */
+  readonly anew?: string;
 }): string {
   const { app } = inputs;
   return canonicalDigest({
@@ -34,6 +36,7 @@ export function artifactKey(inputs: {
     engine: inputs.engine,
     architecture: inputs.architecture,
     trust: inputs.trust,
+    ...(inputs.anew === undefined ? {} : { anew: inputs.anew }),
   });
 }
 

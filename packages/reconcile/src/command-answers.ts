@@ -1,46 +1,43 @@
 import { type Environment, phase } from '@bough/domain/environment';
 import type { ParsedCommand } from './command.ts';
-
-const COMMANDS = {
-  redeploy: 'deploys the newest commit again, and brings a deleted preview back',
-  delete: 'removes the preview, which then stays away until `/bough redeploy`',
-  why: 'says here why the preview is as it is',
-  help: 'lists these commands',
-} as const;
-
-/** Words that will mean something one day: whoever uses them is told so, instead of that they are wrong. */
-const PLANNED: ReadonlySet<string> = new Set([
-  'deploy',
-  'rebuild',
-  'sync',
-  'reset',
-  'sleep',
-  'wake',
-  'keep',
-  'approve',
-]);
+import { COMMANDS, type CommandSpec, PLANNED } from './command-table.ts';
 
 export const HELP: string = [
-  ...Object.entries(COMMANDS).map(([word, meaning]) => `- \`/bough ${word}\` ${meaning}`),
+  ...Object.entries(COMMANDS).map(([word, { meaning }]) => `- \`/bough ${word}\` ${meaning}`),
   '',
   'Who may write to the repository may give them, each as the first line of a new comment.',
 ].join('\n');
-
-export const DELETED =
-  'The preview is removed. It stays away until `/bough redeploy`, also when the pull request is closed and opened again.';
 
 /** What to say to a command that cannot be followed; undefined when it can. */
 export function unknownCommand({
   word,
   argument,
 }: ParsedCommand): { reason: string; answer: string } | undefined {
-  if (Object.hasOwn(COMMANDS, word)) {
-    if (argument === '') return undefined;
-    const reason = `\`/bough ${word}\` takes nothing behind it, so nothing was done`;
-    return { reason, answer: `${sentence(reason)} Write it alone on its line.` };
+  const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
+  if (command !== undefined) {
+    const problem = argumentProblem(command, argument);
+    if (problem === undefined) return undefined;
+    const reason = `\`/bough ${word}\` ${problem.reason}, so nothing was done`;
+    return { reason, answer: `${sentence(reason)} ${sentence(problem.hint)}` };
   }
   const reason = PLANNED.has(word) ? `\`/bough ${word}\` is not there yet` : `there is no \`/bough ${word}\``;
   return { reason, answer: [`${sentence(reason)} There are:`, '', HELP].join('\n') };
+}
+
+function argumentProblem(
+  { argument: spec }: CommandSpec,
+  argument: string,
+): { reason: string; hint: string } | undefined {
+  if (spec === undefined) {
+    if (argument === '') return undefined;
+    return { reason: 'takes nothing behind it', hint: 'write it alone on its line' };
+  }
+  if (argument === '')
+    return spec.optional
+      ? undefined
+      : { reason: `needs a ${spec.name} behind it`, hint: spec.problem('') ?? '' };
+  const hint = spec.problem(argument);
+  return hint === undefined ? undefined : { reason: `cannot be followed with this ${spec.name}`, hint };
 }
 
 const DECLINED_SHOWN_MAX = 3;

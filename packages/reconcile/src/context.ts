@@ -20,7 +20,7 @@ export interface Context {
   readonly clock: Clock;
   readonly installationId: string;
   readonly enqueue: (
-    queue: 'observe' | 'reconcile' | 'feedback' | 'data',
+    queue: 'observe' | 'reconcile' | 'feedback' | 'data' | 'wake',
     key: string,
     options?: { delayMs?: number },
   ) => Promise<void>;

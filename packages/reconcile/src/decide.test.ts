@@ -32,12 +32,28 @@ const row: Environment = {
   dataNote: null,
   lastRequestAt: null,
   expiresAt: null,
+  deployGeneration: '1',
+  sleepReason: null,
+  idleSeconds: null,
+  expiresSeconds: null,
+  priority: 0,
+  keptUntil: null,
+  admittedAt: null,
+  waitingSince: null,
+  waitingPosition: null,
+  heldQuiet: false,
   createdAt: NOW,
   changedAt: NOW,
   removedAt: null,
 };
-const whole: World = { release: { wanted: 2, running: 2, stale: 0 }, routesServing: true, now: NOW };
+const whole: World = {
+  release: { wanted: 2, running: 2, stale: 0 },
+  routesServing: true,
+  releaseIsWanted: false,
+  now: NOW,
+};
 const lame: World = { ...whole, release: { wanted: 2, running: 1, stale: 0 } };
+const made: World = { ...lame, releaseIsWanted: true };
 const unrouted: World = { ...whole, routesServing: false };
 const later = new Date(NOW.getTime() + 5_000);
 const newer = { observedGeneration: '1' };
@@ -57,6 +73,8 @@ describe('decide', () => {
       'nothing',
     ],
     ['newer wish', newer, whole, 'deploy'],
+    ['newer wish whose release is made', newer, made, 'wake'],
+    ['asleep, newer wish whose release is made', { ...newer, ...asleep }, made, 'sleep'],
     ['newer wish, never released', { ...newer, releaseDeploymentId: null }, lame, 'deploy'],
     ['newer wish after a crash in a step', { ...newer, runningStep: 'build' }, whole, 'deploy'],
     ['newer wish, retry due', { ...newer, retryAt: NOW, failure }, whole, 'deploy'],

@@ -8,6 +8,8 @@ export interface World {
    */
   readonly release: { readonly wanted: number; readonly running: number; readonly stale: number };
   readonly routesServing: boolean;
+  /** The release in the row was verified, is of what is wanted, and its artifacts are there: it only has to be started. */
+  readonly releaseIsWanted: boolean;
   readonly now: Date;
 }
 
@@ -20,6 +22,8 @@ export type Decision =
   /** The release is decided and made, but something of it does not run (after a reboot), or earlier ones do (after a crash). */
   | { readonly kind: 'restore' }
   | { readonly kind: 'sleep' }
+  /** What it runs is decided and made already: start it again. */
+  | { readonly kind: 'wake' }
   | { readonly kind: 'remove' };
 
 /** The pure function between desired state and the world. */
@@ -31,8 +35,10 @@ export function decide(row: Environment, world: World): Decision {
   if (row.retryAt !== null && row.retryAt > world.now) {
     return { kind: 'wait', delayMs: row.retryAt.getTime() - world.now.getTime() };
   }
-  if (row.generation !== row.observedGeneration)
-    return row.desiredState === 'asleep' ? { kind: 'sleep' } : { kind: 'deploy' };
+  if (row.generation !== row.observedGeneration) {
+    if (row.desiredState === 'asleep') return { kind: 'sleep' };
+    return world.releaseIsWanted ? { kind: 'wake' } : { kind: 'deploy' };
+  }
   if (row.desiredState === 'asleep' || row.releaseDeploymentId === null) return { kind: 'nothing' };
   const { wanted, running, stale } = world.release;
   const whole = running === wanted && stale === 0 && world.routesServing;

@@ -44,6 +44,30 @@ const ofProduction = (mode: 'external' | 'managed', head: { commit: string } | '
   branch: 'main',
 });
 
+describe('sleep', () => {
+  const asleep = { desiredState: 'asleep', desiredCommit: COMMIT } as const;
+  const running = { desiredState: 'running', desiredCommit: COMMIT } as const;
+  test.each<[string, Request[], Parameters<typeof desire>[3], string]>([
+    ['a new one runs', [], undefined, 'running'],
+    ['what sleeps goes on sleeping', [], asleep, 'kept'],
+    ['what runs goes on running', [], running, 'kept'],
+    ['a push wakes', [], { ...asleep, desiredCommit: 'c'.repeat(40) }, 'running'],
+    ['sleep', [request('sleep')], running, 'asleep'],
+    ['wake', [request('wake')], asleep, 'running'],
+    ['the last word counts', [request('wake', '5'), request('sleep', '6')], running, 'asleep'],
+    ['who deploys wants it awake', [request('sleep', '5'), request('redeploy', '6')], asleep, 'running'],
+    ['keep wakes nobody', [request('keep')], asleep, 'kept'],
+  ])('%s', (_, requests, current, state) => {
+    expect(desire(ofPull(pull()), requests, undefined, current)).toMatchObject({ kind: 'running', state });
+  });
+
+  test('it says who asked for it', () => {
+    expect(desire(ofPull(pull()), [request('sleep')], undefined, running)).toMatchObject({
+      sleepReason: 'ada asked for it',
+    });
+  });
+});
+
 describe('a pull request', () => {
   test('open: runs its head, and is not held', () => {
     expect(desire(ofPull(pull()), [], undefined)).toEqual({
@@ -51,6 +75,8 @@ describe('a pull request', () => {
       commit: COMMIT,
       heldReason: null,
       requestId: null,
+      state: 'running',
+      sleepReason: null,
       facts: {
         title: 'Add a cart',
         author: 'ann',

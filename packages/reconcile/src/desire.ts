@@ -1,4 +1,4 @@
-import type { SubjectFacts } from '@bough/domain/environment';
+import type { Environment, SubjectFacts } from '@bough/domain/environment';
 import type { PullRequest } from '@bough/forge/forge';
 import type { Request } from '@bough/store/requests';
 
@@ -21,6 +21,9 @@ export type Desired =
       readonly facts: SubjectFacts;
       /** The request that this wish answers: a new one makes a new generation of the same commit. */
       readonly requestId: string | null;
+      /** `kept`: as it is. Only what somebody asks for, and a new commit, changes it here. */
+      readonly state: 'running' | 'asleep' | 'kept';
+      readonly sleepReason: string | null;
     }
   | { readonly kind: 'absent'; readonly reason: string }
   | { readonly kind: 'declined'; readonly reason: string };
@@ -33,16 +36,34 @@ export function desire(
   observation: Observation,
   requests: readonly Request[],
   lastLasting: Request | undefined,
+  current?: Current,
 ): Desired {
   const requestId = requests.filter((request) => MAKES_ANEW.has(request.kind)).at(-1)?.id ?? null;
   switch (observation.kind) {
     case 'production':
       return desireProduction(observation, requestId);
     case 'pull':
-      return desirePull(observation.pull, requestId, lastLasting);
+      return desirePull(observation.pull, requestId, lastLasting, (commit) =>
+        stateOf(commit, requests, current),
+      );
     case 'branch':
-      return desireBranch(observation, requestId, lastLasting);
+      return desireBranch(observation, requestId, lastLasting, (commit) =>
+        stateOf(commit, requests, current),
+      );
   }
+}
+
+/** The living environment of the subject, as far as its next wish depends on it. */
+export type Current = Pick<Environment, 'desiredState' | 'desiredCommit'>;
+type State = Pick<Extract<Desired, { kind: 'running' }>, 'state' | 'sleepReason'>;
+const RUNNING: State = { state: 'running', sleepReason: null };
+
+/** Whether a preview is to sleep: the last word of those who asked, else a new commit wakes it, else it stays as it is. */
+function stateOf(commit: string, requests: readonly Request[], current: Current | undefined): State {
+  const last = requests.findLast(({ kind }) => kind === 'sleep' || kind === 'wake' || MAKES_ANEW.has(kind));
+  if (last?.kind === 'sleep') return { state: 'asleep', sleepReason: `${last.askedBy} asked for it` };
+  if (last !== undefined || current === undefined || current.desiredCommit !== commit) return RUNNING;
+  return { state: 'kept', sleepReason: null };
 }
 
 /** Requests that are answered by deploying, even when nothing else changed. */
@@ -72,6 +93,7 @@ function desireProduction(
     heldReason: null,
     facts: { branch: observation.branch, title: 'production' },
     requestId,
+    ...RUNNING,
   };
 }
 
@@ -79,6 +101,7 @@ function desirePull(
   pull: PullRequest | 'gone',
   requestId: string | null,
   lastLasting: Request | undefined,
+  state: (commit: string) => State,
 ): Desired {
   if (pull === 'gone') return { kind: 'absent', reason: 'the pull request is gone from the forge' };
   if (pull.state === 'closed')
@@ -103,6 +126,7 @@ function desirePull(
       number: pull.number,
     },
     requestId,
+    ...state(pull.head.commit),
   };
 }
 
@@ -115,6 +139,7 @@ function desireBranch(
   observation: Extract<Observation, { kind: 'branch' }>,
   requestId: string | null,
   lastLasting: Request | undefined,
+  state: (commit: string) => State,
 ): Desired {
   if (observation.head === 'gone') return { kind: 'absent', reason: 'the branch is gone from the forge' };
   if (lastLasting?.kind === 'delete')
@@ -132,5 +157,6 @@ function desireBranch(
     heldReason: null,
     facts: { branch: observation.branch, title: observation.branch },
     requestId: requestId ?? lastLasting.id,
+    ...state(observation.head.commit),
   };
 }

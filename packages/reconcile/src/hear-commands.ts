@@ -6,7 +6,8 @@ import type { Project } from '@bough/store/projects';
 import type { RequestKind } from '@bough/store/requests';
 import type pg from 'pg';
 import { type ParsedCommand, parseCommand } from './command.ts';
-import { DELETED, HELP, unknownCommand } from './command-answers.ts';
+import { HELP, unknownCommand } from './command-answers.ts';
+import { COMMANDS } from './command-table.ts';
 
 /** Each costs a question and a reaction; whoever writes more waits for the next look. */
 const COMMANDS_PER_LOOK_MAX = 5;
@@ -76,7 +77,8 @@ async function hear(listening: Listening, comment: Comment, parsed: ParsedComman
   if (known !== undefined) return known;
   const decision = await decide(listening, comment, parsed);
   const command = ['/bough', parsed.word, parsed.argument].filter((part) => part !== '').join(' ');
-  return await insertCommand(pool, { ...of, askedBy: comment.user, command, ...decision });
+  const argument = parsed.argument === '' ? null : parsed.argument;
+  return await insertCommand(pool, { ...of, askedBy: comment.user, command, argument, ...decision });
 }
 
 interface Decision {
@@ -93,25 +95,19 @@ async function decide(listening: Listening, comment: Comment, parsed: ParsedComm
   if (unknown !== undefined) {
     return { verdict: 'unknown', reason: unknown.reason, request: null, answer: unknown.answer };
   }
-  switch (parsed.word) {
-    case 'redeploy':
-    case 'delete': {
-      const last = await lastRequestingCommand(listening.pool, {
-        projectId: listening.project.id,
-        subject: listening.subject,
-      });
-      if (last !== undefined && last.commentId > comment.commentId) {
-        return declined(`${last.askedBy} asked for \`${last.command}\` in a later comment, which came first`);
-      }
-      const answer = parsed.word === 'delete' ? DELETED : null;
-      return { verdict: 'accepted', reason: null, request: parsed.word, answer };
-    }
-    case 'help':
-      return { verdict: 'accepted', reason: null, request: null, answer: HELP };
-    default:
-      // `why` is answered when it is known what the look led to.
-      return { verdict: 'accepted', reason: null, request: null, answer: null };
+  if (parsed.word === 'help') return { verdict: 'accepted', reason: null, request: null, answer: HELP };
+  const spec = COMMANDS[parsed.word];
+  // `why` is answered when it is known what the look led to.
+  if (spec === undefined || spec.request === null)
+    return { verdict: 'accepted', reason: null, request: null, answer: null };
+  const last = await lastRequestingCommand(listening.pool, {
+    projectId: listening.project.id,
+    subject: listening.subject,
+  });
+  if (last !== undefined && last.commentId > comment.commentId) {
+    return declined(`${last.askedBy} asked for \`${last.command}\` in a later comment, which came first`);
   }
+  return { verdict: 'accepted', reason: null, request: spec.request, answer: spec.answer ?? null };
 }
 
 function declined(reason: string): Decision {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { parseDuration } from '@bough/domain/duration';
 import { environmentSlug, shortHash, slugify } from '@bough/domain/names';
 import { parseSubject, type Subject } from '@bough/domain/subject';
 import type { Forge, RepositoryRef } from '@bough/forge/forge';
@@ -7,7 +8,8 @@ import { findLivingEnvironment, writeAbsent, writeDesired } from '@bough/store/e
 import { appendEvent } from '@bough/store/events';
 import { findProject, type Project } from '@bough/store/projects';
 import { doubtPublications } from '@bough/store/publications';
-import { handleRequests, lastRequest, openRequests } from '@bough/store/requests';
+import { bindRebuilds, handleRequests, lastRequest, openRequests, type Request } from '@bough/store/requests';
+import { writeKept } from '@bough/store/sleep';
 import { answerCommands } from './answer-commands.ts';
 import type { Context } from './context.ts';
 import { type Desired, desire, type Observation } from './desire.ts';
@@ -52,11 +54,14 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
     subject,
     kinds: ['open', 'delete', 'redeploy', 'rebuild'],
   });
-  const desired = desire(observation, requests, lasting);
+  const current = await findLivingEnvironment(context.pool, { projectId, subject });
+  const desired = desire(observation, requests, lasting, current);
   if (deliveries.some((delivery) => delivery.event === 'issue_comment' && delivery.action === 'deleted')) {
     await doubtComment(context, { projectId, subject });
   }
   const outcome = await writeDown(context, project, { subject, parsed, desired, forge, signal });
+  await keep(context, requests);
+  if (desired.kind === 'running') await bindRebuilds(context.pool, requests, desired.commit);
 
   await handleRequests(
     context.pool,
@@ -76,6 +81,16 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   if (failure !== undefined) throw failure;
   // More commands than one look takes.
   return heard.postponed.length > 0 ? { kind: 'again', delayMs: 0 } : { kind: 'done' };
+}
+
+const KEPT_SECONDS = 7 * 86_400;
+
+async function keep(context: ObserveContext, requests: readonly Request[]): Promise<void> {
+  const last = requests.findLast(({ kind }) => kind === 'keep');
+  if (last === undefined) return;
+  // Counted from when it was asked: looking twice does not keep it longer.
+  const seconds = parseDuration(last.argument ?? '') ?? KEPT_SECONDS;
+  await writeKept(context.pool, { ...last, until: new Date(last.askedAt.getTime() + seconds * 1_000) });
 }
 
 /** Nobody will look at what they hint at: left open, resync would queue them once more every minute, for ever. */
@@ -183,7 +198,8 @@ async function writeDown(
     slug: environmentSlug(subjectSlug(look.parsed), project.slug),
     kind: subject === 'production' ? 'production' : 'preview',
     facts: desired.facts,
-    desiredState: 'running',
+    desiredState: desired.state,
+    sleepReason: desired.sleepReason,
     desiredCommit: desired.commit,
     policyCommit,
     heldReason: desired.heldReason,
@@ -204,6 +220,8 @@ async function writeDown(
   await context.enqueue('feedback', environment.id);
   const commit = desired.commit.slice(0, 7);
   if (desired.heldReason !== null) return `held: ${desired.heldReason}`;
+  if (environment.desiredState === 'asleep')
+    return `${environment.slug} is asleep: ${environment.sleepReason ?? 'nobody needs it'}`;
   return changed ? `${environment.slug} is to run ${commit}` : `${environment.slug} is at ${commit} already`;
 }
 

@@ -5,7 +5,9 @@ import { transaction } from '@bough/store/database';
 import {
   cancelDeployments,
   closeDeployment,
+  findDeployment,
   findReadyDeployment,
+  listDeploymentArtifacts,
   listDeployments,
   openDeployment,
 } from '@bough/store/deployments';
@@ -32,6 +34,7 @@ import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
 import { type Policy, readPolicyAt } from './policy.ts';
 import { removeEnvironment } from './remove-environment.ts';
 import { restoreRelease } from './restore-release.ts';
+import { sleepEnvironment } from './sleep-environment.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
 /** Another worker holds the environment: it will see the newest wish itself, or be gone soon. */
@@ -108,9 +111,14 @@ async function act(
       await restoreRelease(context, { ...of, policy: await policyOf(context, of) });
       await forgetFailedRestore(context, of);
       return { kind: 'done' };
+    case 'wake':
+      await cancelDeployments(context.pool, environment.id);
+      await restoreRelease(context, { ...of, policy: await policyOf(context, of) });
+      if (!(await writeSettled(context.pool, lock.fence, { deploymentId: null })))
+        throw new Interrupted('superseded');
+      return { kind: 'done' };
     case 'sleep':
-      // Nothing asks for sleep yet; the row can say so, but no command writes it.
-      await writeSettled(context.pool, lock.fence, { deploymentId: null });
+      await sleepEnvironment(context, environment, lock);
       return { kind: 'done' };
     case 'deploy':
       return await deployOnce(context, of);
@@ -137,7 +145,9 @@ async function lookAround(
   // Something newer is wanted: what runs does not decide anything, and a release that cannot be read must not keep it.
   const isBehind = environment.generation !== environment.observedGeneration;
   if (isBehind || environment.releaseDeploymentId === null || environment.desiredState !== 'running') {
-    return { release: { wanted: 0, running: 0, stale: 0 }, routesServing: true, now: context.clock.now() };
+    const releaseIsWanted = await isReleaseWanted(context, environment);
+    const release = { wanted: 0, running: 0, stale: 0 };
+    return { release, routesServing: true, releaseIsWanted, now: context.clock.now() };
   }
   const run = await readRelease(context, of.project, environment, of.lock);
   const wanted = releaseWorkloadIds(run);
@@ -157,8 +167,21 @@ async function lookAround(
       stale: present.filter(({ id, labels }) => labels.release !== undefined && !wanted.includes(id)).length,
     },
     routesServing: routes.every((route) => route.state === 'serving'),
+    releaseIsWanted: true,
     now: context.clock.now(),
   };
+}
+
+/** Sleep and wake change nothing of what an environment is made of: a verified release of it is as good as a new one. */
+async function isReleaseWanted(context: Context, environment: Environment): Promise<boolean> {
+  const { releaseDeploymentId, desiredState, heldReason } = environment;
+  if (releaseDeploymentId === null || desiredState !== 'running' || heldReason !== null) return false;
+  const release = await findDeployment(context.pool, releaseDeploymentId);
+  if (release?.state !== 'ready' || BigInt(release.generation) < BigInt(environment.deployGeneration))
+    return false;
+  for (const { key } of await listDeploymentArtifacts(context.pool, release.id))
+    if ((await context.engine.artifacts.find(key)) === undefined) return false;
+  return true;
 }
 
 async function deployOnce(

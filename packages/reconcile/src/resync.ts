@@ -7,6 +7,7 @@ import { deleteEvents } from '@bough/store/events';
 import { findProjectByRepository, listProjects, type Project, writePollEtag } from '@bough/store/projects';
 import type { Context } from './context.ts';
 import { warmGoldens } from './data/warm-goldens.ts';
+import { sleepIdle } from './idle.ts';
 import { type Outcome, observeKey, repositoryOf } from './observe.ts';
 import { reap } from './reap.ts';
 
@@ -49,6 +50,7 @@ export async function resync(
   }
   corrections.deliveries += await requeueDeliveries(context);
   corrections.environments += await requeueEnvironments(context, options.thorough);
+  await sleepIdle(context);
   corrections.reaped += await reap(context);
   await warmGoldens(context);
   if (options.thorough) {

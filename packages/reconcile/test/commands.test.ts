@@ -291,7 +291,8 @@ test('commands that come together are followed in the order in which they were w
 
 describe('answers', () => {
   test.each([
-    ['/bough sleep', '`/bough sleep` is not there yet'],
+    ['/bough sync', '`/bough sync` is not there yet'],
+    ['/bough keep forever', '`/bough keep` cannot be followed with this duration, so nothing was done'],
     ['/bough toString', 'there is no `/bough toString`'],
     ['/bough Redeploy', 'there is no `/bough Redeploy`'],
     ['/bough delete the cache', '`/bough delete` takes nothing behind it, so nothing was done'],
@@ -302,7 +303,11 @@ describe('answers', () => {
     expect(delivery).toMatchObject({ fate: 'declined', reason: `ada asked for \`${body}\`: ${reason}` });
     expect(await requests()).toEqual([]);
     expect(await commands()).toEqual([
-      { verdict: 'unknown', reason, answer: expect.stringMatching(/[.] (?:There are:|Write it alone)/) },
+      {
+        verdict: 'unknown',
+        reason,
+        answer: expect.stringMatching(/[.] (?:There are:|Write it alone|Write how long)/),
+      },
     ]);
   });
 

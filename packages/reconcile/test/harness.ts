@@ -41,7 +41,7 @@ export interface Harness {
   onPoint: (point: string) => Promise<void>;
   /** Commits the files on top of a manifest. */
   commit(files?: TestFiles): Promise<string>;
-  wish(commit: string | null, change?: { heldReason?: string }): Promise<string>;
+  wish(commit: string | null, change?: { heldReason?: string; requestId?: string }): Promise<string>;
   look(environmentId: string, signal?: AbortSignal): ReturnType<typeof reconcile>;
   row(environmentId: string): Promise<NonNullable<Awaited<ReturnType<typeof findEnvironment>>>>;
   /** Releases whose workloads run. */
@@ -113,7 +113,7 @@ export async function openHarness(): Promise<Harness> {
       faultPoint,
     },
     commit: (files = {}) => repository.commit('Change', { '.bough/config.yaml': MANIFEST, ...files }),
-    async wish(desiredCommit, { heldReason } = {}) {
+    async wish(desiredCommit, { heldReason, requestId } = {}) {
       const { environment } = await writeDesired(pool, {
         projectId,
         installationId: 'i1',
@@ -126,7 +126,7 @@ export async function openHarness(): Promise<Harness> {
         policyCommit: null,
         heldReason: heldReason ?? null,
         variablesRevision: '0',
-        requestId: null,
+        requestId: requestId ?? null,
       });
       return environment.id;
     },

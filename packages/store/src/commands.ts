@@ -42,6 +42,8 @@ export interface NewCommand {
   readonly reason: string | null;
   /** The request that it makes, if it makes one. */
   readonly request: RequestKind | null;
+  /** What stood behind the word; it becomes the request's. */
+  readonly argument?: string | null;
   readonly answer: string | null;
 }
 
@@ -72,7 +74,11 @@ export async function insertCommand(pool: pg.Pool, command: NewCommand): Promise
       return only(known === undefined ? [] : [known]);
     }
     if (command.request === null) return toCommand(made);
-    const { id } = await insertRequest(db, { ...command, kind: command.request, argument: null });
+    const { id } = await insertRequest(db, {
+      ...command,
+      kind: command.request,
+      argument: command.argument ?? null,
+    });
     await db.query('update commands set request_id = $2 where id = $1', [made.id, id]);
     return { ...toCommand(made), requestId: id };
   });

@@ -23,7 +23,10 @@ const COLUMNS = `
   e.failure_code as "failureCode", e.failure_message as "failureMessage", e.failure_hint as "failureHint", e.failure_tail as "failureTail",
   e.failures, e.retry_at as "retryAt", e.release_deployment_id::text as "releaseDeploymentId",
   e.data_snapshot_id::text as "dataSnapshotId", e.data_state as "dataState", e.data_note as "dataNote",
-  e.last_request_at as "lastRequestAt", e.expires_at as "expiresAt",
+  e.last_request_at as "lastRequestAt", e.expires_at as "expiresAt", e.deploy_generation::text as "deployGeneration",
+  e.sleep_reason as "sleepReason", e.idle_seconds::float8 as "idleSeconds", e.expires_seconds::float8 as "expiresSeconds", e.priority,
+  e.kept_until as "keptUntil", e.admitted_at as "admittedAt", e.waiting_since as "waitingSince",
+  e.waiting_position as "waitingPosition", e.held_quiet as "heldQuiet",
   e.created_at as "createdAt", e.changed_at as "changedAt", e.removed_at as "removedAt"`;
 
 function toEnvironment({
@@ -47,12 +50,18 @@ export interface DesiredRow {
   readonly slug: string;
   readonly kind: 'production' | 'preview';
   readonly facts: SubjectFacts;
-  readonly desiredState: 'running' | 'asleep';
+  /** `kept`: as it is; what is new or being removed runs. So a look never undoes a visit that wakes it meanwhile. */
+  readonly desiredState: 'running' | 'asleep' | 'kept';
+  readonly sleepReason?: string | null;
   readonly desiredCommit: string | null;
   readonly policyCommit: string | null;
   readonly heldReason: string | null;
+  readonly heldQuiet?: boolean;
   readonly variablesRevision: string;
   readonly requestId: string | null;
+  readonly idleSeconds?: number | null;
+  readonly expiresSeconds?: number | null;
+  readonly priority?: number;
 }
 
 /**
@@ -80,11 +89,13 @@ function isUniqueViolation(error: unknown): boolean {
  * Whether the new wish is another one. With it go the failures of the old one: a new wish is tried at once and is not
  * shown as failed before it was. An older request, read by a slower observer, never replaces a newer one.
  */
-const DIFFERS = `(
-  (e.desired_state, e.desired_commit, e.held_reason, e.variables_revision, coalesce(e.request_id, 0))
+const WANTED_STATE = `(case when $7 <> 'kept' then $7 when e.desired_state = 'absent' then 'running' else e.desired_state end)`;
+const IS_MADE_OF_OTHER = `(
+  (e.desired_commit, e.held_reason, e.variables_revision, coalesce(e.request_id, 0))
   is distinct from
-  (excluded.desired_state, excluded.desired_commit, excluded.held_reason, excluded.variables_revision,
+  (excluded.desired_commit, excluded.held_reason, excluded.variables_revision,
    coalesce(greatest(excluded.request_id, e.request_id), 0)))`;
+const DIFFERS = `(e.desired_state <> ${WANTED_STATE} or ${IS_MADE_OF_OTHER})`;
 
 async function insertOrUpdate(
   db: Database,
@@ -95,21 +106,28 @@ async function insertOrUpdate(
        select generation from environments where project_id = $1 and subject = $3 and removed_at is null
      )
      insert into environments as e (project_id, installation_id, subject, slug, kind, facts, desired_state, desired_commit,
-                               policy_commit, held_reason, variables_revision, request_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                               policy_commit, held_reason, variables_revision, request_id, sleep_reason, held_quiet,
+                               idle_seconds, expires_seconds, priority)
+     values ($1, $2, $3, $4, $5, $6, case when $7 = 'kept' then 'running' else $7 end, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
      on conflict (project_id, subject) where removed_at is null do update set
        facts = excluded.facts,
        generation = e.generation + case when ${DIFFERS} then 1 else 0 end,
+       deploy_generation = case when ${IS_MADE_OF_OTHER} then e.generation + 1 else e.deploy_generation end,
        changed_at = case when
          (e.desired_state, e.desired_commit, e.held_reason) is distinct from
-         (excluded.desired_state, excluded.desired_commit, excluded.held_reason) then now() else e.changed_at end,
+         (${WANTED_STATE}, excluded.desired_commit, excluded.held_reason) then now() else e.changed_at end,
        retry_at = case when ${DIFFERS} then null else e.retry_at end,
        failures = case when ${DIFFERS} then 0 else e.failures end,
        failure_code = case when ${DIFFERS} then null else e.failure_code end,
        failure_message = case when ${DIFFERS} then null else e.failure_message end,
        failure_hint = case when ${DIFFERS} then null else e.failure_hint end,
        failure_tail = case when ${DIFFERS} then '{}' else e.failure_tail end,
-       desired_state = excluded.desired_state,
+       desired_state = ${WANTED_STATE},
+       sleep_reason = case ${WANTED_STATE} when 'asleep' then coalesce(excluded.sleep_reason, e.sleep_reason) end,
+       held_quiet = excluded.held_quiet,
+       idle_seconds = excluded.idle_seconds,
+       expires_seconds = excluded.expires_seconds,
+       priority = excluded.priority,
        desired_commit = excluded.desired_commit,
        policy_commit = excluded.policy_commit,
        held_reason = excluded.held_reason,
@@ -129,6 +147,11 @@ async function insertOrUpdate(
       desired.heldReason,
       desired.variablesRevision,
       desired.requestId,
+      desired.sleepReason ?? null,
+      desired.heldQuiet ?? false,
+      desired.idleSeconds ?? null,
+      desired.expiresSeconds ?? null,
+      desired.priority ?? 0,
     ],
   );
   const { changed, ...row } = only(rows);
@@ -266,7 +289,7 @@ export async function takeLease(db: Database, id: string): Promise<string | unde
 
 const AT_FENCE = 'id = $1 and generation = $2 and lease = $3';
 
-async function writeAtFence(
+export async function writeAtFence(
   db: Database,
   fence: Fence,
   set: string,

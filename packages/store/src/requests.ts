@@ -73,3 +73,24 @@ export async function handleRequests(db: Database, ids: readonly string[], outco
     [ids, outcome],
   );
 }
+
+/** A rebuild is of the commit that it was asked for: what is built of later ones may be reused again. */
+export async function bindRebuilds(
+  db: Database,
+  requests: readonly Request[],
+  commit: string,
+): Promise<void> {
+  const ids = requests
+    .filter(({ kind, argument }) => kind === 'rebuild' && argument === null)
+    .map(({ id }) => id);
+  if (ids.length === 0) return;
+  await db.query('update requests set argument = $2 where id = any($1::bigint[]) and argument is null', [
+    ids,
+    commit,
+  ]);
+}
+
+export async function findRequest(db: Database, id: string): Promise<Request | undefined> {
+  const { rows } = await db.query<Request>(`select ${COLUMNS} from requests where id = $1`, [id]);
+  return rows[0];
+}

@@ -108,23 +108,36 @@ export function environmentVerbs(program: Command, context: VerbContext): void {
     'deploy the same commit again; what is built is reused',
     'is asked to deploy again',
   );
+  action(env, context, 'rebuild', 'build it anew, reusing nothing, and deploy', 'is asked to build anew');
+  action(env, context, 'sleep', 'stop its processes, keep its data; a visit wakes it', 'is sent to sleep');
+  action(env, context, 'wake', 'start it again', 'is woken');
+  action(
+    env,
+    context,
+    'keep',
+    'neither put it to sleep nor remove it for 7 days, or as long as said: 12h, 30d',
+    'is kept',
+    'duration',
+  );
   action(env, context, 'delete', 'remove it; a pull request gets it back with redeploy', 'is asked away');
 }
 
 function action(
   env: Command,
   context: VerbContext,
-  kind: 'redeploy' | 'delete',
+  kind: 'redeploy' | 'rebuild' | 'sleep' | 'wake' | 'keep' | 'delete',
   description: string,
   words: string,
+  argumentName?: string,
 ): void {
   env
-    .command(`${kind} <environment>`)
+    .command(`${kind} <environment>${argumentName === undefined ? '' : ` [${argumentName}]`}`)
     .description(description)
-    .action(async (slug: string) => {
+    .action(async (slug: string, given: unknown) => {
+      const argument = typeof given === 'string' ? { argument: given } : {};
       const path = `/environments/${encodeURIComponent(slug)}/actions`;
       const asked = Action.parse(
-        await (await context.api()).send('POST', path, { kind, askedBy: context.config.user }),
+        await (await context.api()).send('POST', path, { kind, askedBy: context.config.user, ...argument }),
       );
       context.output.result(asked, () => `${slug} ${words}. \`bough env show ${slug}\` tells how it goes.`);
     });
@@ -175,6 +188,9 @@ function describe(detail: EnvironmentDetail): string {
     `data     ${detail.data.note ?? detail.data.state}`,
     ...(detail.heldReason === null ? [] : [`held     ${detail.heldReason}`]),
     ...(detail.waitingReason === null ? [] : [`waiting  ${detail.waitingReason}`]),
+    ...(detail.sleepReason === null ? [] : [`asleep   ${detail.sleepReason}`]),
+    ...(detail.lastVisitAt === null ? [] : [`visited  ${age(detail.lastVisitAt)}`]),
+    ...(detail.keptUntil === null ? [] : [`kept     until ${detail.keptUntil}`]),
   ];
   if (detail.failure !== null) {
     lines.push(

@@ -12,9 +12,10 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerOptions } from '../options.ts';
 import { notFound, Problem } from '../problem.ts';
+import { checkArgument } from './check-argument.ts';
 import { deploymentDetail } from './deployments.ts';
 import { requireEnvironment, requireProject } from './find.ts';
-import { look } from './look.ts';
+import { look, wakeSoon } from './look.ts';
 import {
   ActionAnswer,
   ActionBody,
@@ -99,9 +100,12 @@ export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod
         response: { 202: ActionAnswer, default: Problem },
       },
       handler: async ({ params, body }, reply) => {
-        const { projectId, subject } = await requireEnvironment(pool, params.environment);
+        const { id: environmentId, projectId, subject } = await requireEnvironment(pool, params.environment);
         const { kind, argument = null, askedBy = 'admin' } = body;
+        checkArgument(kind, argument);
         const { id } = await insertRequest(pool, { projectId, subject, kind, argument, askedBy });
+        // Whoever wakes it waits for it: the forge need not be asked first.
+        if (kind === 'wake') await wakeSoon(options, environmentId);
         return reply.status(202).send({ requestId: id, queued: await look(options, projectId, subject) });
       },
     });

@@ -18,6 +18,13 @@ export async function look(context: Context, projectId: string, subject: string)
   }
 }
 
+/** A queue that is down costs only time: observe finds the same request. */
+export async function wakeSoon(context: Context, environmentId: string): Promise<void> {
+  await context.queues.enqueue('wake', environmentId).catch((error: unknown) => {
+    context.log.warn({ err: error, environmentId }, 'wake not queued');
+  });
+}
+
 /** Production is looked at even if it is not there yet: the change may be what brings it about. */
 export async function lookAtProject(context: Context, projectId: string): Promise<boolean> {
   const environments = await listEnvironments(context.pool, { projectId });

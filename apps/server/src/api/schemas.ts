@@ -55,8 +55,15 @@ export const EnvironmentView = z.object({
   runningStep: z.string().nullable(),
   heldReason: z.string().nullable(),
   waitingReason: z.string().nullable(),
+  waitingPosition: z
+    .number()
+    .nullable()
+    .describe('Place among those that wait for room on the machine; 1 is next'),
+  sleepReason: z.string().nullable(),
   failure: FailureView.nullable(),
   retryAt: Time.nullable(),
+  lastVisitAt: Time.nullable().describe('The last visit of a person, some seconds late'),
+  keptUntil: Time.nullable(),
   data: z.object({
     state: z.enum(['undecided', 'empty', 'cloned', 'seeded', 'own']),
     note: z.string().nullable(),
@@ -171,7 +178,7 @@ export const requestKinds = [
 ] as const;
 
 /** What can be asked for today. The other kinds are words of the design that nothing acts on yet. */
-export const askableKinds = ['open', 'redeploy', 'delete'] as const;
+export const askableKinds = ['open', 'redeploy', 'rebuild', 'sleep', 'wake', 'keep', 'delete'] as const;
 
 export const ActionBody = z.object({
   kind: z.enum(askableKinds),

@@ -8,6 +8,7 @@ import { buildVariables } from '@bough/manifest/environment-variables';
 import type { PlannedApp } from '@bough/manifest/plan';
 import { findArtifact, recordArtifact } from '@bough/store/artifacts';
 import { writeDeploymentArtifact } from '@bough/store/deployments';
+import { findRequest } from '@bough/store/requests';
 import { readVariables } from '@bough/store/variables';
 import { repositoryOf } from '../observe.ts';
 import { type PlannedRun, type StepVoice, Waiting } from './run.ts';
@@ -31,6 +32,7 @@ export async function build(
     kind: run.environment.kind,
   });
   for (const variable of variables) if (variable.secret) run.secrets.add(variable.value);
+  const anew = await rebuildOf(run);
   const artifacts = new Map<string, string>();
   const notes: string[] = [];
   let cached = true;
@@ -49,6 +51,7 @@ export async function build(
       engine: context.engine.kind,
       architecture: process.arch,
       trust: 'trusted',
+      ...(anew === null ? {} : { anew }),
     });
     artifacts.set(app.name, key);
     const present = await context.engine.artifacts.find(key);
@@ -82,6 +85,17 @@ export async function build(
   }
   await voice.note(notes.join('; '));
   return { artifacts, cached };
+}
+
+/**
+ * The request to build this commit anew, if that is what it is deployed for. Others may run from the artifact that is there, so
+ * a rebuild makes one of its own instead of replacing it.
+ */
+async function rebuildOf({ context, environment, commit }: PlannedRun): Promise<string | null> {
+  if (environment.requestId === null) return null;
+  const request = await findRequest(context.pool, environment.requestId);
+  if (request?.kind !== 'rebuild') return null;
+  return request.argument === null || request.argument === commit ? request.id : null;
 }
 
 /** The compile step found every app's directory, so each has a tree. */

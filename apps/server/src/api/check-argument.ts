@@ -1,0 +1,13 @@
+import { BoughError } from '@bough/domain/bough-error';
+import { parseDuration } from '@bough/domain/duration';
+import type { RequestKind } from '@bough/store/requests';
+
+/** Refused at once what could only be ignored later. */
+export function checkArgument(kind: RequestKind, argument: string | null): void {
+  if (kind !== 'keep' || argument === null || parseDuration(argument) !== undefined) return;
+  throw new BoughError({
+    code: 'bad-duration',
+    message: `"${argument}" is no length of time.`,
+    hint: 'Write a number and a unit, up to a year: 12h, 30d.',
+  });
+}

@@ -1,0 +1,58 @@
+import { parseDuration } from '@bough/domain/duration';
+import type { RequestKind } from '@bough/store/requests';
+
+/** One command that a comment may hold. A new one is a line in the table, and what acts on its request. */
+export interface CommandSpec {
+  /** Behind "`/bough word`" in the list of commands. */
+  readonly meaning: string;
+  /** What it asks for; null when it only wants an answer. */
+  readonly request: RequestKind | null;
+  /** The answer where it is known at once; else the outcome of the request is. */
+  readonly answer?: string;
+  /** What may stand behind the word. Absent: nothing. */
+  readonly argument?: {
+    readonly name: string;
+    readonly optional: boolean;
+    /** Why it is wrong, and what to write instead; undefined when it is right. */
+    readonly problem: (text: string) => string | undefined;
+  };
+}
+
+export const DELETED =
+  'The preview is removed. It stays away until `/bough deploy`, also when the pull request is closed and opened again.';
+
+export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
+  deploy: {
+    meaning: 'deploys the newest commit, also where the policy makes none or it was deleted',
+    request: 'open',
+  },
+  redeploy: {
+    meaning: 'deploys the newest commit again, and brings a deleted preview back',
+    request: 'redeploy',
+  },
+  rebuild: { meaning: 'builds it anew, reusing nothing, and deploys it', request: 'rebuild' },
+  sleep: { meaning: 'stops its processes and keeps its data; a visit wakes it', request: 'sleep' },
+  wake: { meaning: 'starts it again', request: 'wake' },
+  keep: {
+    meaning: 'keeps it from being put to sleep or removed for 7 days, or as long as said: `/bough keep 30d`',
+    request: 'keep',
+    argument: {
+      name: 'duration',
+      optional: true,
+      problem: (text) =>
+        parseDuration(text) === undefined
+          ? 'write how long as a number and a unit, up to a year: `/bough keep 12h`, `/bough keep 30d`'
+          : undefined,
+    },
+  },
+  delete: {
+    meaning: 'removes the preview, which then stays away until `/bough deploy`',
+    request: 'delete',
+    answer: DELETED,
+  },
+  why: { meaning: 'says here why the preview is as it is', request: null },
+  help: { meaning: 'lists these commands', request: null },
+};
+
+/** Words that will mean something one day: whoever uses them is told so, instead of that they are wrong. */
+export const PLANNED: ReadonlySet<string> = new Set(['sync', 'reset', 'approve']);

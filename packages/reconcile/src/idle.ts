@@ -1,0 +1,33 @@
+import { spellDuration } from '@bough/domain/duration';
+import { findEnvironment } from '@bough/store/environments';
+import { appendEvent } from '@bough/store/events';
+import { listIdle, writeAsleep } from '@bough/store/sleep';
+import type { Context } from './context.ts';
+
+/** Puts previews to sleep that nobody visited for as long as their policy says. Returns how many. */
+export async function sleepIdle(context: Pick<Context, 'pool' | 'enqueue' | 'clock'>): Promise<number> {
+  let count = 0;
+  for (const idle of await listIdle(context.pool, context.clock.now())) {
+    const reason = `nobody visited it for ${spellDuration(idle.idleSeconds)}`;
+    if (await putToSleep(context, { ...idle, reason, actor: 'bough' })) count += 1;
+  }
+  return count;
+}
+
+/** The row, the record of it, and the look. False when anything came in between. */
+export async function putToSleep(
+  context: Pick<Context, 'pool' | 'enqueue'>,
+  judged: { id: string; generation: string; lastRequestAt: Date | null; reason: string; actor: string },
+): Promise<boolean> {
+  if (!(await writeAsleep(context.pool, { ...judged, environmentId: judged.id }))) return false;
+  const environment = await findEnvironment(context.pool, judged.id);
+  await appendEvent(context.pool, {
+    projectId: environment?.projectId ?? null,
+    environmentId: judged.id,
+    actor: judged.actor,
+    kind: 'environment.asleep',
+    detail: { reason: judged.reason },
+  });
+  await context.enqueue('reconcile', judged.id);
+  return true;
+}
