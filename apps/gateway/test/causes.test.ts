@@ -25,7 +25,7 @@ describe('each cause has its status and says its name', () => {
     expect(answer.headers['x-bough-deployment']).toBeUndefined();
     expect(answer.body).toContain('href="http://localhost:3000/environments/pr-7--shop"');
     expect(answer.body.includes('http-equiv="refresh"')).toBe(cause === 'starting');
-    expect(answer.headers['retry-after'] !== undefined).toBe(cause === 'starting');
+    expect(answer.headers['retry-after'] !== undefined).toBe(cause !== 'failed');
   });
 
   test('unknown-host, unknown-path and no-table name no environment', async () => {

@@ -3,6 +3,7 @@ import pg from 'pg';
 
 export interface FollowChannelOptions {
   readonly url: string;
+  /** A constant of ours: a plain lower-case word. */
   readonly channel: string;
   /** Shown by Postgres: `bough gateway listen`. */
   readonly applicationName: string;
@@ -58,7 +59,7 @@ async function listenOnce(options: FollowChannelOptions, onListening: () => void
   let heartbeat: NodeJS.Timeout | undefined;
   try {
     await Promise.race([client.connect(), ended]);
-    await client.query(`listen ${pg.escapeIdentifier(channel)}`);
+    await client.query(`listen ${channel}`);
     onListening();
     const broken = new Promise<never>((_resolve, reject) => {
       heartbeat = setInterval(() => client.query('select 1').catch(reject), options.heartbeatMs);
