@@ -34,7 +34,7 @@ try {
     version: '0.1.0',
     pool,
     queues,
-    encryption: createEncryption({ current: home.masterKey }),
+    encryption: createEncryption({ current: home.masterKey, former: home.formerMasterKeys }),
     forges,
     adminToken: home.adminToken,
     publicUrl: config.publicUrl,

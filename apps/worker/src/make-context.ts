@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto';
 import { readFile, rm, statfs } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +6,6 @@ import type { BoughHome } from '@bough/boot/home';
 import { probeToken } from '@bough/boot/probe-token';
 import { BoughError } from '@bough/domain/bough-error';
 import { systemClock } from '@bough/domain/clock';
-import { Secret } from '@bough/domain/secret';
 import { defaultBuildEnvironment } from '@bough/engine/process/build-environment';
 import { createProcessEngine } from '@bough/engine/process/engine';
 import type { Forge } from '@bough/forge/forge';
@@ -85,8 +83,8 @@ export async function makeContext(
     engine,
     storage,
     service: serviceFor,
-    encryption: createEncryption({ current: home.masterKey }),
-    signingKey: signingKeyOf(home),
+    encryption: createEncryption({ current: home.masterKey, former: home.formerMasterKeys }),
+    signingKey: home.signingKey,
     directories: { mirrors: home.directories.mirrors },
     gateway: { ...config.gateway, probeToken: probeToken(home.masterKey) },
     previewUrl: config.previewUrl,
@@ -116,13 +114,6 @@ async function mayReap({ pool, log }: { pool: pg.Pool; log: Log }, home: BoughHo
     'this database belongs to another installation, so nothing will be reaped; use the BOUGH_HOME that goes with it',
   );
   return false;
-}
-
-/** Not the master key itself: what signs and what encrypts must not be the same secret. */
-function signingKeyOf(home: BoughHome): Secret {
-  return new Secret(
-    createHmac('sha256', home.masterKey.reveal()).update('bough signing key v1').digest('hex'),
-  );
 }
 
 async function buildEnvironment(config: WorkerConfig) {

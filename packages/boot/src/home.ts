@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { chmod, mkdir, realpath, stat } from 'node:fs/promises';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { chmod, mkdir, readFile, realpath, stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
@@ -14,8 +14,16 @@ export interface BoughHome {
   readonly adminToken: Secret;
   /** 32 bytes, base64. */
   readonly masterKey: Secret;
+  /** Keys that a rotation which was cut short has not replaced everywhere yet. */
+  readonly formerMasterKeys: readonly Secret[];
+  /** Signs attestations and keys artifacts and masks: outlives a rotation of the master key, or all of those would be worthless. */
+  readonly signingKey: Secret;
   readonly directories: Readonly<Record<HomeDirectory, string>>;
 }
+
+/** Written by the first rotation of the master key; until then the signing key is derived from that. */
+export const SIGNING_KEY_FILE = 'signing-key';
+export const FORMER_KEYS_FILE = 'master-key.former';
 
 export type HomeDirectory = (typeof directoryNames)[number];
 
@@ -47,12 +55,17 @@ export async function openHome(options: HomeOptions): Promise<BoughHome> {
   const entries = directoryNames.map((name) => [name, join(path, name)] as const);
   for (const [, directory] of entries) await mkdir(directory, { recursive: true, mode: 0o700 });
   const keyFile = join(path, 'master-key');
-  const masterKey = options.masterKey ?? new Secret(await readOrMake(keyFile, newMasterKey));
+  const masterKey = checkedMasterKey(
+    options.masterKey ?? new Secret(await readOrMake(keyFile, newMasterKey)),
+    options.masterKey ? 'BOUGH_MASTER_KEY' : keyFile,
+  );
   return {
     path,
     installationId: await readOrMake(join(path, 'installation-id'), newInstallationId),
     adminToken: options.adminToken ?? new Secret(await readOrMake(join(path, 'admin-token'), newAdminToken)),
-    masterKey: checkedMasterKey(masterKey, options.masterKey ? 'BOUGH_MASTER_KEY' : keyFile),
+    masterKey,
+    formerMasterKeys: (await linesOf(join(path, FORMER_KEYS_FILE))).map((line) => new Secret(line)),
+    signingKey: await readSigningKey(path, masterKey),
     directories: Object.fromEntries(entries) as Record<HomeDirectory, string>,
   };
 }
@@ -81,8 +94,24 @@ function newAdminToken(): string {
   return `bough_${randomBytes(24).toString('base64url')}`;
 }
 
-function newMasterKey(): string {
+export function newMasterKey(): string {
   return randomBytes(32).toString('base64');
+}
+
+/** Not the master key itself: what signs and what encrypts must not be the same secret. */
+async function readSigningKey(path: string, masterKey: Secret): Promise<Secret> {
+  const [kept] = await linesOf(join(path, SIGNING_KEY_FILE));
+  return new Secret(
+    kept ?? createHmac('sha256', masterKey.reveal()).update('bough signing key v1').digest('hex'),
+  );
+}
+
+async function linesOf(file: string): Promise<string[]> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  return text.split('\n').filter((line) => line !== '');
 }
 
 function checkedMasterKey(key: Secret, where: string): Secret {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseDump } from '@bough/boot/dump-database';
+import { FORMER_KEYS_FILE, SIGNING_KEY_FILE } from '@bough/boot/home';
 import { BoughError } from '@bough/domain/bough-error';
 import { z } from 'zod';
 
@@ -21,7 +22,14 @@ export type BackupContents = z.infer<typeof BackupContents>;
  * What of `BOUGH_HOME` cannot be made again: the keys that stored secrets and attestations are read with, who this
  * installation is, and the exact versions of toolchains that environments run on.
  */
-export const homeFiles = ['installation-id', 'master-key', 'admin-token', 'toolchains/remembered'] as const;
+export const homeFiles = [
+  'installation-id',
+  'master-key',
+  FORMER_KEYS_FILE,
+  SIGNING_KEY_FILE,
+  'admin-token',
+  'toolchains/remembered',
+] as const;
 
 export async function readContents(directory: string): Promise<BackupContents> {
   const text = await readFile(join(directory, 'backup.json'), 'utf8').catch(() => '{}');

@@ -1,14 +1,12 @@
-import { startEmbeddedPostgres } from '@bough/boot/embedded-postgres';
-import { embeddedPackageDirectories } from '@bough/boot/embedded-toolchain';
-import { type BoughHome, claimHome, openHome } from '@bough/boot/home';
+import { claimHome, openHome } from '@bough/boot/home';
 import { createLogger } from '@bough/boot/logger';
-import { createToolchain } from '@bough/toolchain/toolchain';
 import type { Command } from 'commander';
 import { createBackup } from '../backup/create-backup.ts';
 import { lookAround } from '../backup/look-around.ts';
 import { restoreBackup } from '../backup/restore-backup.ts';
 import { migrationsDirectory } from '../migrations-directory.ts';
 import type { VerbContext } from '../verb.ts';
+import { withDatabase } from '../with-database.ts';
 
 /** What a backup leaves out, in the words that both verbs end with. */
 const WITHOUT_VOLUMES =
@@ -75,31 +73,4 @@ function withoutKey(files: readonly string[]): string {
   return files.includes('master-key')
     ? ''
     : 'The master key is not in it, because BOUGH_MASTER_KEY gives it: keep that too. ';
-}
-
-/** The operator's database, or the embedded one: as it runs, or started for as long as this takes. */
-async function withDatabase<Result>(
-  context: VerbContext,
-  home: BoughHome,
-  work: (databaseUrl: string) => Promise<Result>,
-): Promise<Result> {
-  const { environment } = context.config;
-  const given = environment.DATABASE_URL;
-  if (given !== undefined && given !== '') return await work(given);
-  const log = createLogger({ level: 'warn' });
-  const postgres = await startEmbeddedPostgres({
-    home: home.directories.postgres,
-    toolchain: createToolchain({
-      home: home.directories.toolchains,
-      env: environment,
-      log,
-      packageDirectories: embeddedPackageDirectories(),
-    }),
-    log,
-  });
-  try {
-    return await work(postgres.url);
-  } finally {
-    if (!postgres.wasAdopted) await postgres.stop();
-  }
 }

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
+import { rotateKeyVerb } from './rotate-key.ts';
 
 const VariableView = z.object({
   name: z.string(),
@@ -26,6 +27,8 @@ export function variableVerbs(program: Command, context: VerbContext, kind: 'sec
         ? 'values that must not be seen: encrypted, filtered from logs'
         : 'plain variables of a project',
     );
+
+  if (kind === 'secret') rotateKeyVerb(verbs, context);
 
   verbs
     .command('set <project> <name> [value]')
