@@ -1,10 +1,11 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { mariadb } from './mariadb/service.ts';
 import { postgresql } from './postgresql/service.ts';
 import { redis } from './redis/service.ts';
 import type { Service } from './service.ts';
 
 const services: Readonly<Record<string, Service>> = Object.fromEntries(
-  [postgresql, redis].flatMap((service) => service.types.map((type) => [type, service])),
+  [postgresql, mariadb, redis].flatMap((service) => service.types.map((type) => [type, service])),
 );
 
 /** The types that a manifest may name, without versions. */

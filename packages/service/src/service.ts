@@ -39,7 +39,7 @@ export interface Service {
 
 export interface Cloning {
   /** Lets a running server take part in a copy that is not atomic. Unused when the storage is atomic. */
-  join(address: Address, credentials: Credentials): SnapshotParticipation;
+  join(address: Address, credentials: Credentials, run: RunBeside): SnapshotParticipation;
   /** Edits of the copied files before anything is started on them: the copy must not write into production's archive, slots or mailboxes. */
   defang(path: string): Promise<void>;
   /** After the first start of a copy: its own passwords and identity; production's are gone. Idempotent. */
@@ -48,11 +48,28 @@ export interface Cloning {
   count(address: Address, credentials: Credentials): Promise<readonly { table: string; rows: number }[]>;
 }
 
-export interface SnapshotParticipation {
-  readonly begin: () => Promise<void>;
-  readonly end: (paths: { source: string; copy: string }) => Promise<void>;
-  readonly release: () => Promise<void>;
+/** Around a copy of the files, or `copy` in its place where files copied one after another could not be mended. */
+export type SnapshotParticipation =
+  | {
+      readonly begin: () => Promise<void>;
+      readonly end: (paths: CopyPaths) => Promise<void>;
+      readonly release: () => Promise<void>;
+    }
+  | { readonly copy: (paths: CopyPaths) => Promise<void> };
+
+export interface CopyPaths {
+  readonly source: string;
+  readonly copy: string;
 }
+
+/**
+ * Runs a script of the service's own toolchain beside the running server, to its end: the volume read-only at `/data`,
+ * the empty copy at `/copy`. Given by whoever has an engine.
+ */
+export type RunBeside = (
+  program: Pick<ServiceProgram, 'command' | 'env'>,
+  paths: CopyPaths,
+) => Promise<{ exitCode: number; tail: readonly string[] }>;
 
 /** `production` keeps every byte; `preview` may lose the last second on a power cut (fsync off, small memory); `capture` is private. */
 export type ServiceMode = 'production' | 'preview' | 'capture';

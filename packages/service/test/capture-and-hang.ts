@@ -2,11 +2,11 @@
 import { text } from 'node:stream/consumers';
 import { Secret } from '@bough/domain/secret';
 import { storages } from '@bough/storage/registry';
-import { postgresql } from '../src/postgresql/service.ts';
+import { postgresJoin } from '../src/postgresql/join.ts';
 
 const { root, address, credentials } = JSON.parse(await text(process.stdin));
 const storage = storages.copy({ root, installationId: 'one' });
-const participation = postgresql.cloning?.join(address, {
+const participation = postgresJoin(address, {
   username: credentials.username,
   password: new Secret(credentials.password),
   endpoints: {},

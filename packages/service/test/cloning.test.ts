@@ -4,6 +4,7 @@ import { type LocalStorageKind, storages } from '@bough/storage/registry';
 import type { Storage } from '@bough/storage/storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeLoopDisk, whyNoLoopDisk } from '../../storage/test/loop-disk.ts';
+import { postgresJoin } from '../src/postgresql/join.ts';
 import { postgresql } from '../src/postgresql/service.ts';
 import type { Address, Cloning, Credentials, ServiceDeclaration, ServiceMode } from '../src/service.ts';
 import { query } from './query.ts';
@@ -95,7 +96,7 @@ for (const { kind, version, fileSystem } of cases) {
       const raw = await storage.snapshot(
         'production',
         { id: `raw-${round}`, labels: labels('capture:database', 'capture') },
-        cloning.join(production.address, credentials),
+        postgresJoin(production.address, credentials),
       );
       const captured = await storage.ensure({
         id: `capture-${round}`,
@@ -155,7 +156,7 @@ for (const { kind, version, fileSystem } of cases) {
         'production',
         { id: 'failing', labels: labels('capture:database', 'capture') },
         {
-          ...cloning.join(production.address, credentials),
+          ...postgresJoin(production.address, credentials),
           end: () => Promise.reject(new Error('the disk burns')),
         },
       );
@@ -187,7 +188,7 @@ for (const { kind, version, fileSystem } of cases) {
       const { id } = await storage.snapshot(
         'before',
         { id: 'hook', labels: labels('service:database', 'preview') },
-        cloning.join(preview.address, own),
+        postgresJoin(preview.address, own),
       );
       await query(preview.address, login, 'main', 'drop table kept');
       expect(await preview.stop()).toBe(0);
@@ -213,7 +214,7 @@ for (const { kind, version, fileSystem } of cases) {
       const snapshot = storage.snapshot(
         'production',
         { id: 'refused', labels: labels('capture:database', 'capture') },
-        cloning.join(production.address, credentials),
+        postgresJoin(production.address, credentials),
       );
       await expect(snapshot).rejects.toMatchObject({
         code: 'capture-refused',

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { Secret } from '@bough/domain/secret';
 import { testToolchain } from '@bough/testkit/test-toolchain';
 import { type ResolvedToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
-import type { Address, ServiceProgram } from '../src/service.ts';
+import type { Address, RunBeside, ServiceProgram } from '../src/service.ts';
 
 /** A home for one test file: toolchains, volumes and the servers that run on them. `close` leaves nothing. */
 export interface ServiceRunner {
@@ -16,6 +16,9 @@ export interface ServiceRunner {
   volume(): Promise<string>;
   /** Initialises and starts a program as an engine does: sandboxed, the volume at /data. */
   start(options: StartOptions): Promise<RunningService>;
+  /** What an engine gives to `join`. */
+  beside(toolchain: string): RunBeside;
+  killAll(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -51,26 +54,41 @@ export async function createServiceRunner(): Promise<ServiceRunner> {
     async start({ toolchain: wanted, program, volume, port }) {
       const tool = await toolchain.resolve(wanted);
       const usedPort = port ?? (await freePort());
+      const mounts = volume === undefined ? [] : ['--bind', volume, '/data'];
       const launch = (script: string) =>
-        spawnSandboxed({ script, program, tool, bubblewrap, volume, port: usedPort });
+        spawnSandboxed({ script, program, tool, bubblewrap, mounts, port: usedPort });
       if (program.initialise !== undefined) await finish(await launch(program.initialise));
       const service = supervise(await launch(program.command), program, usedPort, running);
       running.add(service);
       return service;
     },
+    beside: (wanted) => async (program, paths) => {
+      const tool = await toolchain.resolve(wanted);
+      const mounts = ['--ro-bind', paths.source, '/data', '--bind', paths.copy, '/copy'];
+      const script = program.command;
+      const child = await spawnSandboxed({ script, program, tool, bubblewrap, mounts, port: 0 });
+      const output = collect(child);
+      const [exitCode] = await once(child, 'close');
+      return { exitCode, tail: output().split('\n').slice(-50) };
+    },
+    killAll: () => killAll(running),
     async close() {
-      for (const service of running) await service.kill();
+      await killAll(running);
       await rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
   };
 }
 
+async function killAll(running: ReadonlySet<RunningService>): Promise<void> {
+  for (const service of running) await service.kill();
+}
+
 interface Launch {
   readonly script: string;
-  readonly program: ServiceProgram;
+  readonly program: Pick<ServiceProgram, 'env'>;
   readonly tool: ResolvedToolchain;
   readonly bubblewrap: ResolvedToolchain;
-  readonly volume: string | undefined;
+  readonly mounts: readonly string[];
   readonly port: number;
 }
 
@@ -79,7 +97,7 @@ async function spawnSandboxed({
   program,
   tool,
   bubblewrap,
-  volume,
+  mounts,
   port,
 }: Launch): Promise<ChildProcess> {
   const flags = ['--unshare-user', '--uid', '1000', '--gid', '1000', '--unshare-pid', '--unshare-ipc'];
@@ -89,7 +107,7 @@ async function spawnSandboxed({
   }
   flags.push('--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--die-with-parent', '--new-session');
   for (const root of tool.roots) flags.push('--ro-bind', root, root);
-  if (volume !== undefined) flags.push('--bind', volume, '/data');
+  flags.push(...mounts);
   const env = Object.fromEntries(
     Object.entries(program.env).map(([name, value]) => [
       name,

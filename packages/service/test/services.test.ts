@@ -2,9 +2,13 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { type ServiceUnderTest, serviceContract } from '../src/contract.ts';
 import { serviceFor } from '../src/registry.ts';
+import { findSeries, skipNote } from './find-series.ts';
+import { mariadbQuery, mariadbUrl } from './mariadb.ts';
 import { query } from './query.ts';
 import { createServiceRunner, type ServiceRunner } from './service-runner.ts';
 
+const { series, why: noMariadb } = await findSeries('mariadb');
+const valkey = await findSeries('valkey');
 let runner: ServiceRunner;
 beforeAll(async () => {
   runner = await createServiceRunner();
@@ -31,14 +35,34 @@ for (const version of ['17', '16']) {
   });
 }
 
-for (const type of ['redis', 'redis-persistent']) {
-  describe(type, () => {
+describe.skipIf(noMariadb !== undefined)(`mariadb:${series}${skipNote(noMariadb)}`, () => {
+  serviceContract(() => ({
+    ...under('mariadb', series),
+    async write(address, { service, declaration, credentials }) {
+      const url = mariadbUrl(service.endpoints(declaration, credentials).mysql, address);
+      await mariadbQuery(url, 'create table t (n int)');
+      await mariadbQuery(url, 'insert into t values (1)');
+    },
+    async read(address, { service, declaration, credentials }) {
+      const url = mariadbUrl(service.endpoints(declaration, credentials).mysql, address);
+      return (await mariadbQuery(url, 'select n from t')).length === 1;
+    },
+  }));
+});
+
+const redisTypes = [
+  { type: 'redis', version: '7.0' },
+  { type: 'redis-persistent', version: '7.0' },
+  { type: 'valkey-persistent', version: valkey.series, why: valkey.why },
+];
+for (const { type, version, why } of redisTypes) {
+  describe.skipIf(why !== undefined)(`${type}${skipNote(why)}`, () => {
     const withClient = async <Result>(
       options: Parameters<ServiceUnderTest['read']>,
       work: (client: Redis) => Promise<Result>,
     ) => {
       const [address, { service, declaration, credentials }] = options;
-      const endpoint = service.endpoints(declaration, credentials).redis;
+      const endpoint = service.endpoints(declaration, credentials)[type.split('-')[0] ?? ''];
       expect(endpoint).toMatchObject({ scheme: 'redis', urlScheme: 'redis', path: '' });
       const url = `redis://:${endpoint?.password?.reveal()}@${address.host}:${address.port}`;
       const client = new Redis(url, { maxRetriesPerRequest: 0 });
@@ -49,7 +73,7 @@ for (const type of ['redis', 'redis-persistent']) {
       }
     };
     serviceContract(() => ({
-      ...under(type, '7.0'),
+      ...under(type, version),
       write: (...options) => withClient(options, async (client) => void (await client.set('key', 'kept'))),
       read: (...options) => withClient(options, async (client) => (await client.get('key')) === 'kept'),
     }));

@@ -77,7 +77,7 @@ export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOp
     await sweep();
     const volume = await requireVolume(volumeId);
     const fill = async (path: string) => {
-      await withHooks(trees.atomic ? {} : hooks, volume.path, path, () => trees.copyLive(volume.path, path));
+      await withHooks(trees.atomic ? {} : hooks, volume.path, path, trees);
       // Previews may lose their last second anyway, and writing out a busy disk can take many seconds.
       await trees.freeze(path, { durable: spec.labels.kind !== 'preview' });
       return { labels: spec.labels, volumeId, sizeBytes: await treeSizeBytes(path) };
@@ -167,15 +167,14 @@ export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOp
   };
 }
 
-async function withHooks(
-  hooks: SnapshotHooks,
-  source: string,
-  copy: string,
-  copyTree: () => Promise<void>,
-): Promise<void> {
+async function withHooks(hooks: SnapshotHooks, source: string, copy: string, trees: Trees): Promise<void> {
   await hooks.begin?.();
   try {
-    await copyTree();
+    if (hooks.copy === undefined) await trees.copyLive(source, copy);
+    else {
+      await trees.create(copy);
+      await hooks.copy({ source, copy });
+    }
     await hooks.end?.({ source, copy });
   } finally {
     await hooks.release?.();

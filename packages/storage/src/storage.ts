@@ -85,6 +85,8 @@ export interface Snapshot {
 }
 
 export interface SnapshotHooks {
+  /** Makes the copy itself, in an empty directory, instead of file by file. */
+  readonly copy?: (paths: { source: string; copy: string }) => Promise<void>;
   /** Before the first byte is copied. */
   readonly begin?: () => Promise<void>;
   /** After the last; may still write into the copy (a backup label, the write-ahead log) before it is sealed. */

@@ -1,5 +1,6 @@
 import { realpath, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
 import { type MaterialisedTool, newestMaterialised, toolDigest } from './catalogue.ts';
 import { type DebianTool, offeredVersion, unpackDebian, unpackedPaths } from './debian-packages.ts';
 import { notAvailable } from './not-available.ts';
@@ -17,6 +18,8 @@ export interface DebianToolSpec extends DebianTool {
   readonly versionFlag?: string;
   /** More than a name on PATH must be there, say git's HTTP helper. */
   readonly isComplete?: (command: string) => Promise<boolean>;
+  /** What to do where neither the machine nor its package sources have it, when "install it" is not all. */
+  readonly hint?: string;
   /** Variables without which the unpacked tree does not find its own parts. */
   readonly env?: (directory: string) => Record<string, string>;
 }
@@ -117,15 +120,21 @@ async function firstExecutable(
 
 async function obtain(spec: DebianToolSpec, want: Want, context: ToolContext): Promise<ResolvedToolchain> {
   const elsewhere = await systemVersions(spec, context);
-  if (!context.sources.includes('debian')) throw notAvailable(want, elsewhere);
+  if (!context.sources.includes('debian')) throw unavailable(spec, want, elsewhere);
   const offered = await offeredVersion(spec, context);
   if (offered === undefined || !versionFits(offered, want.version)) {
-    throw notAvailable(want, [...new Set([...elsewhere, ...(offered === undefined ? [] : [offered])])]);
+    throw unavailable(spec, want, [...new Set([...elsewhere, ...(offered === undefined ? [] : [offered])])]);
   }
   await unpackDebian(spec, offered, context);
   const resolved = await findUnpacked(spec, want, context);
-  if (!resolved) throw notAvailable(want, elsewhere);
+  if (!resolved) throw unavailable(spec, want, elsewhere);
   return resolved;
+}
+
+function unavailable(spec: DebianToolSpec, want: Want, offered: readonly string[]): BoughError {
+  const error = notAvailable(want, offered);
+  if (spec.hint === undefined || offered.length > 0) return error;
+  return new BoughError({ code: error.code, message: error.message, hint: spec.hint });
 }
 
 async function systemVersions(spec: DebianToolSpec, context: ToolContext): Promise<string[]> {

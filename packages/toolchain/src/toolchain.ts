@@ -9,6 +9,7 @@ import { nodejs } from './nodejs.ts';
 import { postgresql } from './postgresql.ts';
 import { redis } from './redis.ts';
 import { isDirectory } from './search-path.ts';
+import { valkey } from './valkey.ts';
 import { parseWant, type Want } from './want.ts';
 
 /** A tool that can be run on this machine. Directories are absolute and stay as long as Bough's home does. */
@@ -92,6 +93,7 @@ const tools: Readonly<Record<string, Tool>> = {
   nodejs,
   postgresql,
   redis,
+  valkey,
   xfsprogs: xfsProgs,
 };
 

