@@ -89,6 +89,8 @@ describe.skipIf(noMariadb !== undefined)(`mariadb:${series}, provision${skipNote
     await mariadb.provision(fewer, server.address, credentials);
     await expect(as('reader', 'select 1')).rejects.toMatchObject({ errno: 4151 });
     expect(await server.stop()).toBe(0);
+    expect(await mariadb.unreadable?.(declare(full), volume)).toBeUndefined();
+    expect(await mariadb.unreadable?.({ ...declare(full), version: '99.1' }, volume)).toBe(series);
     const older = mariadb.program({ ...declare(), version: '99.1' }, credentials, 'preview');
     const toolchain = mariadb.toolchain(declare());
     await expect(runner.start({ toolchain, program: older, volume })).rejects.toThrow(

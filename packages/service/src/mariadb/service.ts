@@ -8,6 +8,7 @@ import { mariadbCredentials, mariadbEndpoints } from './endpoints.ts';
 import { mariadbProgram } from './program.ts';
 import { mariadbProvision } from './provision.ts';
 import { mariadbReady } from './ready.ts';
+import { mariadbUnreadable } from './unreadable.ts';
 
 /** `mysql` is the reference platform's other name for it: its MySQL proper is called `oracle-mysql`. */
 export const mariadb: Service = {
@@ -17,6 +18,7 @@ export const mariadb: Service = {
   toolchain: (declaration) => `mariadb:${seriesOf(declaration)}`,
   credentials: mariadbCredentials,
   program: mariadbProgram,
+  unreadable: mariadbUnreadable,
   ready: mariadbReady,
   provision: mariadbProvision,
   endpoints: mariadbEndpoints,
