@@ -83,6 +83,21 @@ export interface Surroundings {
   /** Extra names in the hosts file, such as `database.internal` → `127.0.0.1`. */
   readonly hosts: Readonly<Record<string, string>>;
   readonly limits: Limits;
+  /** Absent: of people who may write to the repository, and in this machine's network. */
+  readonly seclusion?: Seclusion;
+}
+
+/**
+ * For code that nobody vouches for: a network of its own. In it 127.0.0.1 is the sandbox itself and the peers; there is no
+ * other host, this machine and its metadata service included. An engine that cannot do that refuses.
+ */
+export interface Seclusion {
+  /** Ports of this machine that lead to workloads of the same environment; found inside at 127.0.0.1 under the same numbers. */
+  readonly peers: readonly number[];
+  /** `public`: an HTTP proxy that connects to addresses of the public internet and to nothing else; not for workloads. */
+  readonly network: 'none' | 'public';
+  /** What a build may write in all, and what the volumes of everything else may hold. More ends it. */
+  readonly diskBytes: number;
 }
 
 export interface Mount {
@@ -134,8 +149,8 @@ export interface RunSpec extends Surroundings {
 
 export interface RunResult {
   readonly exitCode: number;
-  /** Set when it was killed: by the deadline, by memory, or by the caller's signal. */
-  readonly killedBy?: 'timeout' | 'memory' | 'abort';
+  /** Set when it was killed: by the deadline, by memory, by what it wrote when secluded, or by the caller's signal. */
+  readonly killedBy?: 'timeout' | 'memory' | 'disk' | 'abort';
   readonly durationMs: number;
   /** The last 50 lines. */
   readonly tail: readonly string[];
@@ -153,6 +168,8 @@ export interface BuildSpec {
   readonly cache: { readonly key: string; readonly mode: 'shared' | 'throwaway' };
   readonly labels: WorkloadLabels;
   readonly limits: Limits;
+  /** As for workloads; with it nothing of the operator's build environment is seen but certificates. */
+  readonly seclusion?: Seclusion;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   readonly onOutput?: (line: string) => void;

@@ -1,12 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
-import type { Artifact, BuildSpec } from '../engine.ts';
+import type { Artifact, BuildSpec, Seclusion } from '../engine.ts';
 import { secretsOf } from '../variables.ts';
 import { type ArtifactNote, type ArtifactShelf, checkedKey } from './artifacts.ts';
 import type { BuildCache } from './build-cache.ts';
+import type { BuildEnvironment } from './build-environment.ts';
 import type { EngineContext } from './context.ts';
 import { copyTree, diskUsage } from './copy-tree.ts';
+import { egressPort } from './door/door.ts';
 import { takeLock } from './lock.ts';
 import { ownedName } from './owner.ts';
 import { removeTree } from './remove-tree.ts';
@@ -79,7 +81,9 @@ async function makeWorkDirectories(work: string): Promise<void> {
 async function runHook(builder: Builder, spec: BuildSpec, work: string): Promise<void> {
   const { context } = builder;
   const toolchains = await resolveToolchains(context.toolchain, spec.toolchains, spec.signal);
-  const { env, caFiles, npmrc } = context.buildEnvironment;
+  const { env, caFiles, npmrc } = spec.seclusion
+    ? secludedEnvironment(context, spec.seclusion)
+    : context.buildEnvironment;
   const extra = {
     ...env,
     PLATFORM_CACHE_DIR: '/cache',
@@ -90,7 +94,11 @@ async function runHook(builder: Builder, spec: BuildSpec, work: string): Promise
   const result = await runSealed(context, {
     ...{ kind: 'build', labels: spec.labels, limits: spec.limits, timeoutMs: spec.timeoutMs },
     ...{ signal: spec.signal, onOutput: spec.onOutput, secrets: secretsOf(spec.env) },
-    stage: { hosts: {}, command: `${limitLines(context, spec.limits)}set -e\n${spec.hook}\n` },
+    secluded: spec.seclusion && { seclusion: spec.seclusion, written: [work] },
+    stage: {
+      hosts: {},
+      command: `${limitLines(context, spec.limits, spec.seclusion)}set -e\n${spec.hook}\n`,
+    },
     sandbox: (stage) => ({
       ...{ base: context.base, stage, sharedMemoryBytes: Math.floor(spec.limits.memoryBytes / 2) },
       env: insideVariables(toolchains, spec.env, extra),
@@ -107,6 +115,30 @@ async function runHook(builder: Builder, spec: BuildSpec, work: string): Promise
   throw failed(spec, result);
 }
 
+/** Where certificates are is no secret and of use to everybody; registries and proxies of the operator's are not for strangers. */
+function secludedEnvironment(context: EngineContext, seclusion: Seclusion): BuildEnvironment {
+  const { env, caFiles } = context.buildEnvironment;
+  const certificates = Object.entries(env).filter(([name]) => /(?:CERT|CA_BUNDLE|CAINFO)/.test(name));
+  const proxy = `http://127.0.0.1:${egressPort}`;
+  const names = [
+    'HTTP_PROXY',
+    'HTTPS_PROXY',
+    'http_proxy',
+    'https_proxy',
+    'npm_config_proxy',
+    'npm_config_https_proxy',
+  ];
+  const isOut = seclusion.network === 'public';
+  return {
+    env: {
+      ...Object.fromEntries(certificates),
+      ...(isOut ? Object.fromEntries(names.map((variable) => [variable, proxy])) : {}),
+      ...(isOut ? { NO_PROXY: 'localhost,127.0.0.1', no_proxy: 'localhost,127.0.0.1' } : {}),
+    },
+    caFiles,
+  };
+}
+
 function failed(spec: BuildSpec, { exitCode, killedBy, tail }: SealedResult): BoughError {
   const name = `app "${spec.labels.name}"`;
   if (killedBy === 'timeout') {
@@ -114,6 +146,14 @@ function failed(spec: BuildSpec, { exitCode, killedBy, tail }: SealedResult): Bo
       code: 'build-timeout',
       message: `The build hook of ${name} did not end within ${Math.round(spec.timeoutMs / 1000)} s.`,
       hint: 'Look at the last lines for what it waits for.',
+      tail,
+    });
+  }
+  if (killedBy === 'disk') {
+    return new BoughError({
+      code: 'build-disk-full',
+      message: `The build hook of ${name} wrote more than ${Math.round((spec.seclusion?.diskBytes ?? 0) / 1024 / 1024)} MB to the disk.`,
+      hint: 'Builds of untrusted code have a small budget; make the build write less.',
       tail,
     });
   }

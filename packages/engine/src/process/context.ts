@@ -4,6 +4,7 @@ import type { Toolchain } from '@bough/toolchain/toolchain';
 import type { BaseSystem } from './base-system.ts';
 import type { BuildEnvironment } from './build-environment.ts';
 import type { Hierarchy } from './cgroup.ts';
+import type { EgressOptions } from './door/egress.ts';
 import type { Bubblewrap } from './launch.ts';
 
 /** The part of a logger that is used here; pino's fits. */
@@ -22,6 +23,8 @@ export interface EngineContext {
   readonly base: BaseSystem;
   readonly hierarchies: readonly Hierarchy[];
   readonly logBytes: number;
+  /** How builds of untrusted code look up and judge addresses; the default is the public internet. */
+  readonly egress?: Omit<EgressOptions, 'directory'> | undefined;
 }
 
 /** Remembered once it was found; a machine that gets bubblewrap later needs no restart of Bough. */

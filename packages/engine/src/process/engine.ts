@@ -9,6 +9,7 @@ import { createBuildCache } from './build-cache.ts';
 import { type BuildEnvironment, emptyBuildEnvironment } from './build-environment.ts';
 import { probeHierarchies, type Resource } from './cgroup.ts';
 import type { EngineContext, EngineLog } from './context.ts';
+import type { EgressOptions } from './door/egress.ts';
 import { type Isolation, probeIsolation } from './isolation.ts';
 import { readLog } from './logs.ts';
 import { createPorts } from './ports.ts';
@@ -36,6 +37,8 @@ export interface ProcessEngineOptions {
   readonly buildEnvironment?: BuildEnvironment;
   /** Size at which a workload's log is turned over; the one before is kept too. */
   readonly logBytes?: number;
+  /** For tests: what the way out of untrusted builds takes for public. */
+  readonly egress?: Omit<EgressOptions, 'directory'>;
   /** False: do as on a machine where no control group can be made. */
   readonly useControlGroups?: boolean;
 }
@@ -50,6 +53,8 @@ export interface ProcessEngine extends Engine {
   capabilities(): Capabilities;
   /** Whether sandboxes work here, found out by entering one. Where not, every `ensure`, `run` and `build` fails. */
   probeIsolation(): Promise<Isolation>;
+  /** The same for secluded ones, with a network of their own. */
+  probeSeclusion(): Promise<Isolation>;
 }
 
 const defaultLogBytes = 10 * 1024 * 1024;
@@ -66,6 +71,7 @@ export async function createProcessEngine(options: ProcessEngineOptions): Promis
     base: await describeBaseSystem(),
     hierarchies: groupsWanted ? await probeHierarchies({ name: `bough-${checkedId(installationId)}` }) : [],
     logBytes: options.logBytes ?? defaultLogBytes,
+    egress: options.egress,
   };
   await sweep(context);
   return assemble(context);
@@ -99,5 +105,6 @@ function assemble(context: EngineContext): ProcessEngine {
       readLog(join(stateDirectory(context.home, checkedId(id)), 'output.log'), logOptions),
     capabilities: () => ({ limits: context.hierarchies.flatMap((hierarchy) => hierarchy.resources) }),
     probeIsolation: () => probeIsolation(context),
+    probeSeclusion: () => probeIsolation(context, 'own'),
   };
 }

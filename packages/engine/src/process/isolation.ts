@@ -13,17 +13,20 @@ export type Isolation = { readonly ok: true } | { readonly ok: false; readonly r
 const probeBytes = 1024 * 1024;
 
 /** Really enters a sandbox and looks around: only then is it known whether this machine allows it. */
-export async function probeIsolation(context: EngineContext): Promise<Isolation> {
+export async function probeIsolation(context: EngineContext, network?: 'own'): Promise<Isolation> {
   const stage = join(context.home, 'engine/runs', await ownedName());
   try {
     await mkdir(stage, { recursive: true, mode: 0o700 });
     // Process 1 is bubblewrap, and the home of Bough is out of sight.
-    const command = '[ -d /proc/1 ] && [ ! -e "$PROBE_HIDDEN" ] && [ "$$" -lt 10 ] && echo isolated\n';
+    const looks = '[ -d /proc/1 ] && [ ! -e "$PROBE_HIDDEN" ] && [ "$$" -lt 10 ]';
+    // No way to anywhere: one line of headings.
+    const alone = network === 'own' ? ' && [ "$(wc -l </proc/net/route)" = 1 ]' : '';
+    const command = `${looks}${alone} && echo isolated\n`;
     await stageFiles(stage, { hosts: {}, command });
     const result = await launch({
       bubblewrap: await findBubblewrap(context),
       args: sandboxArguments({
-        ...{ base: context.base, stage, shown: [], mounts: [], sharedMemoryBytes: probeBytes },
+        ...{ network, base: context.base, stage, shown: [], mounts: [], sharedMemoryBytes: probeBytes },
         env: { PATH: '/usr/bin:/bin', PROBE_HIDDEN: stage },
         home: { memoryBytes: probeBytes },
         temporary: { memoryBytes: probeBytes },

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { pipeline, Readable, type Writable } from 'node:stream';
 import { redact, type Secret } from '@bough/domain/secret';
+import type { Door } from './door/door.ts';
 import { LineSplitter, Tail } from './lines.ts';
 
 export interface Bubblewrap {
@@ -16,6 +17,8 @@ export interface LaunchSpec {
   readonly args: readonly string[];
   /** Labels; all that anybody outside can read of it. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Of a sandbox with a network of its own. */
+  readonly door?: Door | undefined;
   /** Control group directories to enter. */
   readonly groups: readonly string[];
   readonly timeoutMs: number;
@@ -38,7 +41,8 @@ for group in $BOUGH_GROUPS; do
   echo 0 >"$group/cgroup.procs" || { echo "[bough] the resource limits could not be applied: $group"; exit 125; }
 done
 [ -z "$BOUGH_BWRAP_LIBRARIES" ] || export LD_LIBRARY_PATH="$BOUGH_BWRAP_LIBRARIES"
-exec "$BOUGH_BWRAP" --args 3 -- /bin/sh /run/bough/command 2>&1
+[ -z "$BOUGH_DOOR" ] || set -- "$BOUGH_NODE" --max-old-space-size=48 "$BOUGH_DOOR_SCRIPT" "$BOUGH_DOOR"
+exec "$@" "$BOUGH_BWRAP" --args 3 -- \${BOUGH_INSIDE:-/bin/sh /run/bough/command} 2>&1
 `;
 
 /**
@@ -83,6 +87,7 @@ function start(spec: LaunchSpec): ChildProcess {
     stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
     env: {
       ...spec.labels,
+      ...spec.door?.variables,
       PATH: '/usr/bin:/bin',
       BOUGH_GROUPS: spec.groups.join(' '),
       BOUGH_BWRAP: spec.bubblewrap.file,

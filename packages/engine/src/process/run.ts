@@ -13,7 +13,11 @@ export async function run(context: EngineContext, shelf: ArtifactShelf, spec: Ru
   return runSealed(context, {
     ...{ kind: 'run', labels: spec.labels, limits: spec.limits, timeoutMs: spec.timeoutMs },
     ...{ signal: spec.signal, onOutput: spec.onOutput, secrets: secretsOf(spec.env) },
-    stage: { hosts: spec.hosts, command: `${limitLines(context, spec.limits)}${spec.command}\n` },
+    secluded: secludedOf(spec),
+    stage: {
+      hosts: spec.hosts,
+      command: `${limitLines(context, spec.limits, spec.seclusion)}${spec.command}\n`,
+    },
     sandbox: (stage) => ({
       ...{ base: context.base, stage, mounts: spec.mounts, sharedMemoryBytes: memoryBytes },
       env: insideVariables(toolchains, spec.env),
@@ -23,4 +27,8 @@ export async function run(context: EngineContext, shelf: ArtifactShelf, spec: Ru
       temporary: { memoryBytes },
     }),
   });
+}
+
+function secludedOf({ seclusion, mounts }: RunSpec) {
+  return seclusion && { seclusion, written: mounts.map(({ source }) => source) };
 }

@@ -19,6 +19,8 @@ export interface SandboxSpec {
   readonly home: Place;
   readonly temporary: Place;
   readonly sharedMemoryBytes: number;
+  /** Absent: the machine's. `own`: a loopback device and nothing else. */
+  readonly network?: 'own' | undefined;
 }
 
 /** Inside, everybody is this ordinary user; outside, files belong to whoever runs Bough. */
@@ -36,6 +38,7 @@ export const npmrcFile = '/run/bough/npmrc';
 export function sandboxArguments(spec: SandboxSpec): string[] {
   return [
     ...namespaces,
+    ...(spec.network === 'own' ? ['--unshare-net'] : []),
     ...variables(spec.env),
     ...baseSystem(spec),
     ...kernelFiles(spec),

@@ -5,7 +5,7 @@
 #
 # SIGTERM means: do not start it again. Killing it kills the workload (bwrap --die-with-parent).
 # In its environment: the labels (see labels.ts) and BOUGH_STATE, BOUGH_BWRAP, BOUGH_BWRAP_LIBRARIES, BOUGH_GROUPS,
-# BOUGH_OOM_FILE, BOUGH_LOG_BYTES. In BOUGH_STATE: `args` (for bwrap, with secrets), `status`, `output.log`.
+# BOUGH_OOM_FILE, BOUGH_LOG_BYTES, and for a network of its own what door.ts says. In BOUGH_STATE: `args` (for bwrap, with secrets), `status`, `output.log`.
 
 launch() {
   trap - TERM
@@ -17,7 +17,8 @@ launch() {
     fi
   done
   [ -z "$BOUGH_BWRAP_LIBRARIES" ] || export LD_LIBRARY_PATH="$BOUGH_BWRAP_LIBRARIES"
-  exec "$BOUGH_BWRAP" --args 3 -- /bin/sh /run/bough/command 3<"$BOUGH_STATE/args"
+  [ -z "$BOUGH_DOOR" ] || set -- "$BOUGH_NODE" --max-old-space-size=48 "$BOUGH_DOOR_SCRIPT" "$BOUGH_DOOR"
+  exec "$@" "$BOUGH_BWRAP" --args 3 -- ${BOUGH_INSIDE:-/bin/sh /run/bough/command} 3<"$BOUGH_STATE/args"
 }
 
 # Reads what the workload says into output.log and, when that is full, goes on in a new one; the one before is kept.

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { BoughError } from '@bough/domain/bough-error';
 import { processIdentity } from '@bough/toolchain/process-identity';
 import type { Group } from './cgroup.ts';
+import type { Door } from './door/door.ts';
 import { parseRecord, recordVariables, type WorkloadRecord } from './labels.ts';
 import { argumentFile, type Bubblewrap } from './launch.ts';
 import { ownedName } from './owner.ts';
@@ -26,6 +27,8 @@ export interface SupervisorStart {
   readonly args: readonly string[];
   readonly bubblewrap: Bubblewrap;
   readonly group: Group;
+  /** Of a sandbox with a network of its own. */
+  readonly door: Door | undefined;
   readonly logBytes: number;
 }
 
@@ -56,6 +59,7 @@ export async function startSupervisor(start: SupervisorStart): Promise<void> {
       BOUGH_GROUPS: start.group.directories.join(' '),
       BOUGH_OOM_FILE: start.group.memoryEventsFile ?? '',
       BOUGH_LOG_BYTES: String(start.logBytes),
+      ...start.door?.variables,
     },
   });
   let exited = false;

@@ -1,15 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
-import type { Workload, WorkloadSpec } from '../engine.ts';
+import type { Seclusion, Workload, WorkloadSpec } from '../engine.ts';
 import type { ArtifactShelf } from './artifacts.ts';
 import { createGroup, removeGroup } from './cgroup.ts';
 import { type EngineContext, findBubblewrap } from './context.ts';
+import { type DoorSpec, makeDoor } from './door/door.ts';
 import { installationMarker, parseRecord, type WorkloadRecord } from './labels.ts';
 import { listeningPorts, type Ports } from './ports.ts';
 import { labelledProcesses, readProcessTable } from './process-table.ts';
-import { sandboxArguments } from './sandbox.ts';
-import { limitLines, temporaryBytes, withSandboxProcesses } from './sealed.ts';
+import { type SandboxSpec, sandboxArguments } from './sandbox.ts';
+import { behind, limitLines, temporaryBytes, withSandboxProcesses } from './sealed.ts';
 import { digestSpec } from './spec-digest.ts';
 import { stageFiles } from './stage.ts';
 import { stopLabelled } from './stop.ts';
@@ -213,6 +214,7 @@ interface Prepared {
 async function prepare(host: WorkloadHost, spec: WorkloadSpec, signal?: AbortSignal): Promise<Prepared> {
   const { context, shelf } = host;
   if (spec.labels.installationId !== context.installationId) throw foreign(spec);
+  if (spec.seclusion?.network === 'public') throw noEgress(spec);
   await findBubblewrap(context);
   const toolchains = await resolveToolchains(context.toolchain, spec.toolchains, signal);
   const app = spec.artifact === undefined ? undefined : await shelf.open(spec.artifact);
@@ -231,9 +233,11 @@ async function start({ context }: WorkloadHost, { spec, record, prepared }: Star
   const stage = join(directory, 'stage');
   const memoryBytes = temporaryBytes(spec.limits);
   await removeGroup(context.hierarchies, spec.id);
-  const group = await createGroup(context.hierarchies, spec.id, withSandboxProcesses(spec.limits));
+  const limits = withSandboxProcesses(spec.limits, spec.seclusion !== undefined);
+  const group = await createGroup(context.hierarchies, spec.id, limits);
   await stageFiles(stage, { hosts: spec.hosts, command: workloadScript(context, spec) });
-  const args = sandboxArguments({
+  const door = spec.seclusion && (await makeDoor(stage, doorOf(spec, spec.seclusion, record.port)));
+  const sandbox: SandboxSpec = {
     ...{
       base: context.base,
       stage,
@@ -245,9 +249,20 @@ async function start({ context }: WorkloadHost, { spec, record, prepared }: Star
     app: prepared.app === undefined ? undefined : { source: prepared.app, writable: false },
     home: { memoryBytes },
     temporary: { memoryBytes },
-  });
+  };
+  const args = sandboxArguments(behind(door, sandbox));
   const bubblewrap = await findBubblewrap(context);
-  await startSupervisor({ directory, record, args, bubblewrap, group, logBytes: context.logBytes });
+  await startSupervisor({ directory, record, args, bubblewrap, group, door, logBytes: context.logBytes });
+}
+
+const diskLookMs = 2_000;
+
+function doorOf(spec: WorkloadSpec, seclusion: Seclusion, listen: number | undefined): DoorSpec {
+  const paths = spec.mounts.map(({ source }) => source);
+  return {
+    ...{ listen, peers: seclusion.peers, egress: false },
+    disk: { bytes: seclusion.diskBytes, paths, everyMs: diskLookMs },
+  };
 }
 
 /**
@@ -256,7 +271,7 @@ async function start({ context }: WorkloadHost, { spec, record, prepared }: Star
  */
 function workloadScript(context: EngineContext, spec: WorkloadSpec): string {
   const traps = "trap 'exit 143' TERM\ntrap 'exit 130' INT\ntrap 'exit 131' QUIT\n";
-  return `${limitLines(context, spec.limits)}${traps}${spec.command}\n`;
+  return `${limitLines(context, spec.limits, spec.seclusion)}${traps}${spec.command}\n`;
 }
 
 /** Part of a file name. */
@@ -274,6 +289,15 @@ function foreign(spec: WorkloadSpec): BoughError {
     code: 'installation-mismatch',
     message: `The workload ${spec.id} is of installation ${spec.labels.installationId}, not of this one.`,
     hint: 'Start Bough with the BOUGH_HOME and the database that belong together.',
+  });
+}
+
+/** The way out lives in the process that runs a build; a workload outlives it. */
+function noEgress(spec: WorkloadSpec): BoughError {
+  return new BoughError({
+    code: 'egress-unsupported',
+    message: `The workload ${spec.id} is secluded and cannot have a way out to the internet.`,
+    hint: 'Only builds and one-off commands can.',
   });
 }
 
