@@ -26,6 +26,7 @@ import {
   retryCaptureNow,
 } from '../src/snapshots.ts';
 import { listSteps, startStep } from '../src/steps.ts';
+import { examplePreview, exampleProject } from './example-rows.ts';
 
 const COMMIT = 'a'.repeat(40);
 const NEWER = 'b'.repeat(40);
@@ -51,31 +52,10 @@ beforeEach(async () => {
 });
 
 async function environment(desiredCommit: string) {
-  const project = await insertProject(pool, {
-    installationId: 'i1',
-    forge: 'github',
-    forgeHost: 'github.com',
-    repositoryId: counter,
-    owner: 'acme',
-    name: `p${counter}`,
-    slug: `p${counter}`,
-    defaultBranch: 'main',
-    production: 'external',
-    intake: 'webhook',
-  });
+  const project = await insertProject(pool, exampleProject(counter));
   const written = await writeDesired(pool, {
-    projectId: project.id,
-    installationId: 'i1',
-    subject: 'pull/7',
-    slug: `pr-7--p${counter}`,
-    kind: 'preview',
-    facts: {},
-    desiredState: 'running',
+    ...examplePreview(project.id, counter),
     desiredCommit,
-    policyCommit: null,
-    heldReason: null,
-    variablesRevision: '0',
-    requestId: null,
   });
   return written.environment;
 }

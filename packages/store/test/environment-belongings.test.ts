@@ -25,6 +25,7 @@ import {
   setRouteState,
 } from '../src/routes.ts';
 import { deleteVariable, listVariables, readVariables, setVariable } from '../src/variables.ts';
+import { examplePreview, exampleProject } from './example-rows.ts';
 
 const encryption = createEncryption({ current: new Secret(randomBytes(32).toString('hex')) });
 let database: TestDatabase;
@@ -47,36 +48,16 @@ afterAll(async () => {
 beforeEach(async () => {
   counter += 1;
   slug = `pr-7--p${counter}`;
-  const project = await insertProject(pool, {
-    installationId: 'i1',
-    forge: 'github',
-    forgeHost: 'github.com',
-    repositoryId: counter,
-    owner: 'acme',
-    name: `p${counter}`,
-    slug: `p${counter}`,
-    defaultBranch: 'main',
-    production: 'external',
-    intake: 'webhook',
-  });
+  const project = await insertProject(pool, exampleProject(counter));
   projectId = project.id;
   environmentId = await environment('pull/7', slug);
 });
 
 async function environment(subject: string, environmentSlug: string): Promise<string> {
   const { environment: written } = await writeDesired(pool, {
-    projectId,
-    installationId: 'i1',
+    ...examplePreview(projectId, counter),
     subject,
     slug: environmentSlug,
-    kind: 'preview',
-    facts: {},
-    desiredState: 'running',
-    desiredCommit: 'a'.repeat(40),
-    policyCommit: null,
-    heldReason: null,
-    variablesRevision: '0',
-    requestId: null,
   });
   return written.id;
 }

@@ -11,6 +11,7 @@ import { createPool } from '../src/database.ts';
 import { type EnvironmentLock, Interrupted, withEnvironmentLock } from '../src/environment-lock.ts';
 import { takeLease, writeAbsent, writeDesired, writeRemoved, writeRunningStep } from '../src/environments.ts';
 import { insertProject } from '../src/projects.ts';
+import { examplePreview, exampleProject } from './example-rows.ts';
 
 /** DESIGN §5: a step stops within a second of what ends its right to run. */
 const STOP_WITHIN_MS = 1_000;
@@ -35,36 +36,17 @@ afterAll(async () => {
 
 beforeEach(async () => {
   counter += 1;
-  const project = await insertProject(pool, {
-    installationId: 'i1',
-    forge: 'github',
-    forgeHost: 'github.com',
-    repositoryId: counter,
-    owner: 'acme',
-    name: `p${counter}`,
-    slug: `p${counter}`,
-    defaultBranch: 'main',
-    production: 'external',
-    intake: 'webhook',
-  });
+  const project = await insertProject(pool, exampleProject(counter));
   projectId = project.id;
   environmentId = (await wish('a'.repeat(40))).id;
 });
 
 async function wish(desiredCommit: string, subject = 'pull/7') {
   const { environment } = await writeDesired(pool, {
-    projectId,
-    installationId: 'i1',
+    ...examplePreview(projectId, counter),
     subject,
     slug: `${subject.replace('/', '-')}--p${counter}`,
-    kind: 'preview',
-    facts: {},
-    desiredState: 'running',
     desiredCommit,
-    policyCommit: null,
-    heldReason: null,
-    variablesRevision: '0',
-    requestId: null,
   });
   return environment;
 }

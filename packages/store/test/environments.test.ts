@@ -23,6 +23,7 @@ import {
   writeWaiting,
 } from '../src/environments.ts';
 import { insertProject } from '../src/projects.ts';
+import { examplePreview, exampleProject } from './example-rows.ts';
 
 const COMMIT = 'a'.repeat(40);
 const NEWER = 'b'.repeat(40);
@@ -45,32 +46,12 @@ afterAll(async () => {
 
 beforeEach(async () => {
   counter += 1;
-  const project = await insertProject(pool, {
-    installationId: 'i1',
-    forge: 'github',
-    forgeHost: 'github.com',
-    repositoryId: counter,
-    owner: 'acme',
-    name: `p${counter}`,
-    slug: `p${counter}`,
-    defaultBranch: 'main',
-    production: 'external',
-    intake: 'webhook',
-  });
+  const project = await insertProject(pool, exampleProject(counter));
   projectId = project.id;
   desired = {
-    projectId,
-    installationId: 'i1',
-    subject: 'pull/7',
-    slug: `pr-7--p${counter}`,
-    kind: 'preview',
+    ...examplePreview(projectId, counter),
     facts: { title: 'Add a cart', number: 7 },
-    desiredState: 'running',
-    desiredCommit: COMMIT,
     policyCommit: COMMIT,
-    heldReason: null,
-    variablesRevision: '0',
-    requestId: null,
   };
 });
 

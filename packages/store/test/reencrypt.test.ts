@@ -11,6 +11,7 @@ import { insertProject } from '../src/projects.ts';
 import { reencrypt } from '../src/reencrypt.ts';
 import { insertSnapshot } from '../src/snapshots.ts';
 import { readVariables, setVariable } from '../src/variables.ts';
+import { examplePreview, exampleProject } from './example-rows.ts';
 
 let database: TestDatabase;
 let pool: pg.Pool;
@@ -29,22 +30,8 @@ const newKey = () => new Secret(randomBytes(32).toString('base64'));
 async function fill(
   encryption: ReturnType<typeof createEncryption>,
 ): Promise<{ projectId: string; environmentId: string }> {
-  const { id: projectId } = await insertProject(pool, {
-    ...{ installationId: 'i1', forge: 'github', forgeHost: 'github.com', repositoryId: 1, owner: 'acme' },
-    ...{ name: 'shop', slug: 'shop', defaultBranch: 'main', production: 'managed', intake: 'poll' },
-  });
-  const { environment } = await writeDesired(pool, {
-    ...{
-      projectId,
-      installationId: 'i1',
-      subject: 'production',
-      slug: 'shop',
-      kind: 'production',
-      facts: {},
-    },
-    ...{ desiredState: 'running', desiredCommit: 'c', policyCommit: null, heldReason: null },
-    ...{ variablesRevision: '0', requestId: null },
-  });
+  const { id: projectId } = await insertProject(pool, exampleProject(1));
+  const { environment } = await writeDesired(pool, examplePreview(projectId, 1));
   const environmentId = environment.id;
   await setVariable(pool, encryption, {
     ...{ projectId, name: 'TOKEN', value: new Secret('variable'), secret: true },
