@@ -17,13 +17,18 @@ export interface Report {
 export interface Benchmark {
   /** What it compares, in one line. */
   readonly about: string;
-  /** Its options, all of them numbers, with their defaults. */
+  /** Its options that are whole numbers, with their defaults. */
   readonly numbers: Readonly<Record<string, number>>;
-  run(numbers: Readonly<Record<string, number>>, surroundings: Surroundings): Promise<Report>;
+  /** Those of its options that are several numbers, parted by commas; fractions too. */
+  readonly lists?: Lists;
+  run(numbers: Readonly<Record<string, number>>, surroundings: Surroundings, lists: Lists): Promise<Report>;
 }
+
+export type Lists = Readonly<Record<string, readonly number[]>>;
 
 interface Call {
   readonly benchmark: Benchmark;
+  readonly lists: Lists;
   readonly numbers: Readonly<Record<string, number>>;
   readonly isJson: boolean;
 }
@@ -34,12 +39,15 @@ export function parseCall(benchmarks: Readonly<Record<string, Benchmark>>, args:
   const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
   if (benchmark === undefined) throw usage(benchmarks, name === '' ? 'Which one?' : `There is no "${name}".`);
   const options = Object.fromEntries(
-    Object.keys(benchmark.numbers).map((option) => [option, { type: 'string' as const }]),
+    [...Object.keys(benchmark.numbers), ...Object.keys(benchmark.lists ?? {})].map((option) => [
+      option,
+      { type: 'string' as const },
+    ]),
   );
   const parsed = parseArgs({ args: rest, options: { ...options, json: { type: 'boolean' } } });
   const values: Readonly<Record<string, string | boolean | undefined>> = parsed.values;
   const numbers: Record<string, number> = { ...benchmark.numbers };
-  for (const option of Object.keys(options)) {
+  for (const option of Object.keys(benchmark.numbers)) {
     const given = values[option];
     if (given === undefined) continue;
     const number = Number(given);
@@ -47,12 +55,31 @@ export function parseCall(benchmarks: Readonly<Record<string, Benchmark>>, args:
       throw usage(benchmarks, `--${option} takes a whole number from 1 on, not "${given}".`);
     numbers[option] = number;
   }
-  return { benchmark, numbers, isJson: values.json === true };
+  const lists = readLists(benchmarks, benchmark, values);
+  return { benchmark, numbers, lists, isJson: values.json === true };
+}
+
+function readLists(
+  benchmarks: Readonly<Record<string, Benchmark>>,
+  benchmark: Benchmark,
+  values: Readonly<Record<string, string | boolean | undefined>>,
+): Lists {
+  const lists = Object.entries(benchmark.lists ?? {}).map(([option, standard]) => {
+    const given = values[option];
+    if (given === undefined) return [option, standard] as const;
+    const numbers = String(given).split(',').map(Number);
+    if (numbers.some((number) => !(number > 0)))
+      throw usage(benchmarks, `--${option} takes numbers parted by commas, as 0.1,1, not "${given}".`);
+    return [option, numbers] as const;
+  });
+  return Object.fromEntries(lists);
 }
 
 function usage(benchmarks: Readonly<Record<string, Benchmark>>, message: string): BoughError {
-  const lines = Object.entries(benchmarks).map(([name, { about, numbers }]) => {
-    const options = Object.entries(numbers).map(([option, value]) => `[--${option} ${value}]`);
+  const lines = Object.entries(benchmarks).map(([name, { about, numbers, lists = {} }]) => {
+    const options = Object.entries({ ...lists, ...numbers }).map(
+      ([option, value]) => `[--${option} ${value}]`,
+    );
     return `  npm run bench -- ${name} ${options.join(' ')} [--json]   ${about}`;
   });
   return new BoughError({ code: 'usage', message, hint: `\n${lines.join('\n')}` });

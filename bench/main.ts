@@ -1,10 +1,11 @@
 import { createShutdown } from '@bough/boot/signals';
 import { BoughError } from '@bough/domain/bough-error';
-import { type Benchmark, parseCall } from './benchmark.ts';
+import { type Benchmark, parseCall, type Surroundings } from './benchmark.ts';
+import { clone } from './clone.ts';
 import { deploy } from './deploy.ts';
 import { webhook } from './webhook.ts';
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { deploy, webhook };
+const benchmarks: Readonly<Record<string, Benchmark>> = { clone, deploy, webhook };
 
 const silent = { info() {}, warn() {} };
 const shutdown = createShutdown({ log: silent, timeoutMs: 120_000 });
@@ -21,14 +22,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 try {
   const call = parseCall(benchmarks, process.argv.slice(2));
-  const report = await call.benchmark.run(call.numbers, {
+  const surroundings: Surroundings = {
     shutdown,
     environment: process.env,
     onProgress: (text) => {
       const seconds = (performance.now() / 1000).toFixed(1).padStart(6);
       process.stderr.write(`${seconds} s  ${text}\n`);
     },
-  });
+  };
+  const report = await call.benchmark.run(call.numbers, surroundings, call.lists);
   process.stdout.write(call.isJson ? `${JSON.stringify(report.json, null, 2)}\n` : `\n${report.text}\n`);
 } catch (error) {
   process.exitCode = 1;

@@ -4,6 +4,7 @@ export interface Spread {
   readonly min: number;
   readonly p50: number;
   readonly p90: number;
+  readonly p95: number;
   readonly p99: number;
   readonly max: number;
 }
@@ -16,6 +17,7 @@ export function spreadOf(samples: readonly number[]): Spread {
     min: at(0),
     p50: medianOf(sorted),
     p90: at(0.9),
+    p95: at(0.95),
     p99: at(0.99),
     max: at(1),
   };
