@@ -2,11 +2,11 @@ import { type Environment, type Phase, phase } from '@bough/domain/environment';
 import { type Command, lastAnsweredCommand } from '@bough/store/commands';
 import type { Database } from '@bough/store/database';
 import { type Deployment, listDeploymentArtifacts, listDeployments } from '@bough/store/deployments';
-import { findEnvironment, findLivingEnvironment } from '@bough/store/environments';
+import { findEnvironment } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
 import { lastRequest } from '@bough/store/requests';
 import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
-import { findFailedCapture, findSnapshot } from '@bough/store/snapshots';
+import { findFailedCapture, findSnapshot, newestFrozenSnapshot } from '@bough/store/snapshots';
 import { listSteps, type Step } from '@bough/store/steps';
 
 /** Everything that is said about an environment on the forge, as facts. Rendering it is pure. */
@@ -29,6 +29,8 @@ export interface FeedbackState {
     readonly message: string;
     readonly hint: string | null;
   } | null;
+  /** When the newest golden snapshot of the project was captured: newer data than this, maybe. */
+  readonly newestDataAt: Date | null;
   /** The last command in a comment that was answered, and the answer. */
   readonly asked: (Pick<Command, 'askedBy' | 'askedAt' | 'command'> & { readonly answer: string }) | null;
   /** Somebody asked for its deletion and nobody asked for it again since: it stays away. */
@@ -67,6 +69,7 @@ export async function readFeedbackState(
     routes: await listRoutes(db, environmentId),
     data: snapshot === undefined ? null : { capturedAt: snapshot.capturedAt, sanitize: snapshot.sanitize },
     noNewerData: await readNoNewerData(db, environment),
+    newestDataAt: (await newestFrozenSnapshot(db, projectId))?.capturedAt ?? null,
     asked: asked ?? null,
     isDeleted: lasting?.kind === 'delete',
     ...addresses,
@@ -78,8 +81,7 @@ async function readNoNewerData(
   { kind, projectId }: Environment,
 ): Promise<FeedbackState['noNewerData']> {
   if (kind !== 'preview') return null;
-  const parent = await findLivingEnvironment(db, { projectId, subject: 'production' });
-  const failed = parent && (await findFailedCapture(db, parent.id));
+  const failed = await findFailedCapture(db, projectId);
   if (failed === undefined || failed.failingSince === null) return null;
   const { failureMessage: message, failureHint: hint, failingSince: since } = failed;
   return { since, message: message ?? 'unknown', hint };

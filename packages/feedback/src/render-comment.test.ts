@@ -45,6 +45,7 @@ const states: [string, FeedbackState][] = [
       },
     ),
   ],
+  ['ready-with-older-data', exampleState({}, { newestDataAt: new Date(Date.UTC(2027, 0, 1)) })],
   [
     'ready-without-newer-data',
     exampleState(

@@ -139,7 +139,13 @@ function dataWords(state: FeedbackState): string {
   if (state.data === null) return `${note}${failingWords(state)}`;
   const captured = state.data.capturedAt === null ? '' : `, as of ${utc(state.data.capturedAt)}`;
   const isRaw = state.data.sanitize === 'none';
-  return `${note}${captured} · ${isRaw ? '⚠️ **raw production data** (`sanitize: none`)' : 'sanitized and verified'}${failingWords(state)}`;
+  return `${note}${captured} · ${isRaw ? '⚠️ **raw production data** (`sanitize: none`)' : 'sanitized and verified'}${newsWords(state)}${failingWords(state)}`;
+}
+
+/** Times, not ages: a comment that says "3 hours old" would have to be written again each hour. */
+function newsWords({ data, newestDataAt: newest }: FeedbackState): string {
+  const isNewer = newest !== null && data?.capturedAt && newest > data.capturedAt;
+  return isNewer ? ` · data of ${utc(newest)} is there: \`/bough sync\`` : '';
 }
 
 /** One whose data never came has the reason in its note already. */

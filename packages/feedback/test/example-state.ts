@@ -141,6 +141,7 @@ export function exampleState(
     routes: [exampleRoute()],
     data: { capturedAt: new Date(START - 3_600_000), sanitize: 'rules' },
     noNewerData: null,
+    newestDataAt: null,
     asked: null,
     isDeleted: false,
     publicUrl: 'http://localhost:3000',

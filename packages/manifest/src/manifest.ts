@@ -1,3 +1,4 @@
+import type { RefreshSchedule } from './refresh-schedule.ts';
 import type { SanitizePolicy } from './sanitize-policy.ts';
 
 /** The manifest as read: every shorthand spelled out, every default still absent or written as documented. */
@@ -119,4 +120,8 @@ export interface PreviewPolicy {
 export interface DataPolicy {
   /** `none` is the words `sanitize: none`: previews get raw data. */
   readonly sanitize: 'none' | SanitizePolicy;
+  /** When a new golden snapshot is made beside those after deployments; null: at no time. */
+  readonly refresh: RefreshSchedule | null;
+  /** How many golden snapshots stay, beside those that a living preview was made from. */
+  readonly keep: number;
 }

@@ -290,7 +290,7 @@ services: {database: {type: postgresql:17}}
     expect(manifest).toMatchObject({
       flavour: 'upsun',
       previews: { access: 'basic' },
-      data: { sanitize: 'none' },
+      data: { sanitize: 'none', refresh: null, keep: 2 },
     });
   });
 

@@ -1,6 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
 import type { Secret } from '@bough/domain/secret';
+import { askForRefresh } from '@bough/store/data-refreshes';
 import { transaction } from '@bough/store/database';
 import {
   cancelDeployments,
@@ -21,7 +22,6 @@ import {
 } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
 import { listRoutes, setRouteState } from '@bough/store/routes';
-import { retryCaptureNow } from '@bough/store/snapshots';
 import { askForFeedback } from './ask-for-feedback.ts';
 import type { Context } from './context.ts';
 import { readRelease } from './data/golden.ts';
@@ -212,7 +212,7 @@ async function deployOnce(
       secrets,
     };
     const deployed = await deploy(run);
-    await settle(context, lock, deployment.id);
+    await settle(context, environment, lock, deployment.id);
     await tidy(deployed);
   } catch (thrown) {
     const error = withoutSecrets(thrown, secrets);
@@ -227,7 +227,7 @@ async function deployOnce(
     }
     throw error;
   }
-  if (environment.kind === 'production') await refreshAfter(context, environment.id);
+  if (environment.kind === 'production') await refreshAfter(context, environment);
   return { kind: 'done' };
 }
 
@@ -240,22 +240,25 @@ async function tidy(run: PlannedRun): Promise<void> {
 }
 
 /** In one transaction: a crash in between would deploy once more what is ready. */
-async function settle(context: Context, lock: EnvironmentLock, deploymentId: string): Promise<void> {
+async function settle(
+  context: Context,
+  environment: Environment,
+  lock: EnvironmentLock,
+  deploymentId: string,
+): Promise<void> {
   await transaction(context.pool, async (db) => {
     if (!(await writeSettled(db, lock.fence, { deploymentId }))) throw new Interrupted('superseded');
     await closeDeployment(db, deploymentId, { state: 'ready' });
+    // Its schema may be another one now: previews get what it became.
+    if (environment.kind === 'production')
+      await askForRefresh(db, { projectId: environment.projectId, askedBy: 'a deployment of production' });
   });
 }
 
-/** The deployment is done; that the queue store is away does not undo it. */
-async function refreshAfter(context: Context, environmentId: string): Promise<void> {
-  // What made the last capture fail may have gone with this deployment.
-  await retryCaptureNow(context.pool, environmentId);
-  await context.enqueue('data', environmentId).catch((error: unknown) => {
-    context.log.warn(
-      { environmentId, error },
-      'refresh of the data not queued; `bough data refresh` asks again',
-    );
+/** The deployment is done; that the queue store is away does not undo it, and resync sees what was asked for. */
+async function refreshAfter(context: Context, environment: Environment): Promise<void> {
+  await context.enqueue('data', environment.projectId).catch((error: unknown) => {
+    context.log.warn({ environmentId: environment.id, error }, 'refresh of the data not queued yet');
   });
 }
 

@@ -1,84 +1,155 @@
+import type { Environment } from '@bough/domain/environment';
+import { canonicalDigest } from '@bough/manifest/canonical-json';
+import type { DataPolicy } from '@bough/manifest/manifest';
+import { nextRefresh } from '@bough/manifest/refresh-schedule';
+import { sanitizeLabel } from '@bough/sanitize/policy-digest';
+import {
+  noteRefresh,
+  readDataRefresh,
+  scheduleRefresh,
+  settleRefresh,
+  startRefresh,
+} from '@bough/store/data-refreshes';
 import type { EnvironmentLock } from '@bough/store/environment-lock';
-import { findEnvironment, listEnvironments } from '@bough/store/environments';
-import { findProject } from '@bough/store/projects';
-import { findFailedCapture } from '@bough/store/snapshots';
+import { findLivingEnvironment, listEnvironments } from '@bough/store/environments';
+import { findProject, type Project } from '@bough/store/projects';
+import { findFailedCapture, type SnapshotRow } from '@bough/store/snapshots';
 import type { Context } from './context.ts';
 import { refreshGolden, settleDeadCaptures } from './data/golden.ts';
+import { refreshDue } from './data/refresh-due.ts';
+import type { StepVoice } from './deploy/run.ts';
 import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
-import { readPolicyAt } from './policy.ts';
+import { type Policy, readPolicyAt } from './policy.ts';
 
 /**
- * Makes a new golden snapshot of a parent: after each of its deployments, and when somebody asks. Off every preview's
- * path: they clone what is frozen already. The environment's lock is not taken, because a capture must not keep a
- * deployment waiting; captures exclude each other.
+ * Looks whether a project needs a new golden snapshot, and makes it: after each deployment of production, when the data
+ * policy changed, when its schedule says so, and when somebody asked. Off every preview's path: they clone what is
+ * frozen already. No environment's lock is taken, because a capture must not keep a deployment waiting; captures
+ * exclude each other. What fails leaves the golden before it in use.
  */
 export async function refreshData(
   context: Context,
-  environmentId: string,
+  projectId: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const parent = await findEnvironment(context.pool, environmentId);
-  const project = parent && (await findProject(context.pool, parent.projectId));
-  if (
-    parent === undefined ||
-    project === undefined ||
-    parent.removedAt !== null ||
-    parent.releaseDeploymentId === null
-  ) {
+  const project = await findProject(context.pool, projectId);
+  if (project === undefined || project.state !== 'active') return { kind: 'done' };
+  const policy = await readHeadPolicy(context, project, signal);
+  if (policy === 'gone') return { kind: 'done' };
+  const refresh = await readDataRefresh(context.pool, projectId);
+  const parent = await findParent(context, project);
+  const { data } = policy;
+  if (data === null || parent === undefined) {
+    const note =
+      data === null ? 'there is no data policy' : 'production was not deployed here, so there is no data';
+    await settle(context, { projectId, policyDigest: '', note, dueAt: null });
     return { kind: 'done' };
   }
-  const head = await context
-    .forge(project.forge)
-    .readBranch(repositoryOf(project), project.defaultBranch, signal);
-  if (head === 'gone') return { kind: 'done' };
-  const mirror = mirrorOf(context, project);
-  await context.forge(project.forge).fetch(repositoryOf(project), { mirror, commit: head.commit, signal });
-  const policy = await readPolicyAt(context, { mirror, commit: head.commit, signal });
-  if (policy.data === null) return { kind: 'done' };
-  await settleDeadCaptures(context, parent.id);
-  const waitMs =
-    ((await findFailedCapture(context.pool, parent.id))?.retryAt?.getTime() ?? 0) -
-    context.clock.now().getTime();
-  if (waitMs > 0) return { kind: 'again', delayMs: waitMs };
-  // Nothing is written at this fence: it stands for "no environment's lock".
-  const lock: EnvironmentLock = { signal, fence: { environmentId, generation: '0', lease: '0' } };
-  const log = { environmentId, project: project.slug };
-  const refreshed = await refreshGolden(context, {
-    project,
-    parent,
-    policy,
-    sanitize: policy.data.sanitize,
-    lock,
-    voice: {
-      line: (text) => context.log.info({ ...log, text }, 'refreshing data'),
-      note: async () => {},
-    },
-    onlyIfAbsent: false,
-  }).catch(async (error: unknown) => {
-    const failed = await findFailedCapture(context.pool, parent.id);
-    // Aborted, or it failed before there was anything to count it in: the queue tries again.
-    if (failed?.retryAt == null || signal.aborted) throw error;
-    return failed;
+  await settleDeadCaptures(context, projectId);
+  const policyDigest = canonicalDigest({ sanitize: sanitizeLabel(data.sanitize) });
+  const retryAt = (await findFailedCapture(context.pool, projectId))?.retryAt ?? null;
+  const decision = refreshDue(refresh, {
+    ...{ policyDigest, retryAt, schedule: data.refresh },
+    now: context.clock.now(),
   });
-  if (refreshed.state === 'failed') {
-    const { failureMessage, failures, retryAt } = refreshed;
-    context.log.warn({ ...log, reason: failureMessage, failures, retryAt }, 'no new golden snapshot');
-    await tellPreviews(context, project.id);
-    return {
-      kind: 'again',
-      delayMs: Math.max(1_000, (retryAt?.getTime() ?? 0) - context.clock.now().getTime()),
-    };
+  if (decision.kind === 'later') {
+    await scheduleRefresh(context.pool, { projectId, dueAt: decision.at });
+    return retryAt === null ? { kind: 'done' } : lookAgain(context, retryAt);
   }
-  context.log.info(
-    { ...log, snapshotId: refreshed.id, sizeBytes: refreshed.sizeBytes },
-    'golden snapshot is frozen',
-  );
+  context.log.info({ project: project.slug, why: decision.why }, 'making a golden snapshot');
+  const startedAt = await startRefresh(context.pool, projectId);
+  const made = await attempt(context, { project, parent, policy, data, signal });
+  const scheduled = data.refresh === null ? null : nextRefresh(data.refresh, startedAt);
+  await settleRefresh(context.pool, {
+    ...{ projectId, startedAt, policyDigest },
+    note: made.state === 'failed' ? made.failureMessage : `golden snapshot ${made.id}`,
+    dueAt: made.state === 'failed' ? made.retryAt : scheduled,
+  });
   await tellPreviews(context, project.id);
-  return { kind: 'done' };
+  return made.state === 'failed' ? lookAgain(context, made.retryAt) : { kind: 'done' };
 }
 
-/** Their comments say since when there is no newer data, and why. */
+/** The new golden, or the capture that failed. */
+async function attempt(
+  context: Context,
+  of: { project: Project; parent: Environment; policy: Policy; data: DataPolicy; signal: AbortSignal },
+): Promise<SnapshotRow> {
+  const log = { project: of.project.slug };
+  // Nothing is written at this fence: it stands for "no environment's lock".
+  const fence = { environmentId: of.parent.id, generation: '0', lease: '0' };
+  const lock: EnvironmentLock = { signal: of.signal, fence };
+  const voice = refreshVoice(context, of.project);
+  try {
+    const golden = await refreshGolden(context, { ...of, lock, voice, onlyIfAbsent: false });
+    const { id, sizeBytes } = golden;
+    context.log.info({ ...log, snapshotId: id, sizeBytes }, 'golden snapshot is frozen');
+    return golden;
+  } catch (error) {
+    const failed = await findFailedCapture(context.pool, of.project.id);
+    // Aborted, or it failed before there was anything to count it in: the queue tries again.
+    if (failed?.retryAt == null || of.signal.aborted) throw error;
+    const { failureMessage, failures, retryAt } = failed;
+    context.log.warn({ ...log, reason: failureMessage, failures, retryAt }, 'no new golden snapshot');
+    return failed;
+  }
+}
+
+function lookAgain(context: Context, at: Date | null): Outcome {
+  return {
+    kind: 'again',
+    delayMs: Math.max(1_000, (at?.getTime() ?? 0) - context.clock.now().getTime()),
+  };
+}
+
+async function settle(
+  context: Context,
+  settled: { projectId: string; policyDigest: string; note: string; dueAt: Date | null },
+): Promise<void> {
+  const startedAt = await startRefresh(context.pool, settled.projectId);
+  await settleRefresh(context.pool, { ...settled, startedAt });
+}
+
+/** Production, once there is a release of it to capture. */
+async function findParent(context: Context, project: Project): Promise<Environment | undefined> {
+  const parent = await findLivingEnvironment(context.pool, { projectId: project.id, subject: 'production' });
+  return parent?.releaseDeploymentId === null ? undefined : parent;
+}
+
+/** Their comments say whether there is newer data, and why not. */
 async function tellPreviews(context: Context, projectId: string): Promise<void> {
   for (const { id, kind } of await listEnvironments(context.pool, { projectId }))
     if (kind === 'preview') await context.enqueue('feedback', id);
+}
+
+async function readHeadPolicy(
+  context: Context,
+  project: Project,
+  signal: AbortSignal,
+): Promise<Policy | 'gone'> {
+  const forge = context.forge(project.forge);
+  const head = await forge.readBranch(repositoryOf(project), project.defaultBranch, signal);
+  if (head === 'gone') return 'gone';
+  const mirror = mirrorOf(context, project);
+  await forge.fetch(repositoryOf(project), { mirror, commit: head.commit, signal });
+  return await readPolicyAt(context, { mirror, commit: head.commit, signal });
+}
+
+const PROGRESS_EVERY_MS = 1_000;
+
+/** To the log, and as progress to people: seldom, because some lines come for every table. */
+function refreshVoice(context: Context, project: Project): StepVoice {
+  const time = () => context.clock.now().getTime();
+  let shownAt = 0;
+  const show = async (text: string) => {
+    shownAt = time();
+    await noteRefresh(context.pool, project.id, text);
+  };
+  return {
+    line: (text) => {
+      context.log.info({ project: project.slug, text }, 'refreshing data');
+      if (time() - shownAt < PROGRESS_EVERY_MS) return;
+      void show(text).catch(() => {});
+    },
+    note: show,
+  };
 }

@@ -1,6 +1,7 @@
 import { type Environment, phase } from '@bough/domain/environment';
 import type { Workload } from '@bough/engine/engine';
 import type { PullRequest } from '@bough/forge/forge';
+import { listDueRefreshes } from '@bough/store/data-refreshes';
 import { deleteDeliveries, unsettledDeliveries } from '@bough/store/deliveries';
 import { listEnvironments, listUnsettledEnvironments } from '@bough/store/environments';
 import { deleteEvents } from '@bough/store/events';
@@ -51,6 +52,7 @@ export async function resync(
   corrections.deliveries += await requeueDeliveries(context);
   corrections.environments += await requeueEnvironments(context, options.thorough);
   await sleepIdle(context);
+  await queueRefreshes(context, options.thorough);
   corrections.reaped += await reap(context);
   await warmGoldens(context);
   if (options.thorough) {
@@ -166,6 +168,13 @@ async function requeueDeliveries(context: Context): Promise<number> {
   }
   for (const key of keys) await context.enqueue('observe', key);
   return lost.length;
+}
+
+/** The timer of golden snapshots. Which are due is decided at the look; thorough looks read each policy anew. */
+async function queueRefreshes(context: Context, thorough: boolean): Promise<void> {
+  const due = await listDueRefreshes(context.pool);
+  const every = thorough ? (await listProjects(context.pool)).map(({ id }) => id) : [];
+  for (const projectId of new Set([...due, ...every])) await context.enqueue('data', projectId);
 }
 
 /** Unfinished ones always; every living one when thorough, because only a look tells whether it still runs. */

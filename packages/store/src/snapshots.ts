@@ -3,7 +3,9 @@ import { type Database, only } from './database.ts';
 /** A frozen copy of an environment's volumes. Only one in state `frozen`, with an attestation, may be cloned. */
 export interface SnapshotRow {
   readonly id: string;
-  readonly environmentId: string;
+  readonly projectId: string;
+  /** The production whose data it is; null when that does not run here. */
+  readonly environmentId: string | null;
   readonly state: 'capturing' | 'captured' | 'sanitized' | 'verified' | 'frozen' | 'failed' | 'removed';
   readonly sanitize: string;
   readonly policyCommit: string | null;
@@ -31,23 +33,29 @@ export interface SnapshotVolume {
   readonly version: string | null;
 }
 
-const COLUMNS = `id::text, environment_id::text as "environmentId", state, sanitize, policy_commit as "policyCommit",
+const COLUMNS = `id::text, project_id::text as "projectId", environment_id::text as "environmentId", state, sanitize, policy_commit as "policyCommit",
   source_commit as "sourceCommit", volumes, credentials_encrypted as "credentialsEncrypted", attestation,
   failure_code as "failureCode", failure_message as "failureMessage", failure_hint as "failureHint", failures,
   failing_since as "failingSince", retry_at as "retryAt", size_bytes::text as "sizeBytes", captured_at as "capturedAt", frozen_at as "frozenAt"`;
 
 export async function insertSnapshot(
   db: Database,
-  snapshot: {
-    environmentId: string;
+  snapshot: ({ environmentId: string } | { environmentId: null; projectId: string }) & {
     sanitize: string;
     policyCommit: string | null;
     sourceCommit: string | null;
   },
 ): Promise<SnapshotRow> {
   const { rows } = await db.query<SnapshotRow>(
-    `insert into snapshots (environment_id, sanitize, policy_commit, source_commit) values ($1, $2, $3, $4) returning ${COLUMNS}`,
-    [snapshot.environmentId, snapshot.sanitize, snapshot.policyCommit, snapshot.sourceCommit],
+    `insert into snapshots (project_id, environment_id, sanitize, policy_commit, source_commit)
+     values (coalesce($5::bigint, (select project_id from environments where id = $1)), $1, $2, $3, $4) returning ${COLUMNS}`,
+    [
+      snapshot.environmentId,
+      snapshot.sanitize,
+      snapshot.policyCommit,
+      snapshot.sourceCommit,
+      snapshot.environmentId === null ? snapshot.projectId : null,
+    ],
   );
   return only(rows);
 }
@@ -105,13 +113,13 @@ export interface CaptureFailure {
 const RETRY = `least(interval '1 minute' * (power(2, least(failed.count, 20) - 1) - case $2 when 'capture-died' then 1 else 0 end),
   interval '6 hours')`;
 
-/** The one row of a parent whose captures fail: those that failed before it are counted in it and go. */
+/** The one row of a project whose captures fail: those that failed before it are counted in it and go. */
 export async function failSnapshot(db: Database, id: string, failure: CaptureFailure): Promise<void> {
   await db.query(
-    `with own as (select id, environment_id from snapshots where id = $1 and state not in ('frozen', 'failed', 'removed')),
+    `with own as (select id, project_id from snapshots where id = $1 and state not in ('frozen', 'failed', 'removed')),
        earlier as (
          update snapshots s set state = 'removed' from own
-         where s.environment_id = own.environment_id and s.state = 'failed' and s.id <> own.id
+         where s.project_id = own.project_id and s.state = 'failed' and s.id <> own.id
          returning s.failures, s.failing_since),
        failed as (select 1 + coalesce(max(failures), 0) as count, coalesce(min(failing_since), now()) as since from earlier)
      update snapshots s set state = 'failed', failure_code = $2, failure_message = $3, failure_hint = $4,
@@ -121,22 +129,19 @@ export async function failSnapshot(db: Database, id: string, failure: CaptureFai
   );
 }
 
-/** Why the newest capture of this parent failed; undefined when it did not. */
-export async function findFailedCapture(
-  db: Database,
-  environmentId: string,
-): Promise<SnapshotRow | undefined> {
+/** Why the newest capture of this project's data failed; undefined when it did not. */
+export async function findFailedCapture(db: Database, projectId: string): Promise<SnapshotRow | undefined> {
   const { rows } = await db.query<SnapshotRow>(
-    `select ${COLUMNS} from snapshots where environment_id = $1 and state = 'failed' order by snapshots.id desc limit 1`,
-    [environmentId],
+    `select ${COLUMNS} from snapshots where project_id = $1 and state = 'failed' order by snapshots.id desc limit 1`,
+    [projectId],
   );
   return rows[0];
 }
 
 /** Somebody asks, or something changed: a capture that failed is tried again at once. */
-export async function retryCaptureNow(db: Database, environmentId: string): Promise<void> {
-  await db.query(`update snapshots set retry_at = now() where environment_id = $1 and state = 'failed'`, [
-    environmentId,
+export async function retryCaptureNow(db: Database, projectId: string): Promise<void> {
+  await db.query(`update snapshots set retry_at = now() where project_id = $1 and state = 'failed'`, [
+    projectId,
   ]);
 }
 
@@ -151,22 +156,22 @@ export async function findSnapshot(db: Database, id: string): Promise<SnapshotRo
 
 export async function newestFrozenSnapshot(
   db: Database,
-  environmentId: string,
+  projectId: string,
 ): Promise<SnapshotRow | undefined> {
   const { rows } = await db.query<SnapshotRow>(
-    `select ${COLUMNS} from snapshots where environment_id = $1 and state = 'frozen' order by snapshots.id desc limit 1`,
-    [environmentId],
+    `select ${COLUMNS} from snapshots where project_id = $1 and state = 'frozen' order by snapshots.id desc limit 1`,
+    [projectId],
   );
   return rows[0];
 }
 
-/** The newest golden of each living environment, the youngest first: what the next previews will be cloned from. */
+/** The newest golden of each project, the youngest first: what the next previews will be cloned from. */
 export async function listNewestGoldens(db: Database): Promise<SnapshotRow[]> {
   const { rows } = await db.query<SnapshotRow>(
     `select ${COLUMNS} from snapshots
      where snapshots.id in (
-       select max(s.id) from snapshots s join environments e on e.id = s.environment_id
-       where s.state = 'frozen' and e.removed_at is null group by s.environment_id)
+       select max(s.id) from snapshots s left join environments e on e.id = s.environment_id
+       where s.state = 'frozen' and e.removed_at is null group by s.project_id)
      order by snapshots.id desc limit 200`,
   );
   return rows;
@@ -178,12 +183,12 @@ export async function listNewestGoldens(db: Database): Promise<SnapshotRow[]> {
  */
 export async function listKeptSnapshots(
   db: Database,
-  environmentId?: string,
+  projectId?: string,
 ): Promise<(SnapshotRow & { descendants: number })[]> {
   const { rows } = await db.query<SnapshotRow & { descendants: number }>(
     `select ${COLUMNS}, (select count(*)::int from environments d where d.data_snapshot_id = s.id and d.removed_at is null) as descendants
-     from snapshots s where state not in ('removed') and ($1::bigint is null or environment_id = $1) order by s.state = 'failed', s.id desc limit 2000`,
-    [environmentId ?? null],
+     from snapshots s where state not in ('removed') and ($1::bigint is null or project_id = $1) order by s.state = 'failed', s.id desc limit 2000`,
+    [projectId ?? null],
   );
   return rows;
 }

@@ -34,6 +34,7 @@ const NEWER = 'b'.repeat(40);
 let database: TestDatabase;
 let pool: pg.Pool;
 let environmentId: string;
+let projectId: string;
 let counter = 0;
 
 beforeAll(async () => {
@@ -48,7 +49,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   counter += 1;
-  environmentId = (await environment(COMMIT)).id;
+  ({ id: environmentId, projectId } = await environment(COMMIT));
 });
 
 async function environment(desiredCommit: string) {
@@ -156,7 +157,7 @@ async function frozen(): Promise<string> {
 }
 
 test('a snapshot is frozen with all that is signed about it, and the newest frozen one is found', async () => {
-  expect(await newestFrozenSnapshot(pool, environmentId)).toBeUndefined();
+  expect(await newestFrozenSnapshot(pool, projectId)).toBeUndefined();
   await frozen();
   const id = await frozen();
   const capturing = await insertSnapshot(pool, {
@@ -166,7 +167,7 @@ test('a snapshot is frozen with all that is signed about it, and the newest froz
     sourceCommit: null,
   });
   expect(capturing.state).toBe('capturing');
-  expect(await newestFrozenSnapshot(pool, environmentId)).toMatchObject({
+  expect(await newestFrozenSnapshot(pool, projectId)).toMatchObject({
     id,
     state: 'frozen',
     volumes,
@@ -189,7 +190,7 @@ test('a frozen snapshot cannot fail any more, and a removed one is never frozen 
     capturedAt: new Date(),
   });
   expect(await findSnapshot(pool, id)).toMatchObject({ state: 'removed' });
-  expect((await listKeptSnapshots(pool, environmentId)).map((row) => row.id)).not.toContain(id);
+  expect((await listKeptSnapshots(pool, projectId)).map((row) => row.id)).not.toContain(id);
 });
 
 test('a snapshot that failed is kept in the list: something of it may be on disk', async () => {
@@ -200,7 +201,7 @@ test('a snapshot that failed is kept in the list: something of it may be on disk
     sourceCommit: null,
   });
   await failSnapshot(pool, id, { code: 'disk-full', message: 'the disk is full', hint: null });
-  expect(await listKeptSnapshots(pool, environmentId)).toMatchObject([
+  expect(await listKeptSnapshots(pool, projectId)).toMatchObject([
     { id, state: 'failed', failureMessage: 'the disk is full', descendants: 0 },
   ]);
 });
@@ -212,15 +213,15 @@ test('captures that fail one after the other are one row, tried again later and 
   for (let count = 1; count <= 12; count += 1) {
     const { id } = await insertSnapshot(pool, of);
     await failSnapshot(pool, id, { code: 'disk-full', message: `failure ${count}`, hint: 'Make room.' });
-    const failed = (await listKeptSnapshots(pool, environmentId)).filter(({ state }) => state === 'failed');
+    const failed = (await listKeptSnapshots(pool, projectId)).filter(({ state }) => state === 'failed');
     expect(failed).toMatchObject([{ id, failures: count, failureMessage: `failure ${count}` }]);
     since ??= failed[0]?.failingSince ?? null;
     expect(failed[0]?.failingSince).toEqual(since);
     delays.push(Math.round(((failed[0]?.retryAt?.getTime() ?? 0) - Date.now()) / 60_000));
   }
   expect(delays).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360, 360]);
-  await retryCaptureNow(pool, environmentId);
-  expect((await findFailedCapture(pool, environmentId))?.retryAt?.getTime()).toBeLessThanOrEqual(
+  await retryCaptureNow(pool, projectId);
+  expect((await findFailedCapture(pool, projectId))?.retryAt?.getTime()).toBeLessThanOrEqual(
     Date.now() + 1_000,
   );
 });
@@ -228,9 +229,9 @@ test('captures that fail one after the other are one row, tried again later and 
 test('descendants are the living environments that were cloned from it', async () => {
   const id = await frozen();
   await pool.query('update environments set data_snapshot_id = $1 where id = $2', [id, environmentId]);
-  expect(await listKeptSnapshots(pool, environmentId)).toMatchObject([{ id, descendants: 1 }]);
+  expect(await listKeptSnapshots(pool, projectId)).toMatchObject([{ id, descendants: 1 }]);
   await pool.query('update environments set removed_at = now() where id = $1', [environmentId]);
-  expect(await listKeptSnapshots(pool, environmentId)).toMatchObject([{ id, descendants: 0 }]);
+  expect(await listKeptSnapshots(pool, projectId)).toMatchObject([{ id, descendants: 0 }]);
 });
 
 test('orphans need two listings in a row that agree', async () => {

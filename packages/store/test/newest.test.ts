@@ -86,7 +86,7 @@ test('the newest of more than nine is the one made last', async () => {
   expect((await openRequests(pool, of)).map((request) => request.id)).toEqual(made);
   expect((await listEvents(pool, { limit: 1 }))[0]?.kind).toBe(`event-${COUNT - 1}`);
   expect((await listDeliveries(pool, { limit: 1 }))[0]?.deliveryId).toBe(`delivery-${COUNT - 1}`);
-  const snapshots = (await listKeptSnapshots(pool, environmentId)).map((row) => Number(row.id));
+  const snapshots = (await listKeptSnapshots(pool, projectId)).map((row) => Number(row.id));
   expect(snapshots).toEqual([...snapshots].sort((left, right) => right - left));
 });
 
@@ -95,7 +95,7 @@ test('captures that failed come after the goldens that are in use, however many'
   const golden = await insertSnapshot(pool, of);
   const later = await insertSnapshot(pool, of);
   await failSnapshot(pool, later.id, { code: 'disk-full', message: 'the disk is full', hint: null });
-  const listed = await listKeptSnapshots(pool, environmentId);
+  const listed = await listKeptSnapshots(pool, projectId);
   expect(listed[0]?.id).toBe(golden.id);
   expect(listed.at(-1)?.id).toBe(later.id);
 });

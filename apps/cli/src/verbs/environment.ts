@@ -176,6 +176,13 @@ async function logPath(
   return `/deployments/${deployment.id}/steps/${encodeURIComponent(options.step)}/${options.follow ? 'stream' : 'log'}`;
 }
 
+function goldenWords({ slug, golden }: EnvironmentDetail): string {
+  if (golden === null || golden.capturedAt === null) return '';
+  const isOld = golden.newestAt !== null && golden.newestAt > golden.capturedAt;
+  const newer = isOld ? `; there is newer: bough env sync ${slug}` : '';
+  return `, captured ${age(golden.capturedAt)}${golden.sanitized ? '' : ', RAW'}${newer}`;
+}
+
 function describe(detail: EnvironmentDetail): string {
   const lines = [
     `${detail.slug}  ${detail.phase}${detail.runningStep === null ? '' : ` (${detail.runningStep})`}`,
@@ -185,7 +192,7 @@ function describe(detail: EnvironmentDetail): string {
     ...(detail.access === null
       ? []
       : [`password user ${detail.access.username}, password ${detail.access.password}`]),
-    `data     ${detail.data.note ?? detail.data.state}`,
+    `data     ${detail.data.note ?? detail.data.state}${goldenWords(detail)}`,
     ...(detail.heldReason === null ? [] : [`held     ${detail.heldReason}`]),
     ...(detail.waitingReason === null ? [] : [`waiting  ${detail.waitingReason}`]),
     ...(detail.sleepReason === null ? [] : [`asleep   ${detail.sleepReason}`]),

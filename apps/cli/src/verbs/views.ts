@@ -36,7 +36,39 @@ export const EnvironmentView = z.object({
   changedAt: z.string(),
 });
 
+export const GoldensView = z.object({
+  goldens: z.array(
+    z.object({
+      id: z.string(),
+      capturedAt: z.string().nullable(),
+      sanitized: z.boolean(),
+      sizeBytes: z.number().nullable(),
+      previews: z.number(),
+    }),
+  ),
+  refresh: z
+    .object({
+      askedAt: z.string().nullable(),
+      startedAt: z.string().nullable(),
+      progress: z.string().nullable(),
+      attemptedAt: z.string().nullable(),
+      note: z.string().nullable(),
+      dueAt: z.string().nullable(),
+    })
+    .nullable(),
+  failure: z.object({ since: z.string(), message: z.string(), hint: z.string().nullable() }).nullable(),
+});
+export type GoldensView = z.infer<typeof GoldensView>;
+
 export const EnvironmentDetail = EnvironmentView.extend({
+  golden: z
+    .object({
+      id: z.string(),
+      capturedAt: z.string().nullable(),
+      sanitized: z.boolean(),
+      newestAt: z.string().nullable(),
+    })
+    .nullable(),
   routes: z.array(z.object({ url: z.string(), state: z.string(), access: z.string(), primary: z.boolean() })),
   access: z.object({ username: z.string(), password: z.string() }).nullable(),
   deployment: z

@@ -5,6 +5,7 @@ import type { Authentication } from '../authenticate.ts';
 import type { StreamLimiter } from '../event-stream.ts';
 import type { ServerOptions } from '../options.ts';
 import type { DeliveryReceiver } from '../receive-delivery.ts';
+import { dataRoutes } from './data.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { environmentRoutes } from './environments.ts';
@@ -50,6 +51,7 @@ export function registerApi(
         for (const routes of [
           projectRoutes(options),
           environmentRoutes(options),
+          dataRoutes(options),
           workloadRoutes(options),
           deploymentRoutes(options),
           deliveryRoutes(options),

@@ -2,17 +2,19 @@ import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
 import { phase } from '@bough/domain/environment';
 import { findCredential } from '@bough/store/credentials';
+import { askForRefresh } from '@bough/store/data-refreshes';
 import { listDeployments } from '@bough/store/deployments';
 import { listEnvironments } from '@bough/store/environments';
 import { findProject } from '@bough/store/projects';
 import { insertRequest } from '@bough/store/requests';
 import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
-import { retryCaptureNow } from '@bough/store/snapshots';
+import { findSnapshot, newestFrozenSnapshot } from '@bough/store/snapshots';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerOptions } from '../options.ts';
 import { notFound, Problem } from '../problem.ts';
 import { checkArgument } from './check-argument.ts';
+import { queueRefresh, RefreshBody } from './data.ts';
 import { deploymentDetail } from './deployments.ts';
 import { requireEnvironment, requireProject } from './find.ts';
 import { look, wakeSoon } from './look.ts';
@@ -117,10 +119,11 @@ export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod
         tags: ['environments'],
         summary: 'Make a new golden snapshot of this environment; previews that start afterwards get it',
         params: ByKey,
-        response: { 202: z.object({ queued: z.literal(true) }), default: Problem },
+        body: RefreshBody,
+        response: { 202: z.object({ queued: z.boolean() }), default: Problem },
       },
-      handler: async ({ params }, reply) => {
-        const { id, kind, slug } = await requireEnvironment(pool, params.environment);
+      handler: async ({ params, body }, reply) => {
+        const { projectId, kind, slug } = await requireEnvironment(pool, params.environment);
         if (kind !== 'production') {
           throw new BoughError({
             code: 'not-a-parent',
@@ -128,9 +131,8 @@ export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod
             hint: 'Name the project’s production environment.',
           });
         }
-        await retryCaptureNow(pool, id);
-        await options.queues.enqueue('data', id);
-        return reply.status(202).send({ queued: true as const });
+        await askForRefresh(pool, { projectId, askedBy: body.askedBy });
+        return reply.status(202).send({ queued: await queueRefresh(options, projectId) });
       },
     });
 
@@ -161,10 +163,26 @@ async function environmentDetail(
   const [newest] = await listDeployments(options.pool, environment.id, 1);
   return {
     ...viewEnvironment(environment),
+    golden: await goldenOf(options, environment),
     routes: routes.map((route) => viewRoute(route, options.previewUrl)),
     access: await wayIn(options, environment.id, routes),
     deployment: newest ? await deploymentDetail(options.pool, newest) : null,
     releaseDeploymentId: environment.releaseDeploymentId,
+  };
+}
+
+async function goldenOf(
+  { pool }: Pick<ServerOptions, 'pool'>,
+  { dataSnapshotId, projectId }: Environment,
+): Promise<EnvironmentDetail['golden']> {
+  const snapshot = dataSnapshotId === null ? undefined : await findSnapshot(pool, dataSnapshotId);
+  if (snapshot === undefined) return null;
+  const newest = await newestFrozenSnapshot(pool, projectId);
+  return {
+    id: snapshot.id,
+    capturedAt: snapshot.capturedAt?.toISOString() ?? null,
+    sanitized: snapshot.sanitize !== 'none',
+    newestAt: newest?.capturedAt?.toISOString() ?? null,
   };
 }
 

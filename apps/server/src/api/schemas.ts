@@ -118,7 +118,41 @@ export const RouteView = z.object({
 });
 export type RouteView = z.infer<typeof RouteView>;
 
+export const GoldenView = z.object({
+  id: Id,
+  capturedAt: Time.nullable(),
+  sanitized: z.boolean().describe('false: raw data, `sanitize: none`'),
+  sizeBytes: z.number().nullable(),
+  previews: z.number().describe('Living ones that were made from it; it stays as long as there are any'),
+});
+export type GoldenView = z.infer<typeof GoldenView>;
+
+export const GoldensView = z.object({
+  goldens: z.array(GoldenView).describe('Newest first; the first is what the next preview is cloned from'),
+  refresh: z
+    .object({
+      askedAt: Time.nullable(),
+      askedBy: z.string().nullable(),
+      startedAt: Time.nullable().describe('null: none is under way'),
+      progress: z.string().nullable(),
+      attemptedAt: Time.nullable().describe('Start of the newest attempt that ended'),
+      note: z.string().nullable().describe('What came of it'),
+      dueAt: Time.nullable().describe('When the next is due'),
+    })
+    .nullable()
+    .describe('null: the data was never looked at'),
+  failure: z
+    .object({ since: Time, message: z.string(), hint: z.string().nullable() })
+    .nullable()
+    .describe('Captures fail; the golden before stays in use'),
+});
+export type GoldensView = z.infer<typeof GoldensView>;
+
 export const EnvironmentDetail = EnvironmentView.extend({
+  golden: GoldenView.pick({ id: true, capturedAt: true, sanitized: true })
+    .extend({ newestAt: Time.nullable().describe('When the newest golden of the project was captured') })
+    .nullable()
+    .describe('What its data was cloned from; null: nothing was cloned'),
   routes: z.array(RouteView),
   access: z.object({ username: z.string(), password: z.string() }).nullable(),
   deployment: DeploymentDetail.nullable().describe('The newest one'),

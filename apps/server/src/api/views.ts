@@ -1,9 +1,11 @@
 import { type Environment, phase } from '@bough/domain/environment';
+import type { DataRefresh } from '@bough/store/data-refreshes';
 import type { Delivery } from '@bough/store/deliveries';
 import type { Deployment } from '@bough/store/deployments';
 import type { Event } from '@bough/store/events';
 import type { Project } from '@bough/store/projects';
 import type { EnvironmentRoute } from '@bough/store/routes';
+import type { SnapshotRow } from '@bough/store/snapshots';
 import type { Step } from '@bough/store/steps';
 import type { Variable } from '@bough/store/variables';
 import type {
@@ -11,6 +13,8 @@ import type {
   DeploymentView,
   EnvironmentView,
   EventView,
+  GoldensView,
+  GoldenView,
   ProjectView,
   RouteView,
   StepView,
@@ -44,6 +48,27 @@ export function viewEnvironment(row: Environment): EnvironmentView {
     createdAt: row.createdAt.toISOString(),
     changedAt: row.changedAt.toISOString(),
     removedAt: iso(row.removedAt),
+  };
+}
+
+export function viewGolden(row: SnapshotRow & { readonly descendants: number }): GoldenView {
+  return {
+    id: row.id,
+    capturedAt: iso(row.capturedAt),
+    sanitized: row.sanitize !== 'none',
+    sizeBytes: row.sizeBytes === null ? null : Number(row.sizeBytes),
+    previews: row.descendants,
+  };
+}
+
+export function viewRefresh(row: DataRefresh): GoldensView['refresh'] {
+  const { askedBy, progress, note } = row;
+  return {
+    ...{ askedBy, progress, note },
+    askedAt: iso(row.askedAt),
+    startedAt: iso(row.startedAt),
+    attemptedAt: iso(row.attemptedAt),
+    dueAt: iso(row.dueAt),
   };
 }
 

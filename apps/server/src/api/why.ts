@@ -1,7 +1,7 @@
 import { phase } from '@bough/domain/environment';
 import type { Database } from '@bough/store/database';
 import { listDeliveries } from '@bough/store/deliveries';
-import { findLastEnvironment, findLivingEnvironment } from '@bough/store/environments';
+import { findLastEnvironment } from '@bough/store/environments';
 import { listEvents } from '@bough/store/events';
 import type { Project } from '@bough/store/projects';
 import { openRequests } from '@bough/store/requests';
@@ -35,9 +35,11 @@ export async function explain(db: Database, project: Project, subject: string): 
   };
 }
 
-async function failingCapture(db: Database, projectId: string): Promise<z.infer<typeof Why>['capture']> {
-  const parent = await findLivingEnvironment(db, { projectId, subject: 'production' });
-  const failed = parent && (await findFailedCapture(db, parent.id));
+export async function failingCapture(
+  db: Database,
+  projectId: string,
+): Promise<z.infer<typeof Why>['capture']> {
+  const failed = await findFailedCapture(db, projectId);
   if (failed === undefined || failed.failingSince === null) return null;
   return {
     since: failed.failingSince.toISOString(),

@@ -23,6 +23,7 @@ function stored(over: Partial<SnapshotRow> = {}): SnapshotRow {
   const reordered = Object.fromEntries(Object.entries(facts).reverse());
   return {
     id: '5',
+    projectId: '3',
     environmentId: '12',
     state: 'frozen',
     sanitize: 'rules',

@@ -7,7 +7,9 @@ import { z } from 'zod';
 /** What is signed about a golden snapshot. Whoever changes any of it afterwards cannot clone it. */
 export const AttestedFacts = z.object({
   snapshotId: z.string(),
-  environmentId: z.string(),
+  /** Null: production's data that came from elsewhere. */
+  environmentId: z.string().nullable(),
+  projectId: z.string().optional(),
   /** The policy at the time: `none` = raw, otherwise the digest of its rules. */
   sanitize: z.string(),
   policyCommit: z.string().nullable(),
@@ -57,7 +59,9 @@ export class AttestedSnapshot {
     const given = Buffer.from(signature, 'hex');
     if (expected.length !== given.length || !timingSafeEqual(expected, given))
       throw refuse('its signature is not ours');
-    if (facts.snapshotId !== row.id || facts.environmentId !== row.environmentId)
+    const isOfProject =
+      facts.projectId === undefined ? facts.environmentId !== null : facts.projectId === row.projectId;
+    if (facts.snapshotId !== row.id || facts.environmentId !== row.environmentId || !isOfProject)
       throw refuse('its attestation is for another snapshot');
     if (!sameVolumes(facts.volumes, row.volumes)) throw refuse('its volumes changed since it was signed');
     if (facts.sanitize !== policy.sanitize) {

@@ -102,6 +102,7 @@ export async function captureGolden(
     const attestation = attest(context.signingKey, {
       snapshotId: row.id,
       environmentId: environment.id,
+      projectId: parent.project.id,
       sanitize: row.sanitize,
       policyCommit: policy.commit,
       ...(rules === null ? {} : { masking }),

@@ -62,7 +62,7 @@ export async function ensureData(run: PlannedRun, voice: StepVoice): Promise<Inh
   const source = await findOrCaptureGolden(context, {
     project: run.project,
     policy,
-    sanitize,
+    data: policy.data,
     lock: run.lock,
     voice,
   }).catch((error: unknown): GoldenSource => {
@@ -80,7 +80,7 @@ export async function ensureData(run: PlannedRun, voice: StepVoice): Promise<Inh
   const startedAt = performance.now();
   const { cloned, left } = await cloneGolden(run, golden, voice);
   const note = [
-    `clone of ${source.parent.slug} (${cloned.join(', ') || 'nothing to clone'}), made by ${context.storage.kind} in ${Math.round(performance.now() - startedAt)} ms`,
+    `clone of ${run.project.slug} (${cloned.join(', ') || 'nothing to clone'}), made by ${context.storage.kind} in ${Math.round(performance.now() - startedAt)} ms`,
     ...left,
   ].join('; ');
   await decide('cloned', source.snapshot.id, note);

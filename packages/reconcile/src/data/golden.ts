@@ -27,24 +27,16 @@ import { warmGoldens } from './warm-goldens.ts';
 /** First half of the advisory lock's key: "capture" among our advisory locks. */
 const CAPTURE_LOCK_CLASS = 0xb007;
 const CAPTURE_LOCK_LOOK_MS = 200;
-/** Goldens that are kept beside those that a preview descends from. */
-const GOLDENS_KEPT = 2;
 
 export type GoldenSource =
-  | { readonly kind: 'golden'; readonly snapshot: SnapshotRow; readonly parent: Environment }
+  | { readonly kind: 'golden'; readonly snapshot: SnapshotRow }
   /** There is nothing to clone from, and why, in words for the comment. */
   | { readonly kind: 'none'; readonly reason: string };
 
 /** The newest golden snapshot of the project's production; captured now when there is none yet. */
 export async function findOrCaptureGolden(
   context: Context,
-  of: {
-    project: Project;
-    policy: Policy;
-    sanitize: DataPolicy['sanitize'];
-    lock: EnvironmentLock;
-    voice: StepVoice;
-  },
+  of: { project: Project; policy: Policy; data: DataPolicy; lock: EnvironmentLock; voice: StepVoice },
 ): Promise<GoldenSource> {
   const parent = await findLivingEnvironment(context.pool, {
     projectId: of.project.id,
@@ -59,20 +51,20 @@ export async function findOrCaptureGolden(
           : 'production has not been deployed yet, so there is nothing to clone; services start empty',
     };
   }
-  const present = await newestFrozenSnapshot(context.pool, parent.id);
-  const failed = await findFailedCapture(context.pool, parent.id);
-  if (present?.sanitize === sanitizeLabel(of.sanitize)) return { kind: 'golden', snapshot: present, parent };
+  const present = await newestFrozenSnapshot(context.pool, of.project.id);
+  const failed = await findFailedCapture(context.pool, of.project.id);
+  if (present?.sanitize === sanitizeLabel(of.data.sanitize)) return { kind: 'golden', snapshot: present };
   const isAsked =
     failed?.retryAt !== null && failed?.retryAt !== undefined && failed.retryAt <= context.clock.now();
   // The same rules for the same production would find the same: one capture at a time is enough to learn that.
-  if (failed?.sanitize === sanitizeLabel(of.sanitize) && isUnfit(failed.failureCode) && !isAsked)
+  if (failed?.sanitize === sanitizeLabel(of.data.sanitize) && isUnfit(failed.failureCode) && !isAsked)
     return {
       kind: 'none',
       reason: unfitWords({ message: failed.failureMessage ?? '', hint: failed.failureHint }),
     };
   of.voice.line('no golden snapshot of production yet: capturing one');
   const snapshot = await refreshGolden(context, { ...of, parent, onlyIfAbsent: true });
-  return { kind: 'golden', snapshot, parent };
+  return { kind: 'golden', snapshot };
 }
 
 /**
@@ -85,20 +77,24 @@ export async function refreshGolden(
     project: Project;
     parent: Environment;
     policy: Policy;
-    sanitize: DataPolicy['sanitize'];
+    data: DataPolicy;
     lock: EnvironmentLock;
     voice: StepVoice;
     onlyIfAbsent: boolean;
   },
 ): Promise<SnapshotRow> {
-  const golden = await withCaptureLock(context, of.parent.id, { wait: of.lock.signal }, async () => {
+  const golden = await withCaptureLock(context, of.project.id, { wait: of.lock.signal }, async () => {
     if (of.onlyIfAbsent) {
-      const present = await newestFrozenSnapshot(context.pool, of.parent.id);
-      if (present?.sanitize === sanitizeLabel(of.sanitize)) return present;
+      const present = await newestFrozenSnapshot(context.pool, of.project.id);
+      if (present?.sanitize === sanitizeLabel(of.data.sanitize)) return present;
     }
     const run = await readRelease(context, of.project, of.parent, of.lock);
-    const snapshot = await captureGolden(run, { sanitize: of.sanitize, commit: of.policy.commit }, of.voice);
-    await pruneGoldens(context, of.parent.id);
+    const snapshot = await captureGolden(
+      run,
+      { sanitize: of.data.sanitize, commit: of.policy.commit },
+      of.voice,
+    );
+    await pruneGoldens(context, of.project.id, of.data.keep);
     await warmGoldens(context);
     return snapshot;
   });
@@ -139,18 +135,18 @@ export async function readRelease(
 }
 
 /**
- * Runs `work` while no other capture of the parent does. Without `wait`, does nothing when one is under way. The lock is
+ * Runs `work` while no other capture of the project's data does. Without `wait`, does nothing when one is under way. The lock is
  * a session's: it ends with the process that captures. Whoever waits asks again and again and holds no connection in
  * between, so that a preview that waits can be closed or overtaken at any time.
  */
 export async function withCaptureLock<Result>(
   context: Context,
-  parentId: string,
+  projectId: string,
   options: { wait: AbortSignal | false },
   work: () => Promise<Result>,
 ): Promise<Result | undefined> {
   for (;;) {
-    const tried = await tryCaptureLock(context, parentId, work);
+    const tried = await tryCaptureLock(context, projectId, work);
     if (tried.kind === 'held') return tried.result;
     if (options.wait === false) return undefined;
     options.wait.throwIfAborted();
@@ -160,7 +156,7 @@ export async function withCaptureLock<Result>(
 
 async function tryCaptureLock<Result>(
   context: Context,
-  parentId: string,
+  projectId: string,
   work: () => Promise<Result>,
 ): Promise<{ kind: 'held'; result: Result } | { kind: 'busy' }> {
   const client: pg.PoolClient = await context.pool.connect();
@@ -168,7 +164,7 @@ async function tryCaptureLock<Result>(
   try {
     const { rows } = await client.query<{ locked: boolean }>(
       'select pg_try_advisory_lock($1, $2::int) as locked',
-      [CAPTURE_LOCK_CLASS, Number(parentId) % 2_147_483_647],
+      [CAPTURE_LOCK_CLASS, Number(projectId) % 2_147_483_647],
     );
     return rows[0]?.locked === true ? { kind: 'held', result: await work() } : { kind: 'busy' };
   } finally {
@@ -185,10 +181,10 @@ export function isUnderWay({ state }: SnapshotRow): boolean {
 }
 
 /** A capture whose worker died stays under way for ever: nobody holds its lock any more, so it is over. */
-export async function settleDeadCaptures(context: Context, parentId?: string): Promise<void> {
-  const dead = (await listKeptSnapshots(context.pool, parentId)).filter(isUnderWay);
+export async function settleDeadCaptures(context: Context, projectId?: string): Promise<void> {
+  const dead = (await listKeptSnapshots(context.pool, projectId)).filter(isUnderWay);
   for (const row of dead) {
-    await withCaptureLock(context, row.environmentId, { wait: false }, () =>
+    await withCaptureLock(context, row.projectId, { wait: false }, () =>
       failSnapshot(context.pool, row.id, {
         code: 'capture-died',
         message: 'The worker that captured production’s data ended in the middle of it.',
@@ -199,10 +195,10 @@ export async function settleDeadCaptures(context: Context, parentId?: string): P
 }
 
 /** Removes goldens that no living preview descends from, except the newest ones; and what failed captures left. */
-export async function pruneGoldens(context: Context, parentId: string): Promise<void> {
-  const kept = await listKeptSnapshots(context.pool, parentId);
+export async function pruneGoldens(context: Context, projectId: string, keep: number): Promise<void> {
+  const kept = await listKeptSnapshots(context.pool, projectId);
   const frozen = kept.filter((row) => row.state === 'frozen');
-  const stale = frozen.slice(GOLDENS_KEPT).filter((row) => row.descendants === 0);
+  const stale = frozen.slice(keep).filter((row) => row.descendants === 0);
   for (const row of stale) {
     // First the row: a golden that is half removed must not be cloned.
     await markSnapshotRemoved(context.pool, row.id);
