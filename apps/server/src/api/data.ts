@@ -10,9 +10,12 @@ import { viewGolden, viewRefresh } from './views.ts';
 import { failingCapture } from './why.ts';
 
 const ByKey = z.object({ project: z.string().max(200).describe('Slug or id') });
+/** May be left out. */
 export const RefreshBody = z
-  .object({ askedBy: z.string().min(1).max(100).default('admin').describe('Who asks, for the record') })
-  .prefault({});
+  .object({
+    askedBy: z.string().min(1).max(100).optional().describe('Who asks, for the record; default "admin"'),
+  })
+  .nullish();
 
 /** Golden snapshots of a project: what previews are cloned from, and how the last refresh went. */
 export function dataRoutes(options: ServerOptions): FastifyPluginAsyncZod {
@@ -51,7 +54,7 @@ export function dataRoutes(options: ServerOptions): FastifyPluginAsyncZod {
       },
       handler: async ({ params, body }, reply) => {
         const { id } = await requireProject(pool, params.project);
-        await askForRefresh(pool, { projectId: id, askedBy: body.askedBy });
+        await askForRefresh(pool, { projectId: id, askedBy: body?.askedBy ?? 'admin' });
         return reply.status(202).send({ queued: await queueRefresh(options, id) });
       },
     });

@@ -131,7 +131,7 @@ export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod
             hint: 'Name the project’s production environment.',
           });
         }
-        await askForRefresh(pool, { projectId, askedBy: body.askedBy });
+        await askForRefresh(pool, { projectId, askedBy: body?.askedBy ?? 'admin' });
         return reply.status(202).send({ queued: await queueRefresh(options, projectId) });
       },
     });
