@@ -36,6 +36,7 @@ columns:
 default: null-unknown
 mounts: { uploads: keep, avatars: drop }
 large-objects: drop
+comments: drop
 `);
   expect(problems).toEqual([]);
   expect(policy.kept).toEqual(['ids', 'booleans']);
@@ -68,7 +69,7 @@ large-objects: drop
   expect(policy.tables[3]?.rule.truncate).toBe(true);
   expect(policy.tables[4]?.rule.keep).toBe('public reference data');
   expect(policy.default).toBe('null-unknown');
-  expect(policy.largeObjects).toBe('drop');
+  expect(policy).toMatchObject({ largeObjects: 'drop', comments: 'drop' });
   expect(policy.mounts).toEqual([
     { pattern: 'uploads', rule: 'keep' },
     { pattern: 'avatars', rule: 'drop' },

@@ -24,7 +24,7 @@ const NAMES_MAX = 2_000;
 export function readSanitizePolicy(report: Report, node: Located): SanitizePolicy {
   const section = openSection(report, node, {
     title: 'data: sanitize',
-    acted: [...safeKinds, 'tables', 'columns', 'default', 'mounts', 'large-objects'],
+    acted: [...safeKinds, 'tables', 'columns', 'default', 'mounts', 'large-objects', 'comments'],
     fallback: node.place,
   });
   const choose = <Word extends string>(key: string, known: readonly Word[], absent: Word): Word =>
@@ -48,6 +48,7 @@ export function readSanitizePolicy(report: Report, node: Located): SanitizePolic
       oneOf(report, entry.value, title, ['keep', 'drop']),
     ),
     largeObjects: choose('large-objects', ['fail', 'drop', 'keep'], 'fail'),
+    comments: choose('comments', ['keep', 'drop'], 'keep'),
   };
 }
 

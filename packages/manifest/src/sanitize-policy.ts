@@ -14,6 +14,8 @@ export interface SanitizePolicy {
   /** File mounts by name; one that is not named starts empty. */
   readonly mounts: readonly NamedRule<'keep' | 'drop'>[];
   readonly largeObjects: 'fail' | 'drop' | 'keep';
+  /** Comments on tables, columns and whatever else may have one: they are searched for values, or go. */
+  readonly comments: 'keep' | 'drop';
 }
 
 export interface NamedRule<Rule> {
@@ -39,7 +41,7 @@ export type ColumnRule =
   | { readonly rule: 'sql'; readonly expression: string }
   /** Up to so many days earlier or later, the same for the same value. */
   | { readonly rule: 'date-shift'; readonly days: number }
-  /** Path of a leaf (`customer.email`, `items.*.name`) → rule. Other leaves become null unless `keepRest` says why not. */
+  /** Path of a leaf (`customer.email`, `items.*.name`) → rule. Other leaves go, with their keys, unless `keepRest` says why not. */
   | {
       readonly rule: 'json';
       readonly paths: Readonly<Record<string, TextRule | 'keep' | 'null'>>;

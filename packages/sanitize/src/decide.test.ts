@@ -56,6 +56,7 @@ function policy(
     default: 'fail',
     mounts: [],
     largeObjects: 'fail',
+    comments: 'keep',
     ...over,
   };
 }

@@ -18,6 +18,7 @@ export interface MaskingPlan {
   readonly foreignKeys: readonly ForeignKey[];
   readonly materializedViews: Catalogue['materializedViews'];
   readonly dropsLargeObjects: boolean;
+  readonly dropsComments: boolean;
 }
 
 export interface TablePlan {
@@ -104,6 +105,7 @@ export function decide(catalogue: Catalogue, policy: SanitizePolicy): Decision {
       foreignKeys: catalogue.foreignKeys,
       materializedViews: catalogue.materializedViews,
       dropsLargeObjects: policy.largeObjects === 'drop',
+      dropsComments: policy.comments === 'drop',
     },
   };
 }

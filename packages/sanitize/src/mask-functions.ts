@@ -175,7 +175,7 @@ create function pg_temp.bough_array(rule text, domain text, v text[]) returns te
 create function pg_temp.bough_json(domain text, v jsonb, rules jsonb, keep_rest boolean, path text) returns jsonb
 language plpgsql stable as $$
 declare
-  rule text := rules ->> path;
+  rule text := nullif(rules ->> path, 'into');
 begin
   if v is null then return null; end if;
   if rule = 'keep' then return v; end if;
@@ -183,7 +183,8 @@ begin
   case jsonb_typeof(v)
     when 'object' then
       return (select coalesce(jsonb_object_agg(key, pg_temp.bough_json(domain, value, rules, keep_rest,
-        concat_ws('.', nullif(path, ''), key))), '{}') from jsonb_each(v));
+        concat_ws('.', nullif(path, ''), key))), '{}') from jsonb_each(v)
+        where keep_rest or rules ? concat_ws('.', nullif(path, ''), key));
     when 'array' then
       return (select coalesce(jsonb_agg(pg_temp.bough_json(domain, e, rules, keep_rest,
         concat_ws('.', nullif(path, ''), '*')) order by n), '[]') from jsonb_array_elements(v) with ordinality u(e, n));

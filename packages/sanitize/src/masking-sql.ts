@@ -147,7 +147,7 @@ export function maskExpression({ column, rule, domain }: ColumnPlan): string {
       return cast(`${id(column.name)} + pg_temp.bough_shift(${literal(domain)}, ${value}, ${rule.days})`);
     case 'json':
       return cast(
-        `pg_temp.bough_json('json', ${id(column.name)}::jsonb, ${literal(JSON.stringify(rule.paths))}, ${rule.keepRest !== null}, '')`,
+        `pg_temp.bough_json('json', ${id(column.name)}::jsonb, ${literal(JSON.stringify(withParents(rule.paths)))}, ${rule.keepRest !== null}, '')`,
       );
     case 'permuted-id':
       return cast(
@@ -156,6 +156,16 @@ export function maskExpression({ column, rule, domain }: ColumnPlan): string {
     default:
       return cast(masked(column, rule.rule, domain, value));
   }
+}
+
+/** Keys too may be somebody's name: only those are kept that a path leads through. */
+function withParents(paths: Readonly<Record<string, string>>): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const path of Object.keys(paths)) {
+    const parts = path.split('.');
+    for (let length = 1; length < parts.length; length += 1) all[parts.slice(0, length).join('.')] = 'into';
+  }
+  return { ...all, ...paths };
 }
 
 function masked(column: ColumnPlan['column'], rule: TextRule, domain: string, value: string): string {

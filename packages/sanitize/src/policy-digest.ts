@@ -2,7 +2,7 @@ import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 
 /** Part of every digest: a golden that an older masker made is made anew. */
-export const sanitizerVersion = 1;
+export const sanitizerVersion = 2;
 
 /** What a snapshot's row says of its policy: the word `none`, or the digest of the rules. */
 export function sanitizeLabel(sanitize: 'none' | SanitizePolicy): string {

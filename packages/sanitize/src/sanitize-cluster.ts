@@ -17,9 +17,10 @@ import {
 } from './masking-sql.ts';
 import { addReports, type DatabaseReport, type MaskingReport } from './report.ts';
 import { sampleDigests, takeSamples } from './samples.ts';
-import { scrubDatabase, scrubLog } from './scrub.ts';
+import { listRelationFiles, scrubDatabase, scrubLog } from './scrub.ts';
 import { type PrivateServer, runStatements, withoutValues, withSession } from './session.ts';
 import { verifyDatabase } from './verify.ts';
+import { verifySchema } from './verify-schema.ts';
 
 export type SanitizeResult =
   | {
@@ -31,6 +32,8 @@ export type SanitizeResult =
       readonly used: ReadonlySet<string>;
       /** Byte strings that no file of the stopped server may hold. Raw values are among them: never print one. */
       readonly needles: readonly string[];
+      /** For `scrubFiles`. */
+      readonly relationFiles: ReadonlySet<string>;
     }
   | { readonly kind: 'findings'; readonly findings: readonly Finding[]; readonly used: ReadonlySet<string> };
 
@@ -100,6 +103,10 @@ export async function sanitizeCluster(of: {
       paste: null,
     });
   if (findings.length > 0) return { kind: 'findings', findings, used };
+  const relationFiles = new Set<string>();
+  for (const database of databases)
+    for (const file of await withSession(of.server, { ...session, database }, listRelationFiles))
+      relationFiles.add(file);
   await of.at?.('log');
   await withSession(of.server, { ...session, database: 'postgres' }, scrubLog);
   return {
@@ -108,6 +115,7 @@ export async function sanitizeCluster(of: {
     schemaDigest: canonicalDigest(catalogues),
     used,
     needles: [...needles],
+    relationFiles,
   };
 }
 
@@ -157,6 +165,7 @@ async function sanitizeDatabase(
   const digests = sampleDigests(samples, of.key);
   const seen = await verifyDatabase(client, { plan, mark: of.mark, digests });
   findings.push(...seen.findings);
+  findings.push(...(await verifySchema(client, { plan, samples: samples.values })));
   if (!(await removeCanaries(client, canaries)))
     findings.push({
       code: 'canary',

@@ -6,20 +6,37 @@ import type { MaskingPlan } from './decide.ts';
 import { compactTables, refreshViews, restoreReferences } from './masking-sql.ts';
 import { runStatements } from './session.ts';
 
-/** Catalogues in which rows of users, or passwords and addresses of servers, leave their bytes. */
+/**
+ * Catalogues in which values of rows, or passwords and addresses of servers, leave their bytes: statistics, large objects,
+ * and whatever people write into a schema (comments, labels, defaults, conditions, code) and have replaced since.
+ */
 const catalogues = [
   'pg_statistic',
   'pg_statistic_ext_data',
+  'pg_statistic_ext',
   'pg_largeobject',
   'pg_largeobject_metadata',
   'pg_authid',
   'pg_user_mapping',
   'pg_foreign_server',
+  'pg_foreign_table',
   'pg_subscription',
   'pg_db_role_setting',
+  'pg_description',
   'pg_shdescription',
+  'pg_seclabel',
+  'pg_enum',
   'pg_attribute',
+  'pg_attrdef',
+  'pg_class',
+  'pg_constraint',
+  'pg_index',
+  'pg_policy',
+  'pg_proc',
+  'pg_rewrite',
+  'pg_trigger',
 ];
+const ownObjects = 16_384;
 const segmentsMax = 400;
 
 /** Removes what masking left in one database: dead rows, statistics, materialized views, large objects. */
@@ -28,8 +45,12 @@ export async function scrubDatabase(client: Client, plan: MaskingPlan): Promise<
   await runStatements(client, restoreReferences(plan), 'checking the reference');
   await runStatements(client, refreshViews(plan), 'refreshing');
   if (plan.dropsLargeObjects) await client.query('select count(lo_unlink(oid)) from pg_largeobject_metadata');
+  if (plan.dropsComments) await dropComments(client);
   await client.query('delete from pg_statistic');
-  await client.query('delete from pg_statistic_ext_data');
+  // Not deleted: before PostgreSQL 15 its rows are made with the statistics object, and analyze wants to find them.
+  await client.query(
+    'update pg_statistic_ext_data set stxdndistinct = null, stxddependencies = null, stxdmcv = null, stxdexpr = null',
+  );
   for (const name of catalogues) await client.query(`vacuum full pg_catalog.${name}`);
   await client.query('analyze');
   await client.query(`do $$ begin
@@ -75,14 +96,33 @@ export async function scrubLog(client: Client): Promise<void> {
   await client.query('checkpoint');
 }
 
-/** Files beside the data, after the stop: logs and leftovers of queries. `directory`: the volume, or the cluster in it. */
-export async function scrubFiles(directory: string): Promise<void> {
+/** But PostgreSQL's own. */
+async function dropComments(client: Client): Promise<void> {
+  await client.query(`delete from pg_description where objoid >= ${ownObjects}`);
+  await client.query(`delete from pg_shdescription where objoid >= ${ownObjects}`);
+}
+
+/** `16384/2619`: the files that relations of this database are in. */
+export async function listRelationFiles(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ file: string }>(
+    `select (select oid from pg_database where datname = current_database()) || '/' || pg_relation_filenode(oid) as file
+     from pg_class where pg_relation_filenode(oid) is not null`,
+  );
+  return rows.map(({ file }) => file);
+}
+
+/**
+ * Files beside the data, after the stop: logs, leftovers of queries, and relations that a crash of production left without
+ * an entry in any catalogue. `directory`: the volume, or the cluster in it; `known`: `listRelationFiles` of each database.
+ */
+export async function scrubFiles(directory: string, known: ReadonlySet<string>): Promise<void> {
   const inside = await readdir(directory);
   if (!inside.includes('PG_VERSION')) {
     for (const name of inside)
-      if (await isCluster(join(directory, name))) await scrubFiles(join(directory, name));
+      if (await isCluster(join(directory, name))) await scrubFiles(join(directory, name), known);
     return;
   }
+  await removeOrphanFiles(join(directory, 'base'), known);
   for (const name of [
     'log',
     'pg_log',
@@ -93,6 +133,17 @@ export async function scrubFiles(directory: string): Promise<void> {
     'recovery.done',
   ])
     await rm(join(directory, name), { recursive: true, force: true });
+}
+
+/** Databases of which nothing is known (template0) are left alone. */
+async function removeOrphanFiles(base: string, known: ReadonlySet<string>): Promise<void> {
+  const databases = new Set([...known].map((file) => file.slice(0, file.indexOf('/'))));
+  for (const database of databases) {
+    for (const name of await readdir(join(base, database))) {
+      const node = /^(\d+)(?:_(?:fsm|vm|init))?(?:\.\d+)?$/.exec(name)?.[1];
+      if (node !== undefined && !known.has(`${database}/${node}`)) await rm(join(base, database, name));
+    }
+  }
 }
 
 function isCluster(directory: string): Promise<boolean> {

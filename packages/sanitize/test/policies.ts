@@ -16,6 +16,7 @@ export function policyOf(
     default: 'fail',
     mounts: [],
     largeObjects: 'fail',
+    comments: 'keep',
     ...rest,
   };
 }

@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { cp } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { startEmbeddedPostgres } from '@bough/boot/embedded-postgres';
 import { Secret } from '@bough/domain/secret';
 import { createTempHome } from '@bough/testkit/temp-home';
@@ -15,10 +16,15 @@ export interface TestServer {
   remove(): Promise<void>;
 }
 
-export async function startTestServer(): Promise<TestServer> {
+export async function startTestServer(of: { major?: number; copyOf?: string } = {}): Promise<TestServer> {
   const home = await createTempHome('sanitize');
+  const directory = join(home.path, 'pg');
+  // With the password file beside the cluster: a clone's roles are those of its golden.
+  if (of.copyOf !== undefined)
+    await cp(dirname(of.copyOf), directory, { recursive: true, preserveTimestamps: true });
   const running = await startEmbeddedPostgres({
-    home: join(home.path, 'pg'),
+    home: directory,
+    ...(of.major === undefined ? {} : { major: of.major }),
     toolchain: await testToolchain(),
     log: { info: () => {}, warn: () => {} },
     isDurable: false,

@@ -14,6 +14,7 @@ const policy: SanitizePolicy = {
     { pattern: 'admin:*', rule: 'keep' },
   ],
   largeObjects: 'fail',
+  comments: 'keep',
 };
 const voice = { line: () => {}, note: async () => {} };
 

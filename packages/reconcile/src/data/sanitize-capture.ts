@@ -77,7 +77,7 @@ export async function proveFiles(
 ): Promise<MaskingFacts> {
   const signal = AbortSignal.any([parent.lock.signal, AbortSignal.timeout(sanitizeTimeoutMs)]);
   await holdUp(parent, 'proving');
-  await scrubFiles(of.path);
+  await scrubFiles(of.path, of.sanitized.relationFiles);
   const scan = await scanFiles(of.path, of.sanitized.needles, signal);
   if (scan.count > 0) {
     const finding: Finding = {
