@@ -83,8 +83,9 @@ async function publishComment(speaker: Speaker, state: FeedbackState): Promise<v
   if (number === undefined) return;
   const body = renderComment(state);
   // A comment that was never written need not be written to say goodbye.
-  if (state.phase === 'removed' && !speaker.said.some((publication) => publication.kind === 'comment'))
-    return;
+  const isUnsaid = !speaker.said.some((publication) => publication.kind === 'comment');
+  // Nor to say that there is nothing, where the policy wants it so: the check says it.
+  if (isUnsaid && (state.phase === 'removed' || state.phase === 'removing' || isQuiet(state))) return;
   await say(speaker, { kind: 'comment', key: '', content: body }, (externalId) =>
     speaker.forge.publishComment(speaker.repository, {
       number,
@@ -93,6 +94,10 @@ async function publishComment(speaker: Speaker, state: FeedbackState): Promise<v
       ...(externalId === null ? {} : { externalId }),
     }),
   );
+}
+
+function isQuiet({ phase, environment }: FeedbackState): boolean {
+  return phase === 'held' && environment.heldQuiet;
 }
 
 async function publishChecks(speaker: Speaker, state: FeedbackState): Promise<void> {

@@ -60,7 +60,7 @@ function verdict(
     case 'held':
       return {
         state: 'neutral',
-        title: 'Held: nothing runs',
+        title: environment.heldQuiet ? 'No preview' : 'Held: nothing runs',
         summary: `Nothing runs, because ${prose(environment.heldReason ?? '')}.`,
       };
     case 'queued':

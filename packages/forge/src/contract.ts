@@ -70,6 +70,17 @@ export function describeForge(name: string, start: () => Promise<ForgeFixture>):
       expect(await forge.readPullRequest(repository, 99_999)).toBe('gone');
     });
 
+    it('names what a whole pull request changes, however many files and pushes', async () => {
+      const { forge, repository } = fixture;
+      const many = Object.fromEntries(Array.from({ length: 120 }, (_, n) => [`many/${n}.txt`, `${n}\n`]));
+      await fixture.push('files', many);
+      await fixture.push('files', { 'docs/last.md': 'last\n' });
+      const number = await fixture.openPullRequest('files');
+      const paths = await forge.changedFiles(repository, number);
+      expect([...paths].sort()).toEqual([...Object.keys(many), 'docs/last.md'].sort());
+      await fixture.closePullRequest(number);
+    });
+
     it('tells a fork by the id of the head repository', async () => {
       const { forge, repository } = fixture;
       await fixture.push('forked', { 'fork.txt': 'x\n' });

@@ -31,6 +31,15 @@ export interface Forge {
     branch: string,
     signal?: AbortSignal,
   ): Promise<{ commit: string } | 'gone'>;
+  /**
+   * Paths that the whole pull request changes, from the repository's root; of what it moves, both. `too-many`: more than the
+   * forge lists.
+   */
+  changedFiles(
+    repository: RepositoryRef,
+    number: number,
+    signal?: AbortSignal,
+  ): Promise<readonly string[] | 'too-many'>;
   /** All open pull requests; `unchanged` when an etag was passed and nothing changed (costs no rate limit). */
   listOpen(
     repository: RepositoryRef,

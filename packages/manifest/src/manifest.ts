@@ -1,3 +1,4 @@
+import type { PreviewPolicy } from './preview-policy.ts';
 import type { RefreshSchedule } from './refresh-schedule.ts';
 import type { SanitizePolicy } from './sanitize-policy.ts';
 
@@ -111,10 +112,6 @@ export interface RouteEntry {
   readonly kind: 'upstream' | 'redirect';
   /** App name when upstream; address when redirect. */
   readonly to: string;
-}
-
-export interface PreviewPolicy {
-  readonly access: 'open' | 'basic' | null;
 }
 
 export interface DataPolicy {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Manifest, Problem } from './manifest.ts';
+import { DEFAULT_PREVIEWS } from './preview-policy.ts';
 import { missingIncludes, readManifest } from './read-manifest.ts';
 
 const CONFIG = '.bough/config.yaml';
@@ -133,6 +134,54 @@ describe('problems name their place', () => {
       `${app('')}previews:\n  access: opne\n`,
       '5:11 previews: access cannot be "opne".',
       /Did you mean "open"/,
+    ],
+    [
+      'an unknown trigger',
+      `${app('')}previews:\n  triggers: push\n`,
+      '5:13 previews: triggers cannot be "push".',
+      /all, comment/,
+    ],
+    [
+      'a condition that says nothing',
+      `${app('')}previews:\n  triggers: [{ label: }]\n`,
+      '5:14 previews: triggers: a condition that says nothing.',
+      /label: preview/,
+    ],
+    [
+      'paths that only exclude',
+      `${app('')}previews:\n  triggers: { paths: ["!docs/**"] }\n`,
+      '5:22 previews: triggers: paths only excludes',
+      /Begin with/,
+    ],
+    [
+      'a path from elsewhere',
+      `${app('')}previews:\n  triggers: { paths: [/web] }\n`,
+      '5:23 previews: triggers: paths: "/web" must begin at the repository',
+      /web/,
+    ],
+    [
+      'no length of time',
+      `${app('')}previews:\n  idle: 30 minutes\n`,
+      '5:9 previews: idle must be a length of time, not "30 minutes".',
+      /30m/,
+    ],
+    [
+      'removed before it sleeps',
+      `${app('')}previews:\n  idle: 2d\n  expires: 1d\n`,
+      '6:3 previews: expires must be longer than idle.',
+      /14d/,
+    ],
+    [
+      'drafts maybe',
+      `${app('')}previews:\n  drafts: maybe\n`,
+      '5:11 previews: drafts must be true, false or lazy, not "maybe".',
+      /lazy/,
+    ],
+    [
+      'a limit of none',
+      `${app('')}previews:\n  limits: { awake: 0 }\n`,
+      '5:20 previews: limits: awake must be a whole number from 1 to 10000, not "0".',
+      /digits/,
     ],
     ['no app', 'services: {}\n', '1:1 The manifest declares no app.', /applications/],
   ];
@@ -292,6 +341,38 @@ services: {database: {type: postgresql:17}}
       previews: { access: 'basic' },
       data: { sanitize: 'none', refresh: null, keep: 2 },
     });
+  });
+
+  test('a policy of previews is read whole, and nothing written is the default', () => {
+    const text = `${app('')}previews:
+  access: link
+  triggers:
+    - comment
+    - { label: preview, paths: ["web/**", "!**/*.md"] }
+  drafts: lazy
+  bots: false
+  lazy: true
+  idle: 30m
+  expires: 14d
+  limits: { environments: 20, awake: 5 }
+  priorities: { urgent: 10, chore: -5 }
+`;
+    expect(manifestOf(text).previews).toEqual({
+      access: 'link',
+      triggers: [{ kind: 'comment' }, { kind: 'when', label: 'preview', paths: ['web/**', '!**/*.md'] }],
+      drafts: 'lazy',
+      bots: 'no',
+      lazy: true,
+      idleSeconds: 1_800,
+      expiresSeconds: 14 * 86_400,
+      limits: { environments: 20, awake: 5 },
+      priorities: [
+        { label: 'urgent', priority: 10 },
+        { label: 'chore', priority: -5 },
+      ],
+    });
+    expect(manifestOf(app('')).previews).toEqual(DEFAULT_PREVIEWS);
+    expect(manifestOf(`${app('')}previews:\n  idle: never\n`).previews).toEqual(DEFAULT_PREVIEWS);
   });
 
   test('without a data policy nothing is cloned', () => {

@@ -1,23 +1,9 @@
 import { isEmpty, type Located } from './located.ts';
-import type { DataPolicy, Place, PreviewPolicy } from './manifest.ts';
+import type { DataPolicy } from './manifest.ts';
 import { readSanitizePolicy } from './read-sanitize-policy.ts';
 import { parseRefreshSchedule, type RefreshSchedule } from './refresh-schedule.ts';
 import type { Report } from './report.ts';
 import { openSection, type Section, textOf } from './section.ts';
-import { meant } from './suggest.ts';
-
-export function readPreviews(report: Report, node: Located | undefined): PreviewPolicy {
-  const fallback: Place = node?.place ?? { file: '', line: 1, column: 1 };
-  const previews = openSection(report, node, { title: 'previews', acted: ['access'], fallback });
-  const access = textOf(report, previews.get('access'), 'previews: access');
-  if (access === null || access === 'open' || access === 'basic') return { access };
-  report.problem(
-    previews.get('access')?.place ?? fallback,
-    `previews: access cannot be "${access}".`,
-    `${meant(access, ['open', 'basic'])} "open" lets anybody in, "basic" asks for a generated password.`,
-  );
-  return { access: null };
-}
 
 const sanitizeHint =
   'Write rules below "sanitize:" (docs/data.md), "sanitize: none" to clone raw data, or remove "data:".';

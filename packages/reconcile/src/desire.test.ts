@@ -45,8 +45,8 @@ const ofProduction = (mode: 'external' | 'managed', head: { commit: string } | '
 });
 
 describe('sleep', () => {
-  const asleep = { desiredState: 'asleep', desiredCommit: COMMIT } as const;
-  const running = { desiredState: 'running', desiredCommit: COMMIT } as const;
+  const asleep = { desiredState: 'asleep', desiredCommit: COMMIT, heldReason: null } as const;
+  const running = { desiredState: 'running', desiredCommit: COMMIT, heldReason: null } as const;
   test.each<[string, Request[], Parameters<typeof desire>[3], string]>([
     ['a new one runs', [], undefined, 'running'],
     ['what sleeps goes on sleeping', [], asleep, 'kept'],
@@ -74,6 +74,8 @@ describe('a pull request', () => {
       kind: 'running',
       commit: COMMIT,
       heldReason: null,
+      heldQuiet: false,
+      heldWaits: false,
       requestId: null,
       state: 'running',
       sleepReason: null,

@@ -1,6 +1,7 @@
 import type { Environment, SubjectFacts } from '@bough/domain/environment';
 import type { PullRequest } from '@bough/forge/forge';
 import type { Request } from '@bough/store/requests';
+import type { Verdict } from './judge-pull.ts';
 
 /** What observe found out about a subject, as facts. */
 export type Observation =
@@ -10,7 +11,8 @@ export type Observation =
       readonly head: { commit: string } | 'gone';
       readonly branch: string;
     }
-  | { readonly kind: 'pull'; readonly pull: PullRequest | 'gone' }
+  /** `verdict`: the policy's; absent where the policy was not asked, because the pull request gets none anyway. */
+  | { readonly kind: 'pull'; readonly pull: PullRequest | 'gone'; readonly verdict?: Verdict }
   | { readonly kind: 'branch'; readonly branch: string; readonly head: { commit: string } | 'gone' };
 
 export type Desired =
@@ -18,6 +20,9 @@ export type Desired =
       readonly kind: 'running';
       readonly commit: string;
       readonly heldReason: string | null;
+      /** How it is held: see `Verdict`. */
+      readonly heldQuiet: boolean;
+      readonly heldWaits: boolean;
       readonly facts: SubjectFacts;
       /** The request that this wish answers: a new one makes a new generation of the same commit. */
       readonly requestId: string | null;
@@ -43,26 +48,35 @@ export function desire(
     case 'production':
       return desireProduction(observation, requestId);
     case 'pull':
-      return desirePull(observation.pull, requestId, lastLasting, (commit) =>
-        stateOf(commit, requests, current),
+      return desirePull(observation, requestId, lastLasting, (commit, lazy) =>
+        stateOf(commit, requests, current, lazy),
       );
     case 'branch':
       return desireBranch(observation, requestId, lastLasting, (commit) =>
-        stateOf(commit, requests, current),
+        stateOf(commit, requests, current, false),
       );
   }
 }
 
 /** The living environment of the subject, as far as its next wish depends on it. */
-export type Current = Pick<Environment, 'desiredState' | 'desiredCommit'>;
+export type Current = Pick<Environment, 'desiredState' | 'desiredCommit' | 'heldReason'>;
 type State = Pick<Extract<Desired, { kind: 'running' }>, 'state' | 'sleepReason'>;
 const RUNNING: State = { state: 'running', sleepReason: null };
 
 /** Whether a preview is to sleep: the last word of those who asked, else a new commit wakes it, else it stays as it is. */
-function stateOf(commit: string, requests: readonly Request[], current: Current | undefined): State {
+function stateOf(
+  commit: string,
+  requests: readonly Request[],
+  current: Current | undefined,
+  lazy: boolean,
+): State {
   const last = requests.findLast(({ kind }) => kind === 'sleep' || kind === 'wake' || MAKES_ANEW.has(kind));
   if (last?.kind === 'sleep') return { state: 'asleep', sleepReason: `${last.askedBy} asked for it` };
-  if (last !== undefined || current === undefined || current.desiredCommit !== commit) return RUNNING;
+  if (last !== undefined) return RUNNING;
+  // What is held has not begun: it is as new as what has no row.
+  if (current === undefined || current.heldReason !== null)
+    return lazy ? { state: 'asleep', sleepReason: 'it starts on the first visit' } : RUNNING;
+  if (current.desiredCommit !== commit && !lazy) return RUNNING;
   return { state: 'kept', sleepReason: null };
 }
 
@@ -90,7 +104,7 @@ function desireProduction(
   return {
     kind: 'running',
     commit: observation.head.commit,
-    heldReason: null,
+    ...NOT_HELD,
     facts: { branch: observation.branch, title: 'production' },
     requestId,
     ...RUNNING,
@@ -98,10 +112,10 @@ function desireProduction(
 }
 
 function desirePull(
-  pull: PullRequest | 'gone',
+  { pull, verdict = { kind: 'make', lazy: false } }: Extract<Observation, { kind: 'pull' }>,
   requestId: string | null,
   lastLasting: Request | undefined,
-  state: (commit: string) => State,
+  state: (commit: string, lazy: boolean) => State,
 ): Desired {
   if (pull === 'gone') return { kind: 'absent', reason: 'the pull request is gone from the forge' };
   if (pull.state === 'closed')
@@ -109,14 +123,21 @@ function desirePull(
       kind: 'absent',
       reason: pull.merged ? 'the pull request is merged' : 'the pull request is closed',
     };
-  if (lastLasting?.kind === 'delete')
-    return { kind: 'absent', reason: `${lastLasting.askedBy} asked for its deletion` };
+  if (lastLasting !== undefined && isAway(lastLasting, pull.head.commit))
+    return { kind: 'absent', reason: reasonOf(lastLasting) };
+  if (verdict.kind === 'decline') return { kind: 'declined', reason: verdict.reason };
+  if (verdict.kind === 'away') return { kind: 'absent', reason: verdict.reason };
+  const held = verdict.kind === 'hold' ? verdict : null;
   return {
     kind: 'running',
     commit: pull.head.commit,
-    heldReason: isFork(pull)
-      ? 'it comes from a fork. Bough does not run code from forks yet; somebody with write access can push the branch to this repository instead'
-      : null,
+    heldReason:
+      held?.reason ??
+      (isFork(pull)
+        ? 'it comes from a fork. Bough does not run code from forks yet; somebody with write access can push the branch to this repository instead'
+        : null),
+    heldQuiet: held?.quiet ?? false,
+    heldWaits: held?.waits ?? false,
     facts: {
       title: pull.title,
       author: pull.author,
@@ -126,8 +147,31 @@ function desirePull(
       number: pull.number,
     },
     requestId,
-    ...state(pull.head.commit),
+    ...state(pull.head.commit, verdict.kind === 'make' && verdict.lazy),
   };
+}
+
+const NOT_HELD = { heldReason: null, heldQuiet: false, heldWaits: false } as const;
+
+/** What is said by the request that removes a preview for its age; a push brings that one back. */
+const EXPIRED = 'expired at ';
+
+/** The argument of such a request. */
+export function expiredAt(commit: string | null): string {
+  return `${EXPIRED}${commit ?? 'no commit'}`;
+}
+
+/** Whether somebody asked the preview away, and nothing has happened since that undoes it. */
+export function isAway(lastLasting: Request | undefined, commit: string): boolean {
+  if (lastLasting?.kind !== 'delete') return false;
+  const { argument } = lastLasting;
+  return argument?.startsWith(EXPIRED) !== true || argument === expiredAt(commit);
+}
+
+function reasonOf({ askedBy, argument }: Request): string {
+  return argument?.startsWith(EXPIRED) === true
+    ? 'nobody visited or changed it for longer than previews.expires; a push or `/bough deploy` brings it back'
+    : `${askedBy} asked for its deletion`;
 }
 
 /** The head's repository is another one, or was deleted (DESIGN §10). Names prove nothing: ids do. */
@@ -154,7 +198,7 @@ function desireBranch(
   return {
     kind: 'running',
     commit: observation.head.commit,
-    heldReason: null,
+    ...NOT_HELD,
     facts: { branch: observation.branch, title: observation.branch },
     requestId: requestId ?? lastLasting.id,
     ...state(observation.head.commit),

@@ -1,8 +1,12 @@
 import { spellDuration } from '@bough/domain/duration';
 import { findEnvironment } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
+import { listExpired } from '@bough/store/preview-limits';
+import { insertRequest } from '@bough/store/requests';
 import { listIdle, writeAsleep } from '@bough/store/sleep';
 import type { Context } from './context.ts';
+import { expiredAt } from './desire.ts';
+import { observeKey } from './observe.ts';
 
 /** Puts previews to sleep that nobody visited for as long as their policy says. Returns how many. */
 export async function sleepIdle(context: Pick<Context, 'pool' | 'enqueue' | 'clock'>): Promise<number> {
@@ -30,4 +34,15 @@ export async function putToSleep(
   });
   await context.enqueue('reconcile', judged.id);
   return true;
+}
+
+/** Asks previews away that are older than their policy allows. A push, or whoever asks, brings one back. */
+export async function expire(context: Pick<Context, 'pool' | 'enqueue' | 'clock'>): Promise<number> {
+  const expired = await listExpired(context.pool, context.clock.now());
+  for (const { projectId, subject, desiredCommit } of expired) {
+    const asked = { projectId, subject, kind: 'delete' as const, askedBy: 'bough' };
+    await insertRequest(context.pool, { ...asked, argument: expiredAt(desiredCommit) });
+    await context.enqueue('observe', observeKey(projectId, subject));
+  }
+  return expired.length;
 }

@@ -1,22 +1,31 @@
 import { join } from 'node:path';
 import { parseDuration } from '@bough/domain/duration';
+import type { Environment } from '@bough/domain/environment';
 import { environmentSlug, shortHash, slugify } from '@bough/domain/names';
 import { parseSubject, type Subject } from '@bough/domain/subject';
 import type { Forge, RepositoryRef } from '@bough/forge/forge';
+import type { PreviewPolicy } from '@bough/manifest/preview-policy';
+import { forgetDeclined, writeDeclined } from '@bough/store/declined-subjects';
 import { settleDeliveries, unsettledDeliveriesOf } from '@bough/store/deliveries';
 import { findLivingEnvironment, writeAbsent, writeDesired } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
+import { countOtherPreviews } from '@bough/store/preview-limits';
 import { findProject, type Project } from '@bough/store/projects';
 import { doubtPublications } from '@bough/store/publications';
 import { bindRebuilds, handleRequests, lastRequest, openRequests, type Request } from '@bough/store/requests';
 import { writeKept } from '@bough/store/sleep';
 import { answerCommands } from './answer-commands.ts';
 import type { Context } from './context.ts';
-import { type Desired, desire, type Observation } from './desire.ts';
+import { type Desired, desire, isAway, type Observation } from './desire.ts';
 import { hearCommands } from './hear-commands.ts';
+import { type Judged, judgePull, needsChangedFiles, priorityOf } from './judge-pull.ts';
+import { type Policy, readPolicyAt } from './policy.ts';
 
 /** What it takes to look; nothing is built, started or removed here. */
-export type ObserveContext = Pick<Context, 'pool' | 'installationId' | 'enqueue' | 'forge' | 'log'>;
+export type ObserveContext = Pick<
+  Context,
+  'pool' | 'installationId' | 'enqueue' | 'forge' | 'log' | 'sources' | 'directories'
+>;
 
 export type Outcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly delayMs: number };
 
@@ -45,7 +54,7 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
     subject,
   });
 
-  const observation = await lookAt(forge, project, parsed, signal);
+  const seen = await lookAt(forge, project, parsed, signal);
   const repository = repositoryOf(project);
   const heard = await hearCommands({ pool: context.pool, forge, repository, project, subject }, deliveries);
   const requests = await openRequests(context.pool, { projectId, subject });
@@ -55,11 +64,14 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
     kinds: ['open', 'delete', 'redeploy', 'rebuild'],
   });
   const current = await findLivingEnvironment(context.pool, { projectId, subject });
+  const policy = await policyFor(context, { project, forge, seen, signal });
+  const judging = { project, forge, seen, lasting, current, policy: policy?.previews, signal };
+  const observation = await judge(context, judging);
   const desired = desire(observation, requests, lasting, current);
   if (deliveries.some((delivery) => delivery.event === 'issue_comment' && delivery.action === 'deleted')) {
     await doubtComment(context, { projectId, subject });
   }
-  const outcome = await writeDown(context, project, { subject, parsed, desired, forge, signal });
+  const outcome = await writeDown(context, project, { subject, parsed, desired, observation, policy });
   await keep(context, requests);
   if (desired.kind === 'running') await bindRebuilds(context.pool, requests, desired.commit);
 
@@ -161,17 +173,76 @@ export function repositoryOf(project: Project): RepositoryRef {
   };
 }
 
-export function mirrorOf(context: Context, project: Project): string {
+export function mirrorOf(context: Pick<Context, 'directories'>, project: Project): string {
   return join(context.directories.mirrors, `${project.id}.git`);
+}
+
+/**
+ * The policy that counts now: the default branch's. Undefined where there is nothing that it could decide: what is closed or
+ * gone goes away whatever the policy says, and whether it can be read or not.
+ */
+async function policyFor(
+  context: ObserveContext,
+  of: { project: Project; forge: Forge; seen: Observation; signal: AbortSignal },
+): Promise<Policy | undefined> {
+  const { project, forge, seen, signal } = of;
+  const isGone =
+    seen.kind === 'pull' ? seen.pull === 'gone' || seen.pull.state === 'closed' : seen.head === 'gone';
+  if (isGone || seen.kind === 'production') return undefined;
+  const head = await forge.readBranch(repositoryOf(project), project.defaultBranch, signal);
+  if (head === 'gone') return undefined;
+  const at = { mirror: mirrorOf(context, project), commit: head.commit, signal };
+  await forge.fetch(repositoryOf(project), at);
+  return await readPolicyAt(context, at);
+}
+
+/** Adds what the policy says of an open pull request, unless it gets nothing anyway. */
+async function judge(
+  context: ObserveContext,
+  of: {
+    project: Project;
+    forge: Forge;
+    seen: Observation;
+    lasting: Request | undefined;
+    current: Environment | undefined;
+    policy: PreviewPolicy | undefined;
+    signal: AbortSignal;
+  },
+): Promise<Observation> {
+  const { project, forge, seen, lasting, current, policy, signal } = of;
+  if (seen.kind !== 'pull' || seen.pull === 'gone' || policy === undefined) return seen;
+  const { pull } = seen;
+  if (isAway(lasting, pull.head.commit)) return seen;
+  const has = hasOf(current);
+  const isAsked = lasting !== undefined && lasting.kind !== 'delete';
+  const wantsFiles = has !== 'preview' && !isAsked && needsChangedFiles(policy);
+  const verdict = judgePull({
+    ...{ pull, policy, isAsked, has },
+    changedFiles: wantsFiles ? await forge.changedFiles(repositoryOf(project), pull.number, signal) : null,
+    others: await countOtherPreviews(context.pool, { projectId: project.id, subject: `pull/${pull.number}` }),
+  });
+  return { ...seen, verdict };
+}
+
+function hasOf(current: Environment | undefined): Judged['has'] {
+  if (current === undefined || current.desiredState === 'absent') return 'nothing';
+  return current.heldReason === null ? 'preview' : 'held';
 }
 
 /** Writes the wish and wakes whoever makes it true. Returns in words what came of it. */
 async function writeDown(
   context: ObserveContext,
   project: Project,
-  look: { subject: string; parsed: Subject; desired: Desired; forge: Forge; signal: AbortSignal },
+  look: {
+    subject: string;
+    parsed: Subject;
+    desired: Desired;
+    observation: Observation;
+    policy: Policy | undefined;
+  },
 ): Promise<string> {
-  const { desired, subject } = look;
+  const { desired, subject, observation, policy } = look;
+  await noteDeclined(context, { projectId: project.id, subject, desired, observation });
   if (desired.kind === 'declined') return desired.reason;
   if (desired.kind === 'absent') {
     const written = await writeAbsent(context.pool, { projectId: project.id, subject });
@@ -190,7 +261,7 @@ async function writeDown(
     return desired.reason;
   }
 
-  const policyCommit = await readPolicyCommit(look.forge, project, subject, desired.commit, look.signal);
+  const labels = observation.kind === 'pull' && observation.pull !== 'gone' ? observation.pull.labels : [];
   const { environment, changed } = await writeDesired(context.pool, {
     projectId: project.id,
     installationId: context.installationId,
@@ -201,8 +272,14 @@ async function writeDown(
     desiredState: desired.state,
     sleepReason: desired.sleepReason,
     desiredCommit: desired.commit,
-    policyCommit,
+    // Production's own commit is its policy.
+    policyCommit: subject === 'production' ? desired.commit : (policy?.commit ?? null),
     heldReason: desired.heldReason,
+    heldQuiet: desired.heldQuiet,
+    heldWaits: desired.heldWaits,
+    idleSeconds: policy?.previews.idleSeconds ?? null,
+    expiresSeconds: policy?.previews.expiresSeconds ?? null,
+    priority: policy === undefined ? 0 : priorityOf(policy.previews, labels),
     variablesRevision: project.variablesRevision,
     requestId: desired.requestId,
   });
@@ -225,17 +302,19 @@ async function writeDown(
   return changed ? `${environment.slug} is to run ${commit}` : `${environment.slug} is at ${commit} already`;
 }
 
-/** The commit whose `previews:` and `data:` count: the head of the default branch now. */
-async function readPolicyCommit(
-  forge: Forge,
-  project: Project,
-  subject: string,
-  commit: string,
-  signal: AbortSignal,
-): Promise<string | null> {
-  if (subject === 'production') return commit;
-  const head = await forge.readBranch(repositoryOf(project), project.defaultBranch, signal);
-  return head === 'gone' ? null : head.commit;
+/** Remembered until the pull request changes, so that nobody asks the forge about it every minute; and for `bough why`. */
+async function noteDeclined(
+  context: ObserveContext,
+  of: { projectId: string; subject: string; desired: Desired; observation: Observation },
+): Promise<void> {
+  const { projectId, subject, desired, observation } = of;
+  const pull = observation.kind === 'pull' && observation.pull !== 'gone' ? observation.pull : undefined;
+  if (pull?.state === 'open' && desired.kind !== 'running')
+    await writeDeclined(context.pool, {
+      ...{ projectId, subject, reason: desired.reason },
+      subjectUpdatedAt: pull.updatedAt,
+    });
+  else await forgetDeclined(context.pool, { projectId, subject });
 }
 
 /** The environment's part of a host name; made once, when the row is. */

@@ -1,4 +1,5 @@
-import type { DataPolicy, PreviewPolicy, ReadResult } from '@bough/manifest/manifest';
+import type { DataPolicy, ReadResult } from '@bough/manifest/manifest';
+import { DEFAULT_PREVIEWS, type PreviewPolicy } from '@bough/manifest/preview-policy';
 import { missingIncludes, readManifest } from '@bough/manifest/read-manifest';
 import type { Context } from './context.ts';
 
@@ -16,9 +17,11 @@ const MANIFEST_DIRECTORIES = ['.bough', '.upsun'];
 const MANIFEST_BYTES_MAX = 1024 * 1024;
 const INCLUDE_DEPTH_MAX = 5;
 
+type Reading = Pick<Context, 'sources'>;
+
 /** Reads the manifest straight from the mirror: no checkout needed. The commit must have been fetched. */
 export async function readManifestAt(
-  context: Context,
+  context: Reading,
   at: { mirror: string; commit: string; signal?: AbortSignal },
 ): Promise<{ result: ReadResult; paths: readonly string[] }> {
   const paths = await context.sources.listFiles({ ...at, path: '' });
@@ -35,7 +38,7 @@ export async function readManifestAt(
 }
 
 async function readInto(
-  context: Context,
+  context: Reading,
   at: { mirror: string; commit: string; signal?: AbortSignal },
   paths: readonly string[],
   files: Record<string, string>,
@@ -50,7 +53,27 @@ async function readInto(
 
 /** The policy of the default branch; never a pull request's, never its base's. */
 export async function readPolicyAt(
-  context: Context,
+  context: Reading,
+  at: { mirror: string; commit: string; signal?: AbortSignal },
+): Promise<Policy> {
+  const key = `${at.mirror} ${at.commit}`;
+  const known = remembered.get(context.sources) ?? new Map<string, Policy>();
+  const policy = known.get(key) ?? (await parsePolicyAt(context, at));
+  // The one that was used longest ago goes first.
+  known.delete(key);
+  known.set(key, policy);
+  const oldest = known.keys().next();
+  if (known.size > REMEMBERED_MAX && oldest.done !== true) known.delete(oldest.value);
+  remembered.set(context.sources, known);
+  return policy;
+}
+
+/** A commit never changes, and every look at every pull request needs the policy of the same one. */
+const remembered = new WeakMap<Reading['sources'], Map<string, Policy>>();
+const REMEMBERED_MAX = 200;
+
+async function parsePolicyAt(
+  context: Reading,
   at: { mirror: string; commit: string; signal?: AbortSignal },
 ): Promise<Policy> {
   const { result } = await readManifestAt(context, at);
@@ -65,14 +88,14 @@ export async function readPolicyAt(
     case 'absent':
       return {
         commit: at.commit,
-        previews: { access: null },
+        previews: DEFAULT_PREVIEWS,
         data: null,
         note: 'the default branch has no manifest yet, so there is no data policy and nothing is cloned',
       };
     case 'problems':
       return {
         commit: at.commit,
-        previews: { access: null },
+        previews: DEFAULT_PREVIEWS,
         data: null,
         note: `the manifest of the default branch has ${result.problems.length} problem(s), so its data policy does not count and nothing is cloned`,
       };

@@ -6,6 +6,7 @@ import { appendEvent } from '@bough/store/events';
 import { deleteRoutes } from '@bough/store/routes';
 import { askForFeedback } from './ask-for-feedback.ts';
 import type { Context } from './context.ts';
+import { lookAtWaiting } from './look-at-waiting.ts';
 
 /**
  * Removes everything that an environment is made of: route first, so that nobody meets half of it, then workloads,
@@ -44,6 +45,9 @@ export async function removeEnvironment(
     actor: 'bough',
     kind: 'environment.removed',
     detail: { workloads: workloads.length },
+  });
+  await lookAtWaiting(context, environment.projectId).catch((error: unknown) => {
+    context.log.warn({ environmentId: environment.id, error }, 'who waits is looked at by the next resync');
   });
 }
 

@@ -2,13 +2,15 @@ import { type Environment, phase } from '@bough/domain/environment';
 import type { Workload } from '@bough/engine/engine';
 import type { PullRequest } from '@bough/forge/forge';
 import { listDueRefreshes } from '@bough/store/data-refreshes';
+import { type DeclinedSubject, listDeclined } from '@bough/store/declined-subjects';
 import { deleteDeliveries, unsettledDeliveries } from '@bough/store/deliveries';
 import { listEnvironments, listUnsettledEnvironments } from '@bough/store/environments';
 import { deleteEvents } from '@bough/store/events';
 import { findProjectByRepository, listProjects, type Project, writePollEtag } from '@bough/store/projects';
 import type { Context } from './context.ts';
 import { warmGoldens } from './data/warm-goldens.ts';
-import { sleepIdle } from './idle.ts';
+import { expire, sleepIdle } from './idle.ts';
+import { lookAtWaiting } from './look-at-waiting.ts';
 import { type Outcome, observeKey, repositoryOf } from './observe.ts';
 import { reap } from './reap.ts';
 
@@ -16,6 +18,9 @@ import { reap } from './reap.ts';
 const UNSETTLED_AFTER_MS = 20_000;
 const KEPT_DAYS = 14;
 const FAILED_DELIVERIES_DAYS = 3;
+
+/** Pull requests that wait for room in a project, looked at when everything is. */
+const WAITING_MAX = 500;
 
 /** What a resync corrected, for the metric that stays flat in a healthy installation. */
 export interface Corrections {
@@ -53,6 +58,9 @@ export async function resync(
   corrections.environments += await requeueEnvironments(context, options.thorough);
   await sleepIdle(context);
   await queueRefreshes(context, options.thorough);
+  await expire(context);
+  for (const { id } of await listProjects(context.pool))
+    await lookAtWaiting(context, id, options.thorough ? WAITING_MAX : 1);
   corrections.reaped += await reap(context);
   await warmGoldens(context);
   if (options.thorough) {
@@ -114,22 +122,36 @@ async function enqueueDifferences(
   const rows = (await listEnvironments(context.pool, { projectId: project.id })).filter(
     (row) => row.kind === 'preview',
   );
-  const different = differingSubjects(rows, pulls);
+  const declined = await listDeclined(context.pool, project.id);
+  const different = differingSubjects(rows, pulls, { declined, now: context.clock.now() });
   for (const subject of different) await context.enqueue('observe', observeKey(project.id, subject));
   return different.length;
 }
+
+/** One that was declined is judged anew after so long although it did not change: the policy may have. */
+const JUDGED_ANEW_MS = 3_600_000;
 
 /** Pure: open pull requests without a matching row, and rows whose pull request is not open any more. */
 export function differingSubjects(
   rows: readonly Pick<Environment, 'subject' | 'desiredState' | 'desiredCommit'>[],
   pulls: readonly PullRequest[],
+  judged: { declined: readonly DeclinedSubject[]; now: Date } = { declined: [], now: new Date(0) },
 ): string[] {
+  const declined = new Map(judged.declined.map((row) => [row.subject, row]));
+  const isDeclined = (pull: PullRequest) => {
+    const row = declined.get(`pull/${pull.number}`);
+    return (
+      row?.subjectUpdatedAt?.getTime() === pull.updatedAt.getTime() &&
+      judged.now.getTime() - row.lookedAt.getTime() < JUDGED_ANEW_MS
+    );
+  };
   const bySubject = new Map(rows.map((row) => [row.subject, row]));
   const open = new Set(pulls.map((pull) => `pull/${pull.number}`));
   const behind = pulls
     .filter((pull) => {
       const row = bySubject.get(`pull/${pull.number}`);
-      return row === undefined || (row.desiredState !== 'absent' && row.desiredCommit !== pull.head.commit);
+      if (row === undefined) return !isDeclined(pull);
+      return row.desiredState !== 'absent' && row.desiredCommit !== pull.head.commit;
     })
     .map((pull) => `pull/${pull.number}`);
   const closed = rows

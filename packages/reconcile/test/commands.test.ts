@@ -1,19 +1,23 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { ParsedDelivery } from '@bough/forge/forge';
+import { createSources } from '@bough/forge/git/sources';
 import { createPool } from '@bough/store/database';
 import { type Delivery, findDelivery, receiveDelivery } from '@bough/store/deliveries';
 import { findLastEnvironment } from '@bough/store/environments';
 import { insertProject, type Project } from '@bough/store/projects';
+import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
 import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type SandboxFixture, startSandboxFixture } from '../../forge/test/sandbox-fixture.ts';
+import { git, type SandboxFixture, startSandboxFixture } from '../../forge/test/sandbox-fixture.ts';
 import { type ObserveContext, observe, observeKey } from '../src/observe.ts';
 
 /** Commands as observe sees them: real Postgres, the GitHub driver, and the sandbox forge at its other end. */
 
 let database: TestDatabase;
 let pool: pg.Pool;
+let home: TempHome;
 let forge: SandboxFixture;
 let project: Project;
 let branch: string;
@@ -27,6 +31,7 @@ let context: ObserveContext;
 beforeAll(async () => {
   database = await createTestDatabase();
   pool = createPool({ url: database.url, max: 6, applicationName: 'test' });
+  home = await createTempHome('commands');
   forge = await startSandboxFixture('app', {
     fetch: async (input, init) => {
       const { method, url } = new Request(input, init);
@@ -56,6 +61,7 @@ afterAll(async () => {
     await forge.close();
     await pool.end();
     await database.drop();
+    await home.remove();
   }
 });
 
@@ -73,6 +79,8 @@ beforeEach(async () => {
       enqueued.push(`${queue} ${key}`);
     },
     forge: () => forge.forge,
+    sources: createSources(git, join(home.path, 'checkouts')),
+    directories: { mirrors: join(home.path, 'mirrors') },
     log: {
       info: () => undefined,
       warn: (_, message) => warnings.push(message),

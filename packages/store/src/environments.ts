@@ -57,6 +57,8 @@ export interface DesiredRow {
   readonly policyCommit: string | null;
   readonly heldReason: string | null;
   readonly heldQuiet?: boolean;
+  /** It is held until there is room in the project: it keeps its place in the queue. */
+  readonly heldWaits?: boolean;
   readonly variablesRevision: string;
   readonly requestId: string | null;
   readonly idleSeconds?: number | null;
@@ -107,8 +109,9 @@ async function insertOrUpdate(
      )
      insert into environments as e (project_id, installation_id, subject, slug, kind, facts, desired_state, desired_commit,
                                policy_commit, held_reason, variables_revision, request_id, sleep_reason, held_quiet,
-                               idle_seconds, expires_seconds, priority)
-     values ($1, $2, $3, $4, $5, $6, case when $7 = 'kept' then 'running' else $7 end, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                               idle_seconds, expires_seconds, priority, waiting_since)
+     values ($1, $2, $3, $4, $5, $6, case when $7 = 'kept' then 'running' else $7 end, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+             case when $18::boolean then now() end)
      on conflict (project_id, subject) where removed_at is null do update set
        facts = excluded.facts,
        generation = e.generation + case when ${DIFFERS} then 1 else 0 end,
@@ -128,6 +131,9 @@ async function insertOrUpdate(
        idle_seconds = excluded.idle_seconds,
        expires_seconds = excluded.expires_seconds,
        priority = excluded.priority,
+       waiting_since = case
+         when $18::boolean then coalesce(e.waiting_since, now())
+         when e.held_reason is null then e.waiting_since end,
        desired_commit = excluded.desired_commit,
        policy_commit = excluded.policy_commit,
        held_reason = excluded.held_reason,
@@ -152,6 +158,7 @@ async function insertOrUpdate(
       desired.idleSeconds ?? null,
       desired.expiresSeconds ?? null,
       desired.priority ?? 0,
+      desired.heldWaits ?? false,
     ],
   );
   const { changed, ...row } = only(rows);

@@ -105,6 +105,9 @@ export const DeliveryView = z.object({
 export const WhyView = z.object({
   subject: z.string(),
   phase: z.string().nullable(),
+  declinedReason: z.string().nullable(),
+  waitingPosition: z.number().nullable(),
+  sleepReason: z.string().nullable(),
   heldReason: z.string().nullable(),
   waitingReason: z.string().nullable(),
   failure: FailureView.nullable(),

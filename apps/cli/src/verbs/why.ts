@@ -20,6 +20,8 @@ export function whyVerb(program: Command, context: VerbContext): void {
       context.output.result(why, () =>
         [
           `${why.subject} is ${why.phase ?? 'without an environment'}.`,
+          ...(why.declinedReason === null ? [] : [`No preview: ${why.declinedReason}.`]),
+          ...(why.sleepReason === null ? [] : [`Asleep: ${why.sleepReason}.`]),
           ...(why.heldReason === null ? [] : [`Held: ${why.heldReason}.`]),
           ...(why.waitingReason === null ? [] : [`Waiting: ${why.waitingReason}.`]),
           ...(why.failure === null ? [] : [`Failed: ${why.failure.message} ${why.failure.hint ?? ''}`]),

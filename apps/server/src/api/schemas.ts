@@ -226,6 +226,9 @@ export const ActionAnswer = z.object({ requestId: Id, queued: z.boolean() });
 export const Why = z.object({
   subject: z.string(),
   phase: EnvironmentView.shape.phase.nullable().describe('null: there is no environment'),
+  declinedReason: z.string().nullable().describe('Why an open pull request has no environment'),
+  waitingPosition: z.number().nullable(),
+  sleepReason: z.string().nullable(),
   heldReason: z.string().nullable(),
   waitingReason: z.string().nullable(),
   failure: FailureView.nullable(),

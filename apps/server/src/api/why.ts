@@ -1,5 +1,6 @@
 import { phase } from '@bough/domain/environment';
 import type { Database } from '@bough/store/database';
+import { findDeclined } from '@bough/store/declined-subjects';
 import { listDeliveries } from '@bough/store/deliveries';
 import { findLastEnvironment } from '@bough/store/environments';
 import { listEvents } from '@bough/store/events';
@@ -17,10 +18,14 @@ export async function explain(db: Database, project: Project, subject: string): 
   const requests = await openRequests(db, of);
   const deliveries = await listDeliveries(db, { repositoryId: project.repositoryId, subject, limit: 20 });
   const events = environment ? await listEvents(db, { environmentId: environment.id, limit: 50 }) : [];
+  const declined = await findDeclined(db, of);
   const view = environment && viewEnvironment(environment);
   return {
     subject,
     phase: environment ? phase(environment) : null,
+    declinedReason: declined?.reason ?? null,
+    waitingPosition: view?.waitingPosition ?? null,
+    sleepReason: view?.sleepReason ?? null,
     heldReason: view?.heldReason ?? null,
     waitingReason: view?.waitingReason ?? null,
     failure: view?.failure ?? null,

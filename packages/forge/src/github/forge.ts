@@ -1,5 +1,6 @@
 import type { Forge } from '../forge.ts';
 import { cloneUrlOf, hostOf } from './addresses.ts';
+import { changedFiles } from './changed-files.ts';
 import { createClient } from './client.ts';
 import type { GitHubContext } from './context.ts';
 import { createCredentials } from './credentials.ts';
@@ -45,6 +46,7 @@ export function createGitHubForge(options: GitHubForgeOptions): Forge {
     readRepository: (...args) => readRepository(context, ...args),
     readPullRequest: (...args) => readPullRequest(context, ...args),
     readBranch: (...args) => readBranch(context, ...args),
+    changedFiles: (...args) => changedFiles(context, ...args),
     listOpen: (...args) => listOpen(context, ...args),
     fetch: (...args) => fetchCommit(context, ...args),
     fetchSubmodule: (...args) => fetchSubmodule(context, ...args),

@@ -1,0 +1,56 @@
+import type { Database } from './database.ts';
+
+/** Previews of a project that run or sleep beside this one, and those that wait for a place before it. */
+export async function countOtherPreviews(
+  db: Database,
+  of: { projectId: string; subject: string },
+): Promise<{ made: number; waiting: number }> {
+  const { rows } = await db.query<{ made: number; waiting: number }>(
+    `with mine as (
+       select coalesce(waiting_since, now()) as since, id from environments
+       where project_id = $1 and subject = $2 and removed_at is null
+     )
+     select
+       count(*) filter (where held_reason is null and desired_state <> 'absent')::int as made,
+       count(*) filter (
+         where held_reason is not null and waiting_since is not null and desired_state <> 'absent'
+           and ((select since from mine) is null or (waiting_since, id) < (select since, id from mine)))::int as waiting
+     from environments
+     where project_id = $1 and subject <> $2 and kind = 'preview' and removed_at is null`,
+    [of.projectId, of.subject],
+  );
+  return rows[0] ?? { made: 0, waiting: 0 };
+}
+
+/** Subjects of a project that wait until another preview is removed, the longest first. */
+export async function listWaitingSubjects(db: Database, projectId: string, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ subject: string }>(
+    `select subject from environments
+     where project_id = $1 and kind = 'preview' and removed_at is null and held_reason is not null and waiting_since is not null
+     order by waiting_since, environments.id limit $2`,
+    [projectId, limit],
+  );
+  return rows.map(({ subject }) => subject);
+}
+
+/** Previews that nobody visited or changed for longer than their policy allows; at most 500. */
+export async function listExpired(
+  db: Database,
+  now: Date,
+): Promise<{ id: string; projectId: string; subject: string; desiredCommit: string | null }[]> {
+  const { rows } = await db.query<{
+    id: string;
+    projectId: string;
+    subject: string;
+    desiredCommit: string | null;
+  }>(
+    `select id::text, project_id::text as "projectId", subject, desired_commit as "desiredCommit" from environments
+     where kind = 'preview' and removed_at is null and desired_state <> 'absent' and running_step is null
+       and generation = observed_generation
+       and greatest(changed_at, last_request_at) + make_interval(secs => expires_seconds) < $1
+       and (kept_until is null or kept_until < $1)
+     order by environments.id limit 500`,
+    [now],
+  );
+  return rows;
+}
