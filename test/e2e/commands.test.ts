@@ -80,8 +80,8 @@ test(
 
     await say('ada', '/bough why', 'rocket');
     await untilSaid(`The preview runs \`${commit.slice(0, 7)}\`.`);
-    await say('ada', '/bough sync', 'confused');
-    await untilSaid('`/bough sync` is not there yet');
+    await say('ada', '/bough approve', 'confused');
+    await untilSaid('`/bough approve` is not there yet');
 
     await say('ada', '/bough delete', 'rocket');
     await stage.untilRemoved(slug);

@@ -25,6 +25,12 @@ export interface Environment {
   readonly dataSnapshotId: string | null;
   readonly dataState: 'undecided' | 'empty' | 'cloned' | 'seeded' | 'own';
   readonly dataNote: string | null;
+  /** Part of its volumes' names: the request that brought this data; '0' for the data of its first deployment. */
+  readonly dataEpoch: string;
+  /** The newest request for other data that was carried out or refused. */
+  readonly dataAnsweredId: string | null;
+  /** What was decided about a request for other data that is under way. */
+  readonly dataPending: DataChange | null;
   /** The last visit of a person, some seconds late: the gateway tells of visits in batches. */
   readonly lastRequestAt: Date | null;
   readonly expiresAt: Date | null;
@@ -45,6 +51,13 @@ export interface Environment {
   readonly createdAt: Date;
   readonly changedAt: Date;
   readonly removedAt: Date | null;
+}
+
+export interface DataChange {
+  readonly requestId: string;
+  readonly state: 'empty' | 'cloned';
+  readonly snapshotId: string | null;
+  readonly note: string;
 }
 
 export interface Failure {

@@ -66,6 +66,11 @@ export function captureId(parts: {
   return id.length <= LABEL_LENGTH_MAX ? id : `${id.slice(0, 54)}-${shortHash(id)}`;
 }
 
+/** What stands behind the name of a volume whose data came later than with the first deployment. */
+export function epochSuffix(dataEpoch: string): string {
+  return dataEpoch === '0' ? '' : `@${dataEpoch}`;
+}
+
 /** Id of a volume of an environment; `name` is `service:database` or `mount:app:uploads`. */
 export function volumeId(parts: { installationId: string; environmentId: string; name: string }): string {
   const id = `${parts.installationId}-e${parts.environmentId}-${uniqueSlug(parts.name)}`;

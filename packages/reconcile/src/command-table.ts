@@ -31,6 +31,14 @@ export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
     request: 'redeploy',
   },
   rebuild: { meaning: 'builds it anew, reusing nothing, and deploys it', request: 'rebuild' },
+  sync: {
+    meaning: 'replaces its data by the newest sanitized data of production, and runs the deploy hook on it',
+    request: 'sync',
+  },
+  reset: {
+    meaning: 'puts its data back to what it started from, and runs the deploy hook',
+    request: 'reset',
+  },
   sleep: { meaning: 'stops its processes and keeps its data; a visit wakes it', request: 'sleep' },
   wake: { meaning: 'starts it again', request: 'wake' },
   keep: {
@@ -55,4 +63,4 @@ export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
 };
 
 /** Words that will mean something one day: whoever uses them is told so, instead of that they are wrong. */
-export const PLANNED: ReadonlySet<string> = new Set(['sync', 'reset', 'approve']);
+export const PLANNED: ReadonlySet<string> = new Set(['approve']);

@@ -46,7 +46,7 @@ export function desire(
   const requestId = requests.filter((request) => MAKES_ANEW.has(request.kind)).at(-1)?.id ?? null;
   switch (observation.kind) {
     case 'production':
-      return desireProduction(observation, requestId);
+      return desireProduction(observation, productionRequest(requests));
     case 'pull':
       return desirePull(observation, requestId, lastLasting, (commit, lazy) =>
         stateOf(commit, requests, current, lazy),
@@ -82,6 +82,12 @@ function stateOf(
 
 /** Requests that are answered by deploying, even when nothing else changed. */
 const MAKES_ANEW: ReadonlySet<Request['kind']> = new Set(['open', 'redeploy', 'rebuild', 'sync', 'reset']);
+const REPLACES_DATA: ReadonlySet<Request['kind']> = new Set(['sync', 'reset']);
+
+/** Production's data is its own: no request replaces it. */
+function productionRequest(requests: readonly Request[]): string | null {
+  return requests.findLast(({ kind }) => MAKES_ANEW.has(kind) && !REPLACES_DATA.has(kind))?.id ?? null;
+}
 
 function desireProduction(
   observation: Extract<Observation, { kind: 'production' }>,

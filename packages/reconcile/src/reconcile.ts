@@ -15,21 +15,26 @@ import {
 import { type EnvironmentLock, Interrupted, withEnvironmentLock } from '@bough/store/environment-lock';
 import {
   findEnvironment,
+  writeDataAnswered,
+  writeDataChange,
   writeFailure,
   writeRelease,
   writeSettled,
   writeWaiting,
 } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
+import { openDataRequest, type Request } from '@bough/store/requests';
 import { listRoutes, setRouteState } from '@bough/store/routes';
 import { askForFeedback } from './ask-for-feedback.ts';
 import type { Context } from './context.ts';
 import { readRelease } from './data/golden.ts';
+import { forgetOtherData } from './data/replace-data.ts';
 import { decide, type World } from './decide.ts';
 import { ManifestProblems } from './deploy/compile.ts';
 import { deploy, stopEarlier } from './deploy/deploy.ts';
 import { releaseWorkloadIds, stopReleasesBut } from './deploy/release.ts';
 import { type DeploymentRun, type PlannedRun, Waiting } from './deploy/run.ts';
+import { serviceWorkloadId } from './deploy/services.ts';
 import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
 import { type Policy, readPolicyAt } from './policy.ts';
 import { removeEnvironment } from './remove-environment.ts';
@@ -151,20 +156,22 @@ async function lookAround(
   }
   const run = await readRelease(context, of.project, environment, of.lock);
   const wanted = releaseWorkloadIds(run);
-  const services = new Set(run.plan.common.services.map((service) => service.name));
+  const names = new Set(run.plan.common.services.map(({ name }) => name));
+  const services = new Set([...names].map((name) => serviceWorkloadId(run, name)));
   const present = await context.engine.list({ environmentId: environment.id });
   const running = present.filter(
-    (workload) =>
-      workload.state !== 'stopped' &&
-      (wanted.includes(workload.id) ||
-        (workload.labels.role === 'service' && services.has(workload.labels.name))),
+    (workload) => workload.state !== 'stopped' && (wanted.includes(workload.id) || services.has(workload.id)),
   );
   const routes = await listRoutes(context.pool, environment.id);
   return {
     release: {
       wanted: wanted.length + services.size,
       running: running.length,
-      stale: present.filter(({ id, labels }) => labels.release !== undefined && !wanted.includes(id)).length,
+      stale: present.filter(
+        ({ id, labels }) =>
+          (labels.release !== undefined && !wanted.includes(id)) ||
+          (labels.role === 'service' && names.has(labels.name) && !services.has(id)),
+      ).length,
     },
     routesServing: routes.every((route) => route.state === 'serving'),
     releaseIsWanted: true,
@@ -194,6 +201,8 @@ async function deployOnce(
   const deployment = await openDeployment(context.pool, lock.fence, commit);
   const secrets = new Set<Secret>();
   const previous = await previousRelease(context, environment);
+  const dataRequest =
+    environment.kind === 'preview' ? await openDataRequest(context.pool, environment) : undefined;
   try {
     await stopReleasesBut(context, environment.id, [
       deployment.id,
@@ -210,12 +219,15 @@ async function deployOnce(
       mirror: mirrorOf(context, project),
       policy: await policyOf(context, of),
       secrets,
+      dataRequest,
     };
     const deployed = await deploy(run);
-    await settle(context, environment, lock, deployment.id);
+    await settle(context, deployed, dataRequest);
     await tidy(deployed);
   } catch (thrown) {
-    const error = withoutSecrets(thrown, secrets);
+    const bare = withoutSecrets(thrown, secrets);
+    const error =
+      dataRequest === undefined ? bare : await keepData(context, { environment, lock, dataRequest }, bare);
     const interruption: unknown = lock.signal.aborted ? lock.signal.reason : error;
     // A shutdown or a lost lock leaves it running: the next holder goes on with it.
     if (interruption instanceof Interrupted) {
@@ -224,6 +236,7 @@ async function deployOnce(
     } else if (!(error instanceof Waiting)) {
       await closeDeployment(context.pool, deployment.id, { state: 'failed', failure: describe(error) });
       await standBack(context, of, previous);
+      if (dataRequest !== undefined) await forgetOtherData(context, environment.id);
     }
     throw error;
   }
@@ -234,7 +247,11 @@ async function deployOnce(
 /** Whatever comes in between, a crash too, the next look finds what is left of earlier releases and stops it. */
 async function tidy(run: PlannedRun): Promise<void> {
   await askForFeedback(run.context, run.environment.id);
-  await stopEarlier(run).catch((error: unknown) => {
+  const stop = async () => {
+    await stopEarlier(run);
+    if (run.environment.kind === 'preview') await forgetOtherData(run.context, run.environment.id);
+  };
+  await stop().catch((error: unknown) => {
     run.context.log.warn({ environmentId: run.environment.id, error }, 'earlier releases not stopped yet');
   });
 }
@@ -242,13 +259,18 @@ async function tidy(run: PlannedRun): Promise<void> {
 /** In one transaction: a crash in between would deploy once more what is ready. */
 async function settle(
   context: Context,
-  environment: Environment,
-  lock: EnvironmentLock,
-  deploymentId: string,
+  { environment, lock, deployment }: PlannedRun,
+  dataRequest: Request | undefined,
 ): Promise<void> {
   await transaction(context.pool, async (db) => {
-    if (!(await writeSettled(db, lock.fence, { deploymentId }))) throw new Interrupted('superseded');
-    await closeDeployment(db, deploymentId, { state: 'ready' });
+    if (!(await writeSettled(db, lock.fence, { deploymentId: deployment.id })))
+      throw new Interrupted('superseded');
+    await closeDeployment(db, deployment.id, { state: 'ready' });
+    if (dataRequest !== undefined) {
+      const change = environment.dataPending;
+      if (change?.requestId === dataRequest.id) await writeDataChange(db, lock.fence, change);
+      else await writeDataAnswered(db, lock.fence, dataRequest.id);
+    }
     // Its schema may be another one now: previews get what it became.
     if (environment.kind === 'production')
       await askForRefresh(db, { projectId: environment.projectId, askedBy: 'a deployment of production' });
@@ -304,6 +326,30 @@ async function standBack(
 async function giveUpRelease(context: Context, lock: EnvironmentLock): Promise<void> {
   await transaction(context.pool, async (db) => {
     if (await writeRelease(db, lock.fence, null)) await setRouteState(db, lock.fence.environmentId, 'failed');
+  });
+}
+
+/**
+ * Other data that could not be made to serve is given up, unless trying again may help: what served before serves on, on
+ * the data that it had, and the failure says so.
+ */
+async function keepData(
+  context: Context,
+  of: { environment: Environment; lock: EnvironmentLock; dataRequest: Request },
+  error: unknown,
+): Promise<unknown> {
+  const { environment, lock, dataRequest } = of;
+  if (lock.signal.aborted || error instanceof Interrupted || error instanceof Waiting) return error;
+  const isFinal = error instanceof BoughError && !error.retryable;
+  if (!isFinal && environment.failures < RETRIES_MAX) return error;
+  await writeDataAnswered(context.pool, lock.fence, dataRequest.id);
+  if (!(error instanceof BoughError)) return error;
+  return new BoughError({
+    code: error.code,
+    message: error.message,
+    hint: `This was tried on other data (${dataRequest.kind}, asked for by ${dataRequest.askedBy}): the preview keeps the data that it had. ${error.hint ?? ''}`.trim(),
+    tail: error.tail,
+    cause: error,
   });
 }
 

@@ -299,7 +299,7 @@ test('commands that come together are followed in the order in which they were w
 
 describe('answers', () => {
   test.each([
-    ['/bough sync', '`/bough sync` is not there yet'],
+    ['/bough approve', '`/bough approve` is not there yet'],
     ['/bough keep forever', '`/bough keep` cannot be followed with this duration, so nothing was done'],
     ['/bough toString', 'there is no `/bough toString`'],
     ['/bough Redeploy', 'there is no `/bough Redeploy`'],

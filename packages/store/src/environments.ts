@@ -1,4 +1,5 @@
 import {
+  type DataChange,
   type Environment,
   type Failure,
   type Phase,
@@ -23,6 +24,7 @@ const COLUMNS = `
   e.failure_code as "failureCode", e.failure_message as "failureMessage", e.failure_hint as "failureHint", e.failure_tail as "failureTail",
   e.failures, e.retry_at as "retryAt", e.release_deployment_id::text as "releaseDeploymentId",
   e.data_snapshot_id::text as "dataSnapshotId", e.data_state as "dataState", e.data_note as "dataNote",
+  e.data_epoch::text as "dataEpoch", e.data_answered_id::text as "dataAnsweredId", e.data_pending as "dataPending",
   e.last_request_at as "lastRequestAt", e.expires_at as "expiresAt", e.deploy_generation::text as "deployGeneration",
   e.sleep_reason as "sleepReason", e.idle_seconds::float8 as "idleSeconds", e.expires_seconds::float8 as "expiresSeconds", e.priority,
   e.kept_until as "keptUntil", e.admitted_at as "admittedAt", e.waiting_since as "waitingSince",
@@ -370,6 +372,26 @@ export function writeData(
   ]);
 }
 
+/** What other data an environment is getting, before anything of it is made: a crash goes on with the same. */
+export function writePendingData(db: Database, fence: Fence, change: DataChange): Promise<boolean> {
+  return writeAtFence(db, fence, 'data_pending = $4', [JSON.stringify(change)]);
+}
+
+/** The other data serves: from now on it is the environment's. */
+export function writeDataChange(db: Database, fence: Fence, change: DataChange): Promise<boolean> {
+  return writeAtFence(
+    db,
+    fence,
+    `data_epoch = $4, data_answered_id = $4, data_pending = null, data_state = $5, data_snapshot_id = $6, data_note = $7`,
+    [change.requestId, change.state, change.snapshotId, change.note],
+  );
+}
+
+/** A request for other data came to nothing, or to what was there: what the environment has stays. */
+export function writeDataAnswered(db: Database, fence: Fence, requestId: string): Promise<boolean> {
+  return writeAtFence(db, fence, 'data_answered_id = $4, data_pending = null', [requestId]);
+}
+
 /**
  * Its volumes are about to go. Written before the first does: when the pull request is reopened in the middle, what comes
  * next clones anew, instead of starting empty under the words "clone of production".
@@ -378,7 +400,7 @@ export function writeDismantled(db: Database, fence: Fence): Promise<boolean> {
   return writeAtFence(
     db,
     fence,
-    `release_deployment_id = null, data_state = 'undecided', data_snapshot_id = null, data_note = null`,
+    `release_deployment_id = null, data_state = 'undecided', data_snapshot_id = null, data_note = null, data_pending = null`,
   );
 }
 

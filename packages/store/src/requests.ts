@@ -1,3 +1,4 @@
+import type { Environment } from '@bough/domain/environment';
 import { type Database, only } from './database.ts';
 
 export type RequestKind =
@@ -52,6 +53,26 @@ export async function openRequests(
     [of.projectId, of.subject],
   );
   return rows;
+}
+
+/** The newest request for other data that went into the environment's wish and is not answered yet. */
+export async function openDataRequest(
+  db: Database,
+  environment: Pick<Environment, 'projectId' | 'subject' | 'createdAt' | 'requestId' | 'dataAnsweredId'>,
+): Promise<Request | undefined> {
+  const { rows } = await db.query<Request>(
+    `select ${COLUMNS} from requests
+     where project_id = $1 and subject = $2 and kind in ('sync', 'reset') and asked_at >= $3
+       and requests.id <= $4::bigint and requests.id > coalesce($5::bigint, 0) order by requests.id desc limit 1`,
+    [
+      environment.projectId,
+      environment.subject,
+      environment.createdAt,
+      environment.requestId,
+      environment.dataAnsweredId,
+    ],
+  );
+  return rows[0];
 }
 
 /** The last request of a kind for a subject, handled or not: `delete` keeps a preview away until somebody asks again. */

@@ -109,6 +109,20 @@ export function environmentVerbs(program: Command, context: VerbContext): void {
     'is asked to deploy again',
   );
   action(env, context, 'rebuild', 'build it anew, reusing nothing, and deploy', 'is asked to build anew');
+  action(
+    env,
+    context,
+    'sync',
+    'replace its data by the newest of production, sanitized; the deploy hook runs again',
+    'is asked for the newest data',
+  );
+  action(
+    env,
+    context,
+    'reset',
+    'put its data back to what it started from; the deploy hook runs again',
+    'is asked back to its start',
+  );
   action(env, context, 'sleep', 'stop its processes, keep its data; a visit wakes it', 'is sent to sleep');
   action(env, context, 'wake', 'start it again', 'is woken');
   action(
@@ -125,7 +139,7 @@ export function environmentVerbs(program: Command, context: VerbContext): void {
 function action(
   env: Command,
   context: VerbContext,
-  kind: 'redeploy' | 'rebuild' | 'sleep' | 'wake' | 'keep' | 'delete',
+  kind: 'redeploy' | 'rebuild' | 'sync' | 'reset' | 'sleep' | 'wake' | 'keep' | 'delete',
   description: string,
   words: string,
   argumentName?: string,

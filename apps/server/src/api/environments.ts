@@ -13,7 +13,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerOptions } from '../options.ts';
 import { notFound, Problem } from '../problem.ts';
-import { checkArgument } from './check-argument.ts';
+import { checkArgument, checkSubject } from './check-argument.ts';
 import { queueRefresh, RefreshBody } from './data.ts';
 import { deploymentDetail } from './deployments.ts';
 import { requireEnvironment, requireProject } from './find.ts';
@@ -105,6 +105,7 @@ export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod
         const { id: environmentId, projectId, subject } = await requireEnvironment(pool, params.environment);
         const { kind, argument = null, askedBy = 'admin' } = body;
         checkArgument(kind, argument);
+        checkSubject(kind, subject);
         const { id } = await insertRequest(pool, { projectId, subject, kind, argument, askedBy });
         // Whoever wakes it waits for it: the forge need not be asked first.
         if (kind === 'wake') await wakeSoon(options, environmentId);

@@ -8,7 +8,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerOptions } from '../options.ts';
 import { notFound, Problem } from '../problem.ts';
-import { checkArgument } from './check-argument.ts';
+import { checkArgument, checkSubject } from './check-argument.ts';
 import { requireProject } from './find.ts';
 import { look, lookAtProject } from './look.ts';
 import { ActionAnswer, ActionBody, ProjectView, VariableView, Why } from './schemas.ts';
@@ -135,6 +135,7 @@ export function projectRoutes(options: ServerOptions): FastifyPluginAsyncZod {
         const project = await requireProject(pool, params.project);
         const { subject, kind, argument = null, askedBy = 'admin' } = body;
         checkArgument(kind, argument);
+        checkSubject(kind, subject);
         const asked = { projectId: project.id, subject, kind, argument, askedBy };
         const { id } = await insertRequest(pool, asked);
         return reply.status(202).send({ requestId: id, queued: await look(options, project.id, subject) });

@@ -212,7 +212,17 @@ export const requestKinds = [
 ] as const;
 
 /** What can be asked for today. The other kinds are words of the design that nothing acts on yet. */
-export const askableKinds = ['open', 'redeploy', 'rebuild', 'sleep', 'wake', 'keep', 'delete'] as const;
+export const askableKinds = [
+  'open',
+  'redeploy',
+  'rebuild',
+  'sync',
+  'reset',
+  'sleep',
+  'wake',
+  'keep',
+  'delete',
+] as const;
 
 export const ActionBody = z.object({
   kind: z.enum(askableKinds),

@@ -1,6 +1,6 @@
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
-import { serviceVolumeId } from '../deploy/services.ts';
-import { mountVolumeId } from '../deploy/surroundings.ts';
+import { serviceVolumeId, serviceVolumeName } from '../deploy/services.ts';
+import { mountVolumeId, mountVolumeName } from '../deploy/surroundings.ts';
 import type { AttestedSnapshot } from './attestation.ts';
 import { mountVolumes } from './capture.ts';
 import { holdUp } from './sanitize-capture.ts';
@@ -31,7 +31,7 @@ export async function cloneGolden(
       await ensureClone(
         run,
         serviceVolumeId(run, planned.name),
-        `service:${planned.name}`,
+        serviceVolumeName(run.environment, planned.name),
         source.snapshotId,
       );
       await holdUp(run, 'clone');
@@ -46,7 +46,12 @@ export async function cloneGolden(
   for (const [name, source] of Object.entries(golden.facts.volumes)) {
     if (!name.startsWith('mount:')) continue;
     const volume = name.slice('mount:'.length);
-    await ensureClone(run, mountVolumeId(run, volume), name, source.snapshotId);
+    await ensureClone(
+      run,
+      mountVolumeId(run, volume),
+      mountVolumeName(run.environment, volume),
+      source.snapshotId,
+    );
     cloned.push(volume);
   }
   voice.line(`cloned from golden snapshot ${golden.facts.snapshotId}: ${cloned.join(', ') || 'nothing'}`);

@@ -1,14 +1,11 @@
-import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import { Interrupted } from '@bough/store/environment-lock';
 import { writeData } from '@bough/store/environments';
 import { findSnapshot } from '@bough/store/snapshots';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import type { InheritedCredentials } from '../deploy/services.ts';
-import { AttestedSnapshot } from './attestation.ts';
 import { goldenCredentials } from './capture.ts';
-import { cloneGolden } from './clone.ts';
-import { findOrCaptureGolden, type GoldenSource } from './golden.ts';
-import { unfitNote } from './sanitize-capture.ts';
+import { chooseData, cloneSnapshot } from './choose-data.ts';
+import { replaceData } from './replace-data.ts';
 
 /**
  * On an environment's first deployment: decides what data it gets and puts it there. Afterwards the row says what it
@@ -18,13 +15,16 @@ import { unfitNote } from './sanitize-capture.ts';
  * nothing is cloned and the row says why.
  */
 export async function ensureData(run: PlannedRun, voice: StepVoice): Promise<InheritedCredentials> {
-  const { context, environment, policy } = run;
+  const { context, environment } = run;
   if (environment.dataState !== 'undecided') {
+    const replaced =
+      run.dataRequest === undefined ? undefined : await replaceData(run, run.dataRequest, voice);
+    if (replaced !== undefined) return replaced;
     const snapshot =
       environment.dataSnapshotId === null
         ? undefined
         : await findSnapshot(context.pool, environment.dataSnapshotId);
-    await voice.note(environment.dataNote ?? 'kept');
+    if (run.dataRequest === undefined) await voice.note(environment.dataNote ?? 'kept');
     return snapshot === undefined ? {} : goldenCredentials(context.encryption, snapshot);
   }
   const decide = async (state: 'own' | 'empty' | 'cloned', snapshotId: string | null, note: string) => {
@@ -32,57 +32,16 @@ export async function ensureData(run: PlannedRun, voice: StepVoice): Promise<Inh
       throw new Interrupted('superseded');
     await voice.note(note);
   };
-
   if (environment.kind === 'production') {
     await decide('own', null, 'its own');
     return {};
   }
-  if (run.plan.common.services.length === 0 && run.plan.common.apps.every((app) => app.mounts.length === 0)) {
-    await decide('empty', null, 'the project keeps none');
-    return {};
-  }
-  if (policy?.data === null || policy === null) {
-    await decide(
-      'empty',
-      null,
-      policy?.note ??
-        'the default branch has no `data:` policy, so services start empty and the deploy hook seeds them',
-    );
-    return {};
-  }
-  if (!context.isolation.ok) {
-    await decide(
-      'empty',
-      null,
-      `no data is cloned because this machine cannot isolate previews: ${context.isolation.reason ?? 'unknown'}`,
-    );
-    return {};
-  }
-  const { sanitize } = policy.data;
-  const source = await findOrCaptureGolden(context, {
-    project: run.project,
-    policy,
-    data: policy.data,
-    lock: run.lock,
-    voice,
-  }).catch((error: unknown): GoldenSource => {
-    const reason = unfitNote(error);
-    if (reason === undefined) throw error;
-    return { kind: 'none', reason };
-  });
+  const source = await chooseData(run, voice);
   if (source.kind === 'none') {
     await decide('empty', null, source.reason);
     return {};
   }
-  const golden = AttestedSnapshot.verify(context.signingKey, source.snapshot, {
-    sanitize: sanitizeLabel(sanitize),
-  });
-  const startedAt = performance.now();
-  const { cloned, left } = await cloneGolden(run, golden, voice);
-  const note = [
-    `clone of ${run.project.slug} (${cloned.join(', ') || 'nothing to clone'}), made by ${context.storage.kind} in ${Math.round(performance.now() - startedAt)} ms`,
-    ...left,
-  ].join('; ');
+  const { credentials, note } = await cloneSnapshot(run, source.snapshot, voice);
   await decide('cloned', source.snapshot.id, note);
-  return goldenCredentials(context.encryption, source.snapshot);
+  return credentials;
 }

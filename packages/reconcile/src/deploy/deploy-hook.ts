@@ -1,12 +1,18 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { volumeId } from '@bough/domain/names';
+import { epochSuffix, volumeId } from '@bough/domain/names';
 import { withEnvironmentFile } from '@bough/manifest/environment-variables';
 import type { PlannedApp } from '@bough/manifest/plan';
 import type { Artifacts } from './build.ts';
 import { copyRunning } from './copy-running.ts';
 import { whatServes } from './release.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
-import { ensureServices, type RunningService, serviceVolumeId, serviceWorkloadId } from './services.ts';
+import {
+  ensureServices,
+  type RunningService,
+  serviceVolumeId,
+  serviceVolumeName,
+  serviceWorkloadId,
+} from './services.ts';
 import { type AppAddresses, surroundingsOf } from './surroundings.ts';
 
 /**
@@ -134,7 +140,7 @@ async function saveVolumes(run: PlannedRun, services: readonly RunningService[])
       volume.id,
       {
         id: savedId(run, declaration.name),
-        labels: { ...volume.labels, name: `before:${declaration.name}` },
+        labels: { ...volume.labels, name: savedName(run, declaration.name) },
       },
       copyRunning(run, { service, declaration, address, credentials }),
     );
@@ -155,7 +161,7 @@ export async function restoreSaved(run: PlannedRun): Promise<boolean> {
     await context.storage.ensure({
       id,
       from: saved.id,
-      labels: { ...saved.labels, name: `service:${name}` },
+      labels: { ...saved.labels, name: serviceVolumeName(run.environment, name) },
     });
     restored = true;
   }
@@ -171,6 +177,10 @@ function savedId(run: PlannedRun, service: string): string {
   return volumeId({
     installationId: run.context.installationId,
     environmentId: run.environment.id,
-    name: `before:${service}`,
+    name: savedName(run, service),
   });
+}
+
+function savedName({ environment }: PlannedRun, service: string): string {
+  return `before:${service}${epochSuffix(environment.dataEpoch)}`;
 }

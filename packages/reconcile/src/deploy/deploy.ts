@@ -2,6 +2,7 @@ import { writePlan } from '@bough/store/deployments';
 import { findEnvironment } from '@bough/store/environments';
 import { listSteps } from '@bough/store/steps';
 import { ensureData } from '../data/decide-data.ts';
+import { withPendingData } from '../data/replace-data.ts';
 import { repositoryOf } from '../observe.ts';
 import { storePlan } from '../stored-plan.ts';
 import { build } from './build.ts';
@@ -58,8 +59,9 @@ export async function deploy(run: DeploymentRun): Promise<PlannedRun> {
   const inherited = await runStep(planned, 'data', async (voice) => ({
     result: await ensureData(planned, voice),
   }));
-  // The data step may have decided what the routes' access depends on.
-  const environment = (await findEnvironment(context.pool, run.environment.id)) ?? run.environment;
+  // The data step may have decided what the routes' access depends on, and which volumes are meant.
+  const decided = (await findEnvironment(context.pool, run.environment.id)) ?? run.environment;
+  const environment = withPendingData(decided, run.dataRequest);
   const informed: PlannedRun = { ...planned, environment };
 
   const services = await runStep(informed, 'services', async (voice) => {

@@ -4,6 +4,7 @@ import type { Plan } from '@bough/manifest/plan';
 import type { Deployment } from '@bough/store/deployments';
 import type { EnvironmentLock } from '@bough/store/environment-lock';
 import type { Project } from '@bough/store/projects';
+import type { Request } from '@bough/store/requests';
 import type { Context } from '../context.ts';
 import type { Policy } from '../policy.ts';
 
@@ -19,6 +20,8 @@ export interface DeploymentRun {
   readonly policy: Policy | null;
   /** Everything that must never show in a log of this run. Grows as credentials are made. */
   readonly secrets: Set<Secret>;
+  /** Somebody asks for other data: this deployment brings it. */
+  readonly dataRequest?: Request | undefined;
 }
 
 /** A run whose plan is known. */

@@ -1,5 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { volumeId, workloadId } from '@bough/domain/names';
+import type { Environment } from '@bough/domain/environment';
+import { epochSuffix, volumeId, workloadId } from '@bough/domain/names';
 import { Secret } from '@bough/domain/secret';
 import type { Workload } from '@bough/engine/engine';
 import type { PlannedService } from '@bough/manifest/plan';
@@ -73,15 +74,20 @@ export function serviceVolumeId(run: Pick<DeploymentRun, 'context' | 'environmen
   return volumeId({
     installationId: run.context.installationId,
     environmentId: run.environment.id,
-    name: `service:${name}`,
+    name: serviceVolumeName(run.environment, name),
   });
+}
+
+/** As it is in the labels of the volume. */
+export function serviceVolumeName({ dataEpoch }: Pick<Environment, 'dataEpoch'>, name: string): string {
+  return `service:${name}${epochSuffix(dataEpoch)}`;
 }
 
 export function serviceWorkloadId(run: Pick<DeploymentRun, 'context' | 'environment'>, name: string): string {
   return workloadId({
     installationId: run.context.installationId,
     environmentId: run.environment.id,
-    name: `service ${name}`,
+    name: `service ${name}${epochSuffix(run.environment.dataEpoch)}`,
   });
 }
 
@@ -135,7 +141,7 @@ async function ensureService(
         labels: {
           installationId: context.installationId,
           environmentId: environment.id,
-          name: `service:${declaration.name}`,
+          name: serviceVolumeName(environment, declaration.name),
           kind: environment.kind,
         },
       })
@@ -298,16 +304,19 @@ export async function lastLines(run: DeploymentRun, id: string): Promise<string[
 }
 
 /**
- * Stops services that the plan no longer has; only once its release serves, because the one before still uses them and
- * must be able to come back. A preview's volume goes with them; production's stays.
+ * Stops services that the plan no longer has, or that run on data that was replaced; only once its release serves, because
+ * the one before still uses them and must be able to come back. A preview's volume of a dropped one goes with it;
+ * production's stays.
  */
 export async function removeDroppedServices(run: PlannedRun): Promise<void> {
   const { context, environment } = run;
-  const wanted = new Set(run.plan.common.services.map((service) => service.name));
+  const names = new Set(run.plan.common.services.map((service) => service.name));
+  const wanted = new Set([...names].map((name) => serviceWorkloadId(run, name)));
   for (const workload of await context.engine.list({ environmentId: environment.id })) {
     const { role, name } = workload.labels;
-    if (role !== 'service' || wanted.has(name)) continue;
+    if (role !== 'service' || wanted.has(workload.id)) continue;
     await context.engine.remove(workload.id);
-    if (environment.kind === 'preview') await context.storage.remove(serviceVolumeId(run, name));
+    if (environment.kind === 'preview' && !names.has(name))
+      await context.storage.remove(serviceVolumeId(run, name));
   }
 }

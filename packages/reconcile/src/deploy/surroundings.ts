@@ -1,4 +1,5 @@
-import { volumeId } from '@bough/domain/names';
+import type { Environment } from '@bough/domain/environment';
+import { epochSuffix, volumeId } from '@bough/domain/names';
 import { Secret } from '@bough/domain/secret';
 import type { Mount, Surroundings } from '@bough/engine/engine';
 import {
@@ -101,8 +102,13 @@ export function mountVolumeId(run: Pick<PlannedRun, 'context' | 'environment'>, 
   return volumeId({
     installationId: run.context.installationId,
     environmentId: run.environment.id,
-    name: `mount:${volume}`,
+    name: mountVolumeName(run.environment, volume),
   });
+}
+
+/** As it is in the labels of the volume. */
+export function mountVolumeName({ dataEpoch }: Pick<Environment, 'dataEpoch'>, volume: string): string {
+  return `mount:${volume}${epochSuffix(dataEpoch)}`;
 }
 
 async function ensureMounts(run: PlannedRun, mounts: readonly PlannedMount[]): Promise<Mount[]> {
@@ -114,7 +120,7 @@ async function ensureMounts(run: PlannedRun, mounts: readonly PlannedMount[]): P
       labels: {
         installationId: context.installationId,
         environmentId: environment.id,
-        name: `mount:${mount.volume}`,
+        name: mountVolumeName(environment, mount.volume),
         kind: environment.kind,
       },
     });

@@ -1,0 +1,62 @@
+import { BoughError } from '@bough/domain/bough-error';
+import { sanitizeLabel } from '@bough/sanitize/policy-digest';
+import type { SnapshotRow } from '@bough/store/snapshots';
+import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+import type { InheritedCredentials } from '../deploy/services.ts';
+import { AttestedSnapshot } from './attestation.ts';
+import { goldenCredentials } from './capture.ts';
+import { cloneGolden } from './clone.ts';
+import { findOrCaptureGolden, type GoldenSource } from './golden.ts';
+import { unfitNote } from './sanitize-capture.ts';
+
+/** The newest golden that a preview may be cloned from, or in words why there is none. */
+export async function chooseData(run: PlannedRun, voice: StepVoice): Promise<GoldenSource> {
+  const { context, policy, project, lock } = run;
+  if (run.plan.common.services.length === 0 && run.plan.common.apps.every((app) => app.mounts.length === 0))
+    return { kind: 'none', reason: 'the project keeps none' };
+  if (policy === null || policy.data === null) {
+    const absent =
+      'the default branch has no `data:` policy, so services start empty and the deploy hook seeds them';
+    return { kind: 'none', reason: policy?.note ?? absent };
+  }
+  if (!context.isolation.ok) {
+    const why = context.isolation.reason ?? 'unknown';
+    return {
+      kind: 'none',
+      reason: `no data is cloned because this machine cannot isolate previews: ${why}`,
+    };
+  }
+  return await findOrCaptureGolden(context, { project, policy, data: policy.data, lock, voice }).catch(
+    (error: unknown): GoldenSource => {
+      const reason = unfitNote(error);
+      if (reason === undefined) throw error;
+      return { kind: 'none', reason };
+    },
+  );
+}
+
+/** Makes the run's volumes from a golden, which must be as the policy of the default branch wants it now. */
+export async function cloneSnapshot(
+  run: PlannedRun,
+  snapshot: SnapshotRow,
+  voice: StepVoice,
+): Promise<{ credentials: InheritedCredentials; note: string }> {
+  const { context, policy } = run;
+  if (policy === null || policy.data === null)
+    throw new BoughError({
+      code: 'data-not-attested',
+      message: 'The default branch has no data policy any more, so nothing is cloned.',
+      hint: 'Add `data:` to the manifest of the default branch.',
+    });
+  const golden = AttestedSnapshot.verify(context.signingKey, snapshot, {
+    sanitize: sanitizeLabel(policy.data.sanitize),
+  });
+  const startedAt = performance.now();
+  const { cloned, left } = await cloneGolden(run, golden, voice);
+  const tookMs = Math.round(performance.now() - startedAt);
+  const note = [
+    `clone of ${run.project.slug} (${cloned.join(', ') || 'nothing to clone'}), made by ${context.storage.kind} in ${tookMs} ms`,
+    ...left,
+  ].join('; ');
+  return { credentials: goldenCredentials(context.encryption, snapshot), note };
+}

@@ -1,0 +1,124 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { waitFor } from '@bough/testkit/wait-for';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connectRepository, openStage, READY_MS, type Repository, type Stage } from './stage.ts';
+import { tinyProject } from './tiny-project.ts';
+
+/** Newer data for a preview, and back to its start: what it serves is never in between. */
+
+const WHOLE_MS = 300_000;
+
+let stage: Stage;
+let repository: Repository;
+
+beforeAll(async () => {
+  stage = await openStage();
+  repository = await connectRepository(stage.forge, [stage], {
+    name: 'tiny',
+    files: await tinyProject({ database: true, clones: true }),
+    production: 'managed',
+  });
+  await stage.forge.setPermission({ repo: repository.repo, user: 'ada', permission: 'write' });
+  await stage.untilReady('tiny', repository.head);
+  await untilCaptured(1);
+}, WHOLE_MS);
+
+afterAll(() => stage?.close(), 120_000);
+
+async function untilCaptured(goldens: number): Promise<void> {
+  await waitFor(
+    `${goldens} golden snapshots`,
+    async () => {
+      const rows = await stage.query("select 1 from snapshots where state = 'frozen'");
+      return rows.length >= goldens;
+    },
+    { timeoutMs: READY_MS, intervalMs: 100 },
+  );
+}
+
+const hookRuns = (slug: string) => stage.ask<string[]>(slug, '/hook-runs');
+
+/** Asks, and waits until what comes of it is there. */
+async function ask(slug: string, kind: string, phase: 'ready' | 'failed'): Promise<void> {
+  const before = await stage.readEnvironment(slug);
+  await stage.api.send('POST', `/environments/${slug}/actions`, { kind });
+  await stage.untilEnvironment(
+    slug,
+    (row) => row.phase === phase && row.deployment?.id !== before?.deployment?.id,
+    { mayFail: true },
+  );
+}
+
+/** The volumes of a preview's database: one, however often its data was replaced. */
+async function volumes(slug: string): Promise<string[]> {
+  const [row] = await stage.query<{ id: string }>('select id::text from environments where slug = $1', [
+    slug,
+  ]);
+  const names = await readdir(join(stage.home, 'volumes/volumes'));
+  return names.filter((name) => name.includes(`-e${row?.id}-service-`));
+}
+
+test('reset, newer data through a crash, and a hook that fails on newer data', {
+  timeout: WHOLE_MS,
+}, async () => {
+  const { head } = repository;
+  const pull = await repository.open('cart');
+  const strict = await repository.open('strict', {
+    'hook.sh': 'node note-run.mjs\nnode limit.mjs\n',
+    'limit.mjs': `import { query } from './database.mjs';
+const [{ count }] = await query('select count(*)::int as count from hook_runs');
+if (count > 2) { console.error('too many runs: ' + count); process.exit(1); }
+`,
+  });
+  await stage.untilReady(pull.slug, pull.commit);
+  await stage.untilReady(strict.slug, strict.commit);
+  expect(await hookRuns(pull.slug)).toEqual([head, pull.commit]);
+  await ask(pull.slug, 'redeploy', 'ready');
+  expect(await hookRuns(pull.slug)).toEqual([head, pull.commit, pull.commit]);
+  await ask(pull.slug, 'reset', 'ready');
+  expect(await hookRuns(pull.slug)).toEqual([head, pull.commit]);
+
+  // Production moves on; what was cloned from it stays until somebody asks.
+  const newer = await stage.forge.commit({
+    repo: repository.repo,
+    branch: 'main',
+    files: { 'change.txt': 'newer\n' },
+    message: 'Move on',
+    user: 'fern',
+  });
+  await stage.untilReady('tiny', newer);
+  await untilCaptured(2);
+  expect(await hookRuns(pull.slug)).toEqual([head, pull.commit]);
+  const { golden } = await stage.untilEnvironment(pull.slug, (row) => row.golden !== null);
+  expect(golden?.newestAt).not.toBe(golden?.capturedAt);
+
+  const held = await stage.holdUp(pull.slug, 'after-deploy-hook');
+  await stage.forge.comment({ repo: repository.repo, number: pull.number, user: 'ada', body: '/bough sync' });
+  await held.reached();
+  // The newer data is there, and its hook has run; what serves still serves what it had.
+  expect(await hookRuns(pull.slug)).toEqual([head, pull.commit]);
+  await stage.bough.kill('worker');
+  await held.release();
+  await stage.untilEnvironment(
+    pull.slug,
+    (row) => row.phase === 'ready' && row.golden !== null && row.golden.id !== golden?.id,
+  );
+  expect(await hookRuns(pull.slug)).toEqual([head, newer, pull.commit]);
+  await waitFor('the old volume to go', async () => (await volumes(pull.slug)).length === 1, {
+    timeoutMs: READY_MS,
+  });
+
+  await ask(strict.slug, 'sync', 'failed');
+  const failed = await stage.readEnvironment(strict.slug);
+  expect(failed?.failure).toMatchObject({
+    code: 'deploy-hook-failed',
+    hint: expect.stringContaining('the preview keeps the data that it had'),
+  });
+  expect(failed?.golden?.id).toBe(golden?.id);
+  expect(await hookRuns(strict.slug)).toEqual([head, strict.commit]);
+  expect(await volumes(strict.slug)).toHaveLength(1);
+  await expect(stage.api.send('POST', '/environments/tiny/actions', { kind: 'sync' })).rejects.toThrow(
+    'never replaced',
+  );
+});
