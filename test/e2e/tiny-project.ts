@@ -26,7 +26,9 @@ export async function tinyProject(options: TinyOptions = {}): Promise<Files> {
     'start.sh': 'exec node app.mjs\n',
     'app.mjs': app,
     'gate.mjs': gateClient(options.gateUrl),
-    ...(options.database === true ? { 'note-run.mjs': noteRun, ...(await clientFiles()) } : {}),
+    ...(options.database === true
+      ? { 'note-run.mjs': noteRun, 'database.mjs': database, ...(await clientFiles('pg')) }
+      : {}),
   };
 }
 
@@ -98,9 +100,9 @@ export async function query(text, values) {
 const modules = fileURLToPath(new URL('../../node_modules', import.meta.url));
 
 /** The client library as it lies in this repository: the fixture is to install nothing. */
-async function clientFiles(): Promise<Files> {
-  const files: Record<string, Buffer | string> = { 'database.mjs': database };
-  const wanted = ['pg'];
+export async function clientFiles(library: string): Promise<Files> {
+  const files: Record<string, Buffer | string> = {};
+  const wanted = [library];
   const seen = new Set<string>();
   for (let name = wanted.pop(); name !== undefined; name = wanted.pop()) {
     if (seen.has(name)) continue;

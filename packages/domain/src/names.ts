@@ -60,7 +60,7 @@ export function captureId(parts: {
   installationId: string;
   snapshotId: string;
   name: string;
-  stage: 'raw' | 'volume' | 'golden';
+  stage: 'raw' | 'volume' | 'masked' | 'golden';
 }): string {
   const id = `${parts.installationId}-s${parts.snapshotId}-${uniqueSlug(parts.name)}-${parts.stage}`;
   return id.length <= LABEL_LENGTH_MAX ? id : `${id.slice(0, 54)}-${shortHash(id)}`;

@@ -15,15 +15,15 @@ export const maskedBankCode = '00000000';
 export const maskedIbanPrefix = 'TEST';
 export const maskedCardPrefix = '400000';
 
-const firstNames =
+export const firstNames =
   'Ada,Alan,Amara,Anton,Bea,Boris,Cara,Cyrus,Dana,Diego,Edda,Emil,Fay,Felix,Gita,Hugo,Ida,Ivan,Jana,Jonas,Kaya,Kofi,Lena,Luca,Maya,Milo,Nora,Omar,Pia,Quinn,Rosa,Timo';
-const lastNames =
+export const lastNames =
   'Abel,Bauer,Castro,Dahl,Eriksen,Fischer,Garcia,Haas,Ito,Jansen,Keller,Lopez,Moreau,Novak,Okafor,Perez,Quist,Rossi,Sato,Torres,Ullmann,Vidal,Weber,Xavier,Yilmaz,Ziegler,Adler,Berg,Conti,Dumas,Egger,Frank';
-const cities =
+export const cities =
   'Ashford,Brookfield,Clearwater,Dunmore,Eastvale,Fairview,Glenwood,Hillcrest,Ironwood,Kingsport,Lakewood,Maplewood,Northfield,Oakdale,Pinehurst,Riverton';
-const streets =
+export const streets =
   'Elm,Oak,Maple,Cedar,Birch,Willow,Chestnut,Linden,Hazel,Rowan,Aspen,Juniper,Laurel,Poplar,Spruce,Alder';
-const companies =
+export const companies =
   'Acorn,Beacon,Cobalt,Delta,Ember,Fjord,Granite,Harbor,Indigo,Juniper,Kestrel,Lumen,Meridian,Nimbus,Orchard,Pebble';
 
 /**

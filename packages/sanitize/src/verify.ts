@@ -161,7 +161,7 @@ function allowances(plan: MaskingPlan): Allowances {
 }
 
 /** A masked phone number still looks like one. */
-const shownBy: Readonly<Record<string, readonly Detector[]>> = {
+export const shownBy: Readonly<Record<string, readonly Detector[]>> = {
   phone: ['phone', 'card'],
   postcode: ['card'],
   card: ['card'],

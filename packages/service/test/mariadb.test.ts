@@ -84,7 +84,7 @@ describe.skipIf(noMariadb !== undefined)(`mariadb:${series}, provision${skipNote
       { "load_file('/data/series')": null },
     ]);
     const [packet] = await as('reader', 'select @@max_allowed_packet as bytes, @@event_scheduler as events');
-    expect(packet).toEqual({ bytes: 32 * 1024 * 1024, events: 'DISABLED' });
+    expect(packet).toEqual({ bytes: 32 * 1024 * 1024, events: 'OFF' });
     const fewer = declare({ ...full, endpoints: { mysql: full.endpoints.mysql } });
     await mariadb.provision(fewer, server.address, credentials);
     await expect(as('reader', 'select 1')).rejects.toMatchObject({ errno: 4151 });
@@ -227,7 +227,7 @@ async function expectHarmless(server: RunningService, own: Credentials): Promise
   expect(await ask('select * from mysql.servers')).toEqual([]);
   expect(await ask('show all slaves status')).toEqual([]);
   expect(await ask('select @@event_scheduler as events, @@log_bin as log')).toEqual([
-    { events: 'DISABLED', log: 0 },
+    { events: 'OFF', log: 0 },
   ]);
   const guest = `mysql://guest:guest@${server.address.host}:${server.address.port}/main`;
   await expect(mariadbQuery(guest, 'select 1')).rejects.toThrow();

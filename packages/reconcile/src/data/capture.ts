@@ -6,7 +6,7 @@ import type { PlannedService } from '@bough/manifest/plan';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import type { Credentials } from '@bough/service/service';
-import type { Snapshot, SnapshotHooks } from '@bough/storage/storage';
+import type { Snapshot, SnapshotHooks, Volume } from '@bough/storage/storage';
 import type { Encryption } from '@bough/store/encryption';
 import {
   advanceSnapshot,
@@ -20,26 +20,21 @@ import {
 import { z } from 'zod';
 import { copyRunning } from '../deploy/copy-running.ts';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
-import {
-  credentialsOf,
-  declarationOf,
-  serviceVolumeId,
-  serviceWorkloadId,
-  startService,
-} from '../deploy/services.ts';
+import { credentialsOf, declarationOf, serviceVolumeId, serviceWorkloadId } from '../deploy/services.ts';
 import { mountVolumeId } from '../deploy/surroundings.ts';
-import { untilReady } from '../probe.ts';
 import { readCredentials, writeCredentials } from '../service-credentials.ts';
 import { attest } from './attestation.ts';
 import {
   canSanitize,
   holdUp,
+  isMaskedAnew,
   keepsMount,
   type MaskingFacts,
   proveFiles,
   refuseUnusedRules,
   sanitizeService,
 } from './sanitize-capture.ts';
+import { type PrivateService, startPrivate } from './start-private.ts';
 
 const StoredCredentials = z.record(z.string(), z.string());
 
@@ -206,16 +201,21 @@ async function captureService(
     name: `capture:${planned.name}`,
     kind: 'capture' as const,
   };
-  const idOf = (stage: 'raw' | 'volume' | 'golden') =>
+  const idOf = (stage: 'raw' | 'volume' | 'masked' | 'golden') =>
     captureId({
       installationId: context.installationId,
       snapshotId: snapshotRowId,
       name: `service:${planned.name}`,
       stage,
     });
-  const ids = { raw: idOf('raw'), volume: idOf('volume'), golden: idOf('golden') };
-  const workloadName = `capture ${name}`;
-  let captureWorkload: string | undefined;
+  const ids = { raw: idOf('raw'), volume: idOf('volume'), masked: idOf('masked'), golden: idOf('golden') };
+  const running: PrivateService[] = [];
+  const startOn = async (volume: Volume, login: Credentials, workloadName: string) => {
+    const what = { service, declaration, credentials: login, volume, workloadName, voice };
+    const started = await startPrivate(parent, what);
+    running.push(started);
+    return started;
+  };
   try {
     const from = Date.now();
     await context.storage.snapshot(
@@ -234,33 +234,15 @@ async function captureService(
     await cloning.defang(volume.path);
     const own = service.credentials(declaration);
     // The program starts with the parent's password in its files; `claim` gives it one that only goldens have.
-    const started = await startService(parent, {
-      service,
-      declaration,
-      credentials,
-      volume,
-      mode: 'capture',
-      voice,
-      workloadName,
-    });
-    captureWorkload = started.workload.id;
-    await untilReady((signal) => service.ready(started.address, credentials, signal), {
-      clock: context.clock,
-      timeoutMs: context.deadlines.serviceMs,
-      signal: lock.signal,
-      onTimeout: (cause) =>
-        new BoughError({
-          code: 'capture-not-ready',
-          message: `The captured copy of "${planned.name}" did not start.`,
-          hint: 'Bough tries again; the previous golden snapshot stays in use.',
-          retryable: true,
-          cause,
-        }),
-    });
+    const started = await startOn(volume, credentials, `capture ${name}`);
     await holdUp(parent, 'capture');
     await cloning.claim(started.address, credentials, own);
     const { version } = await service.ready(started.address, own, lock.signal);
     await advanceSnapshot(context.pool, snapshotRowId, 'captured');
+    const isNew = rules !== null && isMaskedAnew(planned.type);
+    const golden = isNew ? await context.storage.ensure({ id: ids.masked, labels }) : volume;
+    const into = isNew ? await startOn(golden, own, `capture ${name} masked`) : undefined;
+    if (into !== undefined) await service.provision(declaration, into.address, own);
     const masked =
       rules === null
         ? null
@@ -268,23 +250,24 @@ async function captureService(
             ...rules,
             name: planned.name,
             address: started.address,
+            into: into?.address,
             credentials: own,
             voice,
           });
-    await context.engine.remove(started.workload.id);
-    captureWorkload = undefined;
+    for (const server of running) await server.stop();
     if (masked !== null) await advanceSnapshot(context.pool, snapshotRowId, 'sanitized');
     const masking =
       masked === null
         ? null
-        : await proveFiles(parent, { name: planned.name, path: volume.path, sanitized: masked, voice });
-    const snapshot = await context.storage.snapshot(ids.volume, { id: ids.golden, labels });
+        : await proveFiles(parent, { name: planned.name, path: golden.path, sanitized: masked, voice });
+    const snapshot = await context.storage.snapshot(golden.id, { id: ids.golden, labels });
     await holdUp(parent, 'freezing');
     voice.line(`${planned.name}: cleanly stopped and frozen after ${Date.now() - from} ms`);
     return { snapshot, version, credentials: own, masking };
   } finally {
-    if (captureWorkload !== undefined) await context.engine.remove(captureWorkload);
+    for (const server of running) await server.stop();
     await context.storage.remove(ids.volume);
+    await context.storage.remove(ids.masked);
     await context.storage.removeSnapshot(ids.raw);
   }
 }

@@ -2,8 +2,9 @@ import { BoughError } from '@bough/domain/bough-error';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { unusedRules } from '@bough/sanitize/decide';
 import { type Finding, pasteInline } from '@bough/sanitize/finding';
+import { sanitizeInto } from '@bough/sanitize/mariadb/sanitize-into';
 import { matchesName } from '@bough/sanitize/names';
-import { type SanitizeResult, sanitizeCluster } from '@bough/sanitize/sanitize-cluster';
+import { type SanitizeResult, type SanitizeStage, sanitizeCluster } from '@bough/sanitize/sanitize-cluster';
 import { scanFiles } from '@bough/sanitize/scan-files';
 import { scrubFiles } from '@bough/sanitize/scrub';
 import { maskingKey } from '@bough/sanitize/session';
@@ -32,7 +33,12 @@ export interface MaskingFacts {
 
 /** Of the services whose data can be cloned, those whose data can be masked too. */
 export function canSanitize(serviceType: string): boolean {
-  return serviceType === 'postgresql';
+  return serviceType === 'postgresql' || isMaskedAnew(serviceType);
+}
+
+/** Those whose masked data is written into a new, empty server, for nothing would take the raw bytes out of the old one. */
+export function isMaskedAnew(serviceType: string): boolean {
+  return serviceType === 'mariadb' || serviceType === 'mysql';
 }
 
 /** Masks, scrubs and verifies the running private copy of a service. Throws when anything is undecided or left. */
@@ -41,6 +47,8 @@ export async function sanitizeService(
   of: {
     name: string;
     address: Address;
+    /** The new server, for a service that is masked anew. It has the same credentials. */
+    into: Address | undefined;
     credentials: Credentials;
     policy: SanitizePolicy;
     used: Set<string>;
@@ -48,14 +56,20 @@ export async function sanitizeService(
   },
 ): Promise<Sanitized> {
   const signal = AbortSignal.any([parent.lock.signal, AbortSignal.timeout(sanitizeTimeoutMs)]);
-  const result = await sanitizeCluster({
-    server: { ...of.address, username: of.credentials.username, password: of.credentials.password },
+  const login = { username: of.credentials.username, password: of.credentials.password };
+  const server = { ...of.address, ...login };
+  const settings = {
     policy: of.policy,
     key: maskingKey(parent.context.signingKey, parent.project.id),
     signal,
-    line: (text) => of.voice.line(`${of.name}: ${text}`),
-    at: (stage) => holdUp(parent, stage),
-  }).catch((error: unknown) => {
+    line: (text: string) => of.voice.line(`${of.name}: ${text}`),
+    at: (stage: SanitizeStage) => holdUp(parent, stage),
+  };
+  const sanitizing =
+    of.into === undefined
+      ? sanitizeCluster({ server, ...settings })
+      : sanitizeInto({ source: server, target: { ...of.into, ...login }, ...settings });
+  const result = await sanitizing.catch((error: unknown) => {
     parent.lock.signal.throwIfAborted();
     throw error instanceof BoughError ? error : stopped(of.name, error);
   });

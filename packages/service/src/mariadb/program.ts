@@ -58,8 +58,11 @@ const defaults: Settings = {
   'max-allowed-packet': '64M',
 };
 
-/** A copy must not do in production's name what production does by itself: run events, follow or feed replicas. */
-const harmless: Settings = { 'event-scheduler': 'DISABLED', 'skip-slave-start': 'ON' };
+/**
+ * A copy must not do in production's name what production does by itself: run events, follow or feed replicas. Not
+ * `DISABLED`: migrations could not make events then.
+ */
+const harmless: Settings = { 'event-scheduler': 'OFF', 'skip-slave-start': 'ON' };
 
 /** May lose its last second on a power cut, or all of it, which a preview can. */
 const relaxed: Settings = {

@@ -1,0 +1,111 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createSearch, scanFiles } from '@bough/sanitize/scan-files';
+import { waitFor } from '@bough/testkit/wait-for';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findSeries, skipNote } from '../../packages/service/test/find-series.ts';
+import { expectNoCaptureLeft } from './findings.ts';
+import { connectRepository, openStage, READY_MS, type Repository, type Stage } from './stage.ts';
+import { clientFiles, type Files, manifest } from './tiny-project.ts';
+
+const WHOLE_MS = 300_000;
+/** In every value of production that nobody may see. */
+const SECRET = 'zqxjmraw';
+const CUSTOMERS = 12;
+const { series, why } = await findSeries('mariadb');
+
+const project = async (): Promise<Files> => ({
+  ...(await clientFiles('mysql2')),
+  '.bough/config.yaml': `${manifest({ database: true })
+    .replace('database:postgresql', 'database:mysql')
+    .replace('postgresql:17', `mariadb:${series}`)}data:
+  sanitize:
+    ids: keep
+    tables:
+      customers: { email: email, name: name }
+`,
+  'database.mjs': `import { createConnection } from 'mysql2/promise';
+export async function query(text) {
+  const connection = await createConnection(process.env.DATABASE_URL);
+  try {
+    return (await connection.query(text))[0];
+  } finally {
+    await connection.end();
+  }
+}
+`,
+  'seed.mjs': `import { query } from './database.mjs';
+await query('create table if not exists customers (id int primary key auto_increment, email varchar(100) unique, name varchar(100))');
+if ((await query('select 1 from customers limit 1')).length === 0)
+  await query("insert into customers (email, name) select concat('${SECRET}-', seq, '@corp.de'), concat('${SECRET} person ', seq) from seq_1_to_${CUSTOMERS}");
+`,
+  'build.sh': 'true\n',
+  'hook.sh': 'node seed.mjs\n',
+  'start.sh': 'exec node app.mjs\n',
+  'app.mjs': `import { createServer } from 'node:http';
+import { query } from './database.mjs';
+createServer(async (request, response) => {
+  try {
+    const rows = request.url === '/customers' ? await query('select * from customers order by id') : [];
+    response.end(JSON.stringify(rows));
+  } catch (error) {
+    response.writeHead(500).end(String(error));
+  }
+}).listen(Number(process.env.PORT));
+`,
+});
+
+describe.skipIf(why !== undefined)(`an app with a MariaDB${skipNote(why)}`, () => {
+  let stage: Stage;
+  let repository: Repository;
+
+  beforeAll(async () => {
+    // Not on btrfs: there a running MariaDB needs no backup tool.
+    stage = await openStage({ environment: { BOUGH_STORAGE: 'copy' } });
+    repository = await connectRepository(stage.forge, [stage], {
+      name: 'maria',
+      files: await project(),
+      production: 'managed',
+    });
+    await stage.untilReady('maria', repository.head);
+  }, WHOLE_MS);
+  afterAll(async () => {
+    await stage?.close();
+  }, 120_000);
+
+  async function rawBytes(slug: string): Promise<number> {
+    const [row] = await stage.query<{ id: string }>('select id::text from environments where slug = $1', [
+      slug,
+    ]);
+    const volumes = join(stage.home, 'volumes/volumes');
+    const name = (await readdir(volumes)).find((entry) => entry.includes(`-e${row?.id}-service-database`));
+    if (name === undefined) throw new Error(`${slug} has no database`);
+    return (await scanFiles(join(volumes, name), [SECRET], AbortSignal.timeout(60_000))).count;
+  }
+
+  test('shows a pull request all of production’s rows and none of its values, and loses none to a failing hook', {
+    timeout: WHOLE_MS,
+  }, async () => {
+    expect(await rawBytes('maria')).toBeGreaterThan(CUSTOMERS);
+    const pull = await repository.open('first');
+    await stage.untilReady(pull.slug, pull.commit);
+    const customers = await stage.ask<{ id: number; email: string }[]>(pull.slug, '/customers');
+    expect(customers.map(({ id }) => id)).toEqual(Array.from({ length: CUSTOMERS }, (_, index) => index + 1));
+    for (const { email } of customers) expect(email).toMatch(/^u[0-9a-f]{16}@example\.test$/);
+    expect(createSearch([Buffer.from(SECRET)]).count(Buffer.from(JSON.stringify(customers)), 0)).toBe(0);
+    expect(await rawBytes(pull.slug)).toBe(0);
+
+    await repository.push(pull.branch, {
+      'hook.sh': `node -e "import('./database.mjs').then(({ query }) => query('drop table customers'))" && exit 3\n`,
+    });
+    await stage.untilEnvironment(pull.slug, ({ phase }) => phase === 'failed', { mayFail: true });
+    await waitFor(
+      'the release before to serve the data from before',
+      async () => (await stage.visit(pull.slug, '/customers')).body === JSON.stringify(customers),
+      { timeoutMs: READY_MS },
+    );
+    await repository.close(pull.number);
+    await stage.untilRemoved(pull.slug);
+    await expectNoCaptureLeft(stage, 'maria');
+  });
+});
