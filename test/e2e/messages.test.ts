@@ -51,6 +51,8 @@ beforeAll(async () => {
       GITHUB_WEBHOOK_SECRET: webhookSecret,
       // Watching many previews is what this file's time goes to.
       BOUGH_RESYNC_SECONDS: '5',
+      // What a full disk does to what runs on it is looked at here, so nothing may be kept waiting for it.
+      BOUGH_DISK_RESERVE_MIB: '0',
       BOUGH_LISTEN_TIMEOUT_SECONDS: String(LISTEN_SECONDS),
     },
   });

@@ -112,6 +112,8 @@ export async function openStage(
     BOUGH_GATEWAY_PORT: String(ports.gateway),
     BOUGH_PUBLIC_URL: `http://127.0.0.1:${ports.server}`,
     BOUGH_RESYNC_SECONDS: '2',
+    // What else runs on the machine of the tests must not decide what they see.
+    BOUGH_MEMORY_RESERVE_MIB: '0',
     BOUGH_FORGE_WRITE_SPACING_MS: '0',
     BOUGH_FAULT_DIRECTORY: faults,
     GITHUB_API_URL: forge.apiUrl,

@@ -23,6 +23,16 @@ const Environment = z.object({
   BOUGH_MASTER_KEY: z.string().min(1).optional(),
   BOUGH_BUILDS: z.coerce.number().int().min(1).max(64).default(2),
   BOUGH_RECONCILES: z.coerce.number().int().min(1).max(256).default(16),
+  /** Previews that run at once; absent: as many as memory allows. */
+  BOUGH_MAX_AWAKE: z.coerce.number().int().min(1).max(10_000).optional(),
+  /** Kept free for what runs; 0 turns the check off. Absent: a twentieth, at most 1 GiB. */
+  BOUGH_MEMORY_RESERVE_MIB: z.coerce.number().int().min(0).max(1_048_576).optional(),
+  BOUGH_DISK_RESERVE_MIB: z.coerce.number().int().min(0).max(104_857_600).optional(),
+  /** Expected of a preview that was just admitted. */
+  BOUGH_PREVIEW_MEMORY_MIB: z.coerce.number().int().min(1).max(1_048_576).default(128),
+  /** Nobody is put to sleep for others within this time after a visit or a deployment. */
+  BOUGH_MIN_AWAKE_SECONDS: z.coerce.number().min(0).max(86_400).default(60),
+  BOUGH_ARTIFACT_BUDGET_MIB: z.coerce.number().int().min(1).max(104_857_600).default(20_480),
   BOUGH_RESYNC_SECONDS: z.coerce.number().int().min(1).max(86_400).default(60),
   BOUGH_BUILD_NPMRC: z.string().min(1).optional(),
   BOUGH_LISTEN_TIMEOUT_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
@@ -45,6 +55,13 @@ export interface WorkerConfig {
   readonly builds: number;
   readonly reconciles: number;
   readonly resyncMs: number;
+  readonly maxAwake: number | null;
+  /** Null: by the size of the machine. */
+  readonly memoryReserveBytes: number | null;
+  readonly diskReserveBytes: number | null;
+  readonly memoryPerPreviewBytes: number;
+  readonly minAwakeMs: number;
+  readonly artifactBudgetBytes: number;
   readonly buildNpmrc: string | undefined;
   readonly listenTimeoutMs: number;
   readonly buildTimeoutMs: number;
@@ -73,6 +90,12 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     builds: given.BOUGH_BUILDS,
     reconciles: given.BOUGH_RECONCILES,
     resyncMs: given.BOUGH_RESYNC_SECONDS * 1_000,
+    maxAwake: given.BOUGH_MAX_AWAKE ?? null,
+    memoryReserveBytes: mebibytes(given.BOUGH_MEMORY_RESERVE_MIB),
+    diskReserveBytes: mebibytes(given.BOUGH_DISK_RESERVE_MIB),
+    memoryPerPreviewBytes: given.BOUGH_PREVIEW_MEMORY_MIB * 1024 ** 2,
+    minAwakeMs: given.BOUGH_MIN_AWAKE_SECONDS * 1_000,
+    artifactBudgetBytes: given.BOUGH_ARTIFACT_BUDGET_MIB * 1024 ** 2,
     buildNpmrc: given.BOUGH_BUILD_NPMRC,
     listenTimeoutMs: given.BOUGH_LISTEN_TIMEOUT_SECONDS * 1_000,
     buildTimeoutMs: given.BOUGH_BUILD_TIMEOUT_SECONDS * 1_000,
@@ -80,4 +103,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     github,
     environment,
   };
+}
+
+function mebibytes(count: number | undefined): number | null {
+  return count === undefined ? null : count * 1024 ** 2;
 }

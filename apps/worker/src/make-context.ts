@@ -12,6 +12,7 @@ import type { Forge } from '@bough/forge/forge';
 import { createSources } from '@bough/forge/git/sources';
 import { createGitHubForge } from '@bough/forge/github/forge';
 import type { Queues } from '@bough/queue/queue';
+import type { Capacity } from '@bough/reconcile/admit';
 import { createBuildSlots } from '@bough/reconcile/build-slots';
 import { type Context, DEFAULT_DEADLINES, type Log } from '@bough/reconcile/context';
 import { systemNetwork } from '@bough/reconcile/network';
@@ -26,6 +27,7 @@ import { createToolchain, type Toolchain, toolchainEnvironment } from '@bough/to
 import pg from 'pg';
 import type { WorkerConfig } from './config.ts';
 import { createFaultPoint } from './fault-point.ts';
+import { defaultReserves, measureMachine } from './measure-machine.ts';
 
 /** Chooses the implementations (this is the one place that names them) and hands them on as one context. */
 export async function makeContext(
@@ -92,9 +94,23 @@ export async function makeContext(
     mayReap: mayReapHere,
     isolation,
     buildSlots: createBuildSlots(config.builds, () => {}),
+    capacity: await capacityOf(config, [home.path, home.directories.volumes]),
+    artifactBudgetBytes: config.artifactBudgetBytes,
     deadlines: { ...DEFAULT_DEADLINES, listenMs: config.listenTimeoutMs, buildMs: config.buildTimeoutMs },
     log,
     faultPoint: config.faultDirectory === undefined ? undefined : createFaultPoint(config.faultDirectory),
+  };
+}
+
+async function capacityOf(config: WorkerConfig, directories: readonly string[]): Promise<Capacity> {
+  const reserves = await defaultReserves(directories);
+  return {
+    maxAwake: config.maxAwake,
+    memoryReserveBytes: config.memoryReserveBytes ?? reserves.memoryBytes,
+    diskReserveBytes: config.diskReserveBytes ?? reserves.diskBytes,
+    memoryPerPreviewBytes: config.memoryPerPreviewBytes,
+    minAwakeMs: config.minAwakeMs,
+    measure: () => measureMachine(directories),
   };
 }
 

@@ -7,6 +7,7 @@ import type { Service } from '@bough/service/service';
 import type { Storage } from '@bough/storage/storage';
 import type { Encryption } from '@bough/store/encryption';
 import type pg from 'pg';
+import type { Capacity } from './admit.ts';
 import type { BuildSlots } from './build-slots.ts';
 import type { Network } from './network.ts';
 import type { StepLogs } from './step-log.ts';
@@ -46,6 +47,10 @@ export interface Context {
   /** False where the engine cannot isolate: previews then get no cloned data (DESIGN §6). */
   readonly isolation: { readonly ok: boolean; readonly reason?: string };
   readonly buildSlots: BuildSlots;
+  /** Undefined: everything is admitted. */
+  readonly capacity?: Capacity | undefined;
+  /** Above it artifacts that nobody runs go, those used longest ago first. Undefined: they go by age only. */
+  readonly artifactBudgetBytes?: number | undefined;
   readonly deadlines: Deadlines;
   readonly log: Log;
   /** Undefined but in tests of crashes. */

@@ -25,6 +25,7 @@ import {
 import { findProject, type Project } from '@bough/store/projects';
 import { openDataRequest, type Request } from '@bough/store/requests';
 import { listRoutes, setRouteState } from '@bough/store/routes';
+import { admit, callWaiting } from './admit.ts';
 import { askForFeedback } from './ask-for-feedback.ts';
 import type { Context } from './context.ts';
 import { readRelease } from './data/golden.ts';
@@ -111,21 +112,27 @@ async function act(
       return { kind: 'done' };
     case 'remove':
       await removeEnvironment(context, environment, lock);
+      await callWaiting(context);
       return { kind: 'done' };
     case 'restore':
       await restoreRelease(context, { ...of, policy: await policyOf(context, of) });
       await forgetFailedRestore(context, of);
       return { kind: 'done' };
-    case 'wake':
+    case 'wake': {
       await cancelDeployments(context.pool, environment.id);
-      await restoreRelease(context, { ...of, policy: await policyOf(context, of) });
+      const policy = await policyOf(context, of);
+      await admit(context, { ...of, policy, needsDisk: false });
+      await restoreRelease(context, { ...of, policy });
       if (!(await writeSettled(context.pool, lock.fence, { deploymentId: null })))
         throw new Interrupted('superseded');
       return { kind: 'done' };
+    }
     case 'sleep':
-      await sleepEnvironment(context, environment, lock);
+      await sleepEnvironment(context, of, () => policyOf(context, of));
+      await callWaiting(context);
       return { kind: 'done' };
     case 'deploy':
+      await admit(context, { ...of, policy: await policyOf(context, of), needsDisk: true });
       return await deployOnce(context, of);
   }
 }

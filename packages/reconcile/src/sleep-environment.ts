@@ -1,10 +1,16 @@
 import type { Environment } from '@bough/domain/environment';
+import type { Secret } from '@bough/domain/secret';
 import type { Workload } from '@bough/engine/engine';
 import { cancelDeployments } from '@bough/store/deployments';
 import { type EnvironmentLock, Interrupted } from '@bough/store/environment-lock';
+import type { Project } from '@bough/store/projects';
 import { setRouteState } from '@bough/store/routes';
 import { writeSleeping } from '@bough/store/sleep';
 import type { Context } from './context.ts';
+import { compile } from './deploy/compile.ts';
+import { announceRoutes } from './deploy/routes.ts';
+import { mirrorOf, repositoryOf } from './observe.ts';
+import type { Policy } from './policy.ts';
 
 /**
  * Stops every process of an environment: web, workers, services. Data, artifact, ports and logs stay, and so does the
@@ -13,9 +19,10 @@ import type { Context } from './context.ts';
  */
 export async function sleepEnvironment(
   context: Context,
-  environment: Environment,
-  lock: EnvironmentLock,
+  of: { environment: Environment; project: Project; lock: EnvironmentLock },
+  readPolicy: () => Promise<Policy | null>,
 ): Promise<void> {
+  const { environment, lock } = of;
   await cancelDeployments(context.pool, environment.id);
   await setRouteState(context.pool, environment.id, 'asleep');
   const workloads = await context.engine.list({ environmentId: environment.id });
@@ -25,10 +32,28 @@ export async function sleepEnvironment(
     workloads.filter((workload) => !isService(workload)),
   );
   lock.signal.throwIfAborted();
+  // What never ran has no address yet, and only its manifest says which it is to have.
+  if (environment.releaseDeploymentId === null) await announceAsleep(context, of, await readPolicy());
   await stopAll(context, workloads.filter(isService));
   if (!(await writeSleeping(context.pool, lock.fence))) throw new Interrupted('superseded');
 }
 
 async function stopAll(context: Context, workloads: readonly Workload[]): Promise<void> {
   await Promise.all(workloads.map(({ id }) => context.engine.stop(id)));
+}
+
+async function announceAsleep(
+  context: Context,
+  { environment, project, lock }: { environment: Environment; project: Project; lock: EnvironmentLock },
+  policy: Policy | null,
+): Promise<void> {
+  const commit = environment.desiredCommit;
+  if (commit === null) return;
+  const mirror = mirrorOf(context, project);
+  const at = { mirror, commit, signal: lock.signal };
+  await context.forge(project.forge).fetch(repositoryOf(project), at);
+  const secrets = new Set<Secret>();
+  const run = { context, lock, project, environment, commit, mirror, policy, secrets };
+  const { plan } = await compile(run, { line: () => {}, note: async () => {} });
+  await announceRoutes({ ...run, plan }, 'asleep');
 }

@@ -41,7 +41,10 @@ export interface Harness {
   onPoint: (point: string) => Promise<void>;
   /** Commits the files on top of a manifest. */
   commit(files?: TestFiles): Promise<string>;
-  wish(commit: string | null, change?: { heldReason?: string; requestId?: string }): Promise<string>;
+  wish(
+    commit: string | null,
+    change?: { heldReason?: string; requestId?: string; subject?: string; slug?: string },
+  ): Promise<string>;
   look(environmentId: string, signal?: AbortSignal): ReturnType<typeof reconcile>;
   row(environmentId: string): Promise<NonNullable<Awaited<ReturnType<typeof findEnvironment>>>>;
   /** Releases whose workloads run. */
@@ -113,12 +116,12 @@ export async function openHarness(): Promise<Harness> {
       faultPoint,
     },
     commit: (files = {}) => repository.commit('Change', { '.bough/config.yaml': MANIFEST, ...files }),
-    async wish(desiredCommit, { heldReason, requestId } = {}) {
+    async wish(desiredCommit, { heldReason, requestId, subject, slug } = {}) {
       const { environment } = await writeDesired(pool, {
         projectId,
         installationId: 'i1',
-        subject: 'pull/7',
-        slug: 'pr-7--shop',
+        subject: subject ?? 'pull/7',
+        slug: slug ?? 'pr-7--shop',
         kind: 'preview',
         facts: {},
         desiredState: 'running',

@@ -211,3 +211,57 @@ test('a rebuild builds anew what is there, and only this commit', async () => {
   expect((await keys())[0]).toBe(first);
   expect(phase(await bough.row(id))).toBe('ready');
 });
+
+describe('a machine with room for one', () => {
+  const capacity = {
+    maxAwake: 1,
+    memoryReserveBytes: 0,
+    diskReserveBytes: 0,
+    memoryPerPreviewBytes: 1,
+    minAwakeMs: 0,
+    measure: async () => ({ memoryAvailableBytes: 1, diskAvailableBytes: 1 }),
+  };
+  const another = async () => {
+    const commit = await bough.commit({ ...WITH_QUEUE, 'b.txt': '2' });
+    return await bough.wish(commit, { subject: 'pull/8', slug: 'pr-8--shop' });
+  };
+
+  test('the one that nobody visited for longest sleeps before anybody is refused, and comes back in its turn', async () => {
+    Object.assign(bough.context, { capacity });
+    const first = await deployed();
+    const second = await another();
+    expect(await bough.look(second)).toMatchObject({ kind: 'again' });
+    expect(await bough.row(second)).toMatchObject({
+      waitingPosition: 1,
+      waitingReason: expect.stringContaining('pr-7--shop'),
+    });
+    expect(await bough.row(first)).toMatchObject({ desiredState: 'asleep' });
+    expect((await bough.row(first)).sleepReason).toContain('pr-8--shop needed the room');
+    // It has not left yet.
+    await bough.look(second);
+    expect((await bough.row(second)).admittedAt).toBeNull();
+    await bough.look(first);
+    await bough.look(second);
+    expect(phase(await bough.row(second))).toBe('ready');
+    expect(await bough.row(second)).toMatchObject({ waitingPosition: null, waitingReason: null });
+    expect([await running(first), await running(second)]).toEqual([[], ['service', 'worker']]);
+
+    expect(await wakeUp(first)).toMatchObject({ kind: 'again' });
+    await bough.look(second);
+    await bough.look(first);
+    expect(phase(await bough.row(first))).toBe('ready');
+    expect(await running(second)).toEqual([]);
+  });
+
+  test('a disk without reserve keeps new work waiting, with the reason', async () => {
+    const measure = async () => ({ memoryAvailableBytes: 1, diskAvailableBytes: 1_000 });
+    Object.assign(bough.context, { capacity: { ...capacity, diskReserveBytes: 2_000, measure } });
+    const id = await bough.wish(await bough.commit(WITH_QUEUE));
+    await bough.look(id);
+    expect(await bough.row(id)).toMatchObject({
+      waitingReason: expect.stringContaining('the disk has'),
+      failure: null,
+    });
+    expect(await deployments(id)).toEqual([]);
+  });
+});

@@ -30,9 +30,12 @@ export class ManifestProblems extends BoughError {
   }
 }
 
+/** There need be no deployment yet. */
+type Compiling = Omit<DeploymentRun, 'deployment'>;
+
 /** Reads the manifest of the commit and compiles it for this environment, every version exact. */
 export async function compile(
-  run: DeploymentRun,
+  run: Compiling,
   voice: StepVoice,
 ): Promise<{ plan: Plan; trees: ReadonlyMap<string, string> }> {
   const { context, mirror, commit, lock } = run;
@@ -67,7 +70,7 @@ export async function compile(
 }
 
 /** What each service driver finds wrong with its own configuration, at the place of the service. */
-function checkServices(run: DeploymentRun, manifest: Manifest): Problem[] {
+function checkServices(run: Compiling, manifest: Manifest): Problem[] {
   return manifest.services.flatMap((service) => {
     try {
       return run.context
@@ -88,7 +91,7 @@ function checkServices(run: DeploymentRun, manifest: Manifest): Problem[] {
 }
 
 async function resolveVersions(
-  run: DeploymentRun,
+  run: Compiling,
   manifest: Manifest,
   voice: StepVoice,
 ): Promise<ReadonlyMap<string, PlannedToolchain>> {

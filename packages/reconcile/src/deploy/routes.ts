@@ -9,9 +9,12 @@ import { type EnvironmentRoute, replaceRoutes, writeRoutes } from '@bough/store/
 import type { WebAddresses } from './release.ts';
 import type { PlannedRun } from './run.ts';
 
+/** What routes are made of; there need be no deployment yet. */
+type Routed = Omit<PlannedRun, 'deployment' | 'trees'> & { readonly deployment?: PlannedRun['deployment'] };
+
 /** The environment's routes as the gateway will see them. `addresses` of the release that is to serve. */
 export async function routesOf(
-  run: PlannedRun,
+  run: Routed,
   state: RouteState,
   addresses: WebAddresses,
 ): Promise<EnvironmentRoute[]> {
@@ -26,7 +29,7 @@ export async function routesOf(
         path: resolved.path,
         route: planned.pattern,
         state,
-        deploymentId: run.deployment.id,
+        deploymentId: run.deployment?.id ?? null,
         target,
         redirect:
           planned.kind === 'redirect' ? { to: resolved.redirectTo ?? planned.to, code: 301 as const } : null,
@@ -51,12 +54,12 @@ export async function swapRoutes(run: PlannedRun, addresses: WebAddresses): Prom
 }
 
 /** Before the first release there is nothing to serve, but the address already says so honestly. */
-export async function announceRoutes(run: PlannedRun, state: 'starting' | 'failed'): Promise<void> {
+export async function announceRoutes(run: Routed, state: 'starting' | 'asleep' | 'failed'): Promise<void> {
   await replaceRoutes(run.context.pool, run.environment.id, await routesOf(run, state, new Map()));
 }
 
 /** Closed by default when cloned data is held (DESIGN §9); the policy's word decides otherwise. */
-async function accessOf(run: PlannedRun): Promise<RouteAccess> {
+async function accessOf(run: Routed): Promise<RouteAccess> {
   const { context, environment, policy } = run;
   if (environment.kind === 'production') return { kind: 'open' };
   const word = policy?.previews.access ?? (environment.dataState === 'cloned' ? 'basic' : 'open');

@@ -1,0 +1,110 @@
+import type { Environment } from '@bough/domain/environment';
+import {
+  type Candidate,
+  listCandidates,
+  lockAdmission,
+  writeAdmitted,
+  writeQueued,
+} from '@bough/store/admission';
+import { transaction } from '@bough/store/database';
+import { type EnvironmentLock, Interrupted } from '@bough/store/environment-lock';
+import type { Context } from './context.ts';
+import {
+  type Admission,
+  type CapacityLimits,
+  decideAdmission,
+  type Measured,
+  unvisitedFor,
+} from './decide-admission.ts';
+import { Waiting } from './deploy/run.ts';
+import { putToSleep } from './idle.ts';
+import type { Policy } from './policy.ts';
+
+/** How much the machine bears, and what it has; see `CapacityLimits`. */
+export interface Capacity extends CapacityLimits {
+  measure(): Promise<Measured>;
+}
+
+/** Comes again soon when somebody is on its way out; whoever goes to sleep or away looks for who waits, too. */
+const ROOM_SOON_MS = 400;
+const ROOM_LATER_MS = 3_000;
+
+/** Returns when the environment has a place among those that run; throws `Waiting`, with reason and place, while there is none. */
+export async function admit(
+  context: Context,
+  of: { environment: Environment; lock: EnvironmentLock; policy: Policy | null; needsDisk: boolean },
+): Promise<void> {
+  const { capacity } = context;
+  if (capacity === undefined) return;
+  const { environment, lock } = of;
+  const measured = await capacity.measure();
+  const now = context.clock.now();
+  const admission = await transaction(context.pool, async (db): Promise<Admission> => {
+    await lockAdmission(db);
+    const candidates = await listCandidates(db);
+    const me = candidates.find(({ id }) => id === environment.id) ?? candidateOf(environment);
+    const decided = decideAdmission({
+      ...{ me, candidates, limits: capacity, measured, needsDisk: of.needsDisk, now },
+      projectAwake: of.policy?.previews.limits.awake ?? null,
+    });
+    const isWritten =
+      decided.kind === 'admit'
+        ? me.admittedAt !== null || (await writeAdmitted(db, lock.fence))
+        : await writeQueued(db, lock.fence, decided.position);
+    if (!isWritten) throw new Interrupted('superseded');
+    return decided;
+  });
+  if (admission.kind === 'admit') return;
+  if (admission.kind === 'make-room') {
+    const { victim } = admission;
+    const reason = `nobody visited it for ${unvisitedFor(victim, now)} and ${environment.slug} needed the room`;
+    await putToSleep(context, { ...victim, reason, actor: 'bough' });
+    throw new Waiting(admission.reason, ROOM_SOON_MS);
+  }
+  throw new Waiting(admission.reason, ROOM_LATER_MS);
+}
+
+function candidateOf(environment: Environment): Candidate {
+  const {
+    id,
+    projectId,
+    slug,
+    kind,
+    generation,
+    priority,
+    admittedAt,
+    waitingSince,
+    lastRequestAt,
+    changedAt,
+  } = environment;
+  return {
+    ...{
+      id,
+      projectId,
+      slug,
+      kind,
+      generation,
+      priority,
+      admittedAt,
+      waitingSince,
+      lastRequestAt,
+      changedAt,
+    },
+    isWanted: true,
+    isSettled: false,
+  };
+}
+
+/** Somebody made room: those who wait look again at once. */
+export async function callWaiting(context: Context): Promise<void> {
+  if (context.capacity === undefined) return;
+  const waiting = (await listCandidates(context.pool))
+    .filter(({ admittedAt, waitingSince }) => admittedAt === null && waitingSince !== null)
+    .sort(
+      (a, b) =>
+        b.priority - a.priority || (a.waitingSince?.getTime() ?? 0) - (b.waitingSince?.getTime() ?? 0),
+    );
+  for (const { id } of waiting.slice(0, CALLED_MAX)) await context.enqueue('reconcile', id);
+}
+
+const CALLED_MAX = 5;

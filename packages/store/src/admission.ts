@@ -1,0 +1,80 @@
+import type { Database } from './database.ts';
+import { type Fence, writeAtFence } from './environments.ts';
+
+/** An environment as far as it needs a place among those that run. */
+export interface Candidate {
+  readonly id: string;
+  readonly projectId: string;
+  readonly slug: string;
+  readonly kind: 'production' | 'preview';
+  readonly generation: string;
+  readonly priority: number;
+  /** It is to run; else it is on its way to sleep or away. */
+  readonly isWanted: boolean;
+  /** Nothing is being done about it. */
+  readonly isSettled: boolean;
+  readonly admittedAt: Date | null;
+  readonly waitingSince: Date | null;
+  readonly lastRequestAt: Date | null;
+  readonly changedAt: Date;
+}
+
+/** "admission" among our advisory locks. */
+const ADMISSION_LOCK_CLASS = 0xb009;
+
+/** One decision at a time in the whole installation: two workers must not both see the last place. */
+export async function lockAdmission(db: Database): Promise<void> {
+  await db.query('select pg_advisory_xact_lock($1, 0)', [ADMISSION_LOCK_CLASS]);
+}
+
+/** Those that have a place, and those that wait for one. */
+export async function listCandidates(db: Database): Promise<Candidate[]> {
+  const { rows } = await db.query<Candidate>(
+    `select id::text, project_id::text as "projectId", slug, kind, generation::text, priority,
+       desired_state = 'running' as "isWanted",
+       generation = observed_generation and running_step is null as "isSettled",
+       admitted_at as "admittedAt", case when held_reason is null then waiting_since end as "waitingSince",
+       last_request_at as "lastRequestAt", changed_at as "changedAt"
+     from environments
+     where removed_at is null
+       and (admitted_at is not null or (waiting_since is not null and held_reason is null and desired_state = 'running'))
+     order by environments.id`,
+  );
+  return rows;
+}
+
+export function writeAdmitted(db: Database, fence: Fence): Promise<boolean> {
+  return writeAtFence(
+    db,
+    fence,
+    'admitted_at = now(), waiting_since = null, waiting_position = null, waiting_reason = null',
+  );
+}
+
+/** It keeps its place in the queue however often it asks. */
+export function writeQueued(db: Database, fence: Fence, position: number): Promise<boolean> {
+  return writeAtFence(db, fence, 'waiting_since = coalesce(waiting_since, now()), waiting_position = $4', [
+    position,
+  ]);
+}
+
+/** Artifacts beyond the budget that no living environment runs, those first that were used longest ago; at most 500. */
+export async function listArtifactsOverBudget(db: Database, budgetBytes: number): Promise<string[]> {
+  const { rows } = await db.query<{ key: string }>(
+    `with sized as (
+       select key, last_used_at, sum(size_bytes) over (order by last_used_at desc, key) as bytes from artifacts
+     )
+     select s.key from sized s
+     where s.bytes > $1 and s.last_used_at < now() - interval '1 hour'
+       and not exists (
+         select 1 from deployment_artifacts u
+         join environments e on e.id = (select environment_id from deployments d where d.id = u.deployment_id) and e.removed_at is null
+         where u.key = s.key
+           and u.deployment_id in (
+             e.release_deployment_id,
+             (select max(d.id) from deployments d where d.environment_id = e.id and d.state = 'running')))
+     order by s.last_used_at limit 500`,
+    [budgetBytes],
+  );
+  return rows.map(({ key }) => key);
+}
