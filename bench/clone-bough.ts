@@ -111,6 +111,7 @@ export async function openCloneSide(options: {
     gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
     ...{ previewUrl: 'http://*.localhost:8080', publicUrl: 'http://localhost:3000', mayReap: false },
     isolation: await engine.probeIsolation(),
+    seclusion: { ok: false, reason: 'nothing is secluded here' },
     ...{ buildSlots: createBuildSlots(1, () => {}), deadlines: { ...DEFAULT_DEADLINES, serviceMs: 300_000 } },
   };
   const plan = await makePlan(context, options.major);

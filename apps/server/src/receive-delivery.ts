@@ -102,7 +102,7 @@ export function createDeliveryReceiver(context: Context): DeliveryReceiver {
 
 function subjectsOf(parsed: ParsedDelivery): readonly SubjectKey[] {
   if (parsed.kind === 'subjects') return parsed.subjects;
-  return parsed.kind === 'comment' ? [parsed.subject] : [];
+  return parsed.kind === 'comment' || parsed.kind === 'action' ? [parsed.subject] : [];
 }
 
 async function decide(context: Context, forge: Forge, parsed: ParsedDelivery): Promise<Decision> {
@@ -114,7 +114,8 @@ async function decide(context: Context, forge: Forge, parsed: ParsedDelivery): P
     case 'repositories':
       return decideRepositories(context, forge, parsed);
     case 'subjects':
-    case 'comment': {
+    case 'comment':
+    case 'action': {
       const project = await activeProject(context, forge, parsed.repositoryId);
       if (!project) return { kind: 'settled', fate: 'declined', reason: notAProject(parsed) };
       return { kind: 'look', project, subjects: subjectsOf(parsed) };

@@ -56,6 +56,7 @@ export async function makeContext(
     buildEnvironment: await buildEnvironment(config),
   });
   const isolation = await engine.probeIsolation();
+  const seclusion = await engine.probeSeclusion();
   await mountPool(home.path);
   const { storage, tried } = await chooseStorage({
     root: home.directories.volumes,
@@ -93,6 +94,7 @@ export async function makeContext(
     publicUrl: config.publicUrl,
     mayReap: mayReapHere,
     isolation,
+    seclusion,
     buildSlots: createBuildSlots(config.builds, () => {}),
     capacity: await capacityOf(config, [home.path, home.directories.volumes]),
     artifactBudgetBytes: config.artifactBudgetBytes,

@@ -6,6 +6,8 @@ export interface Environment {
   readonly subject: string;
   readonly slug: string;
   readonly kind: 'production' | 'preview';
+  /** `untrusted`: anybody may have written what it runs, so it gets no secret, no data and no network but its own. */
+  readonly trust: 'trusted' | 'untrusted';
   readonly facts: SubjectFacts;
   readonly desiredState: 'running' | 'asleep' | 'absent';
   readonly desiredCommit: string | null;
@@ -75,6 +77,8 @@ export interface SubjectFacts {
   readonly branch?: string;
   readonly number?: number;
   readonly baseBranch?: string;
+  /** It is held until somebody approves its commit, which a button can do. */
+  readonly approvable?: boolean;
 }
 
 export type Phase =

@@ -24,14 +24,22 @@ export function renderCheck(state: FeedbackState): CheckContent | undefined {
       level: 'failure' as const,
       message,
     })),
+    ...(environment.kind === 'preview' ? { subject: environment.subject } : {}),
     ...verdict(state, newest),
   };
 }
 
+/** GitHub's limits are 20, 40 and 20 characters. */
+const APPROVE = {
+  label: 'Approve this commit',
+  description: 'Run it without secrets, data and network',
+  identifier: 'approve',
+};
+
 function verdict(
   state: FeedbackState,
   newest: Deployment | undefined,
-): Pick<CheckContent, 'state' | 'title' | 'summary'> {
+): Pick<CheckContent, 'state' | 'title' | 'summary' | 'actions'> {
   const { environment } = state;
   switch (state.phase) {
     case 'ready':
@@ -59,7 +67,9 @@ function verdict(
     }
     case 'held':
       return {
-        state: 'neutral',
+        ...(environment.facts.approvable === true
+          ? { state: 'action_required' as const, actions: [APPROVE] }
+          : { state: 'neutral' as const }),
         title: environment.heldQuiet ? 'No preview' : 'Held: nothing runs',
         summary: `Nothing runs, because ${prose(environment.heldReason ?? '')}.`,
       };

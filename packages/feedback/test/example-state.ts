@@ -20,6 +20,7 @@ const environment: Environment = {
   desiredState: 'running',
   desiredCommit: COMMIT,
   policyCommit: EARLIER,
+  trust: 'trusted',
   heldReason: null,
   variablesRevision: '0',
   requestId: null,

@@ -194,6 +194,10 @@ export function describeForge(name: string, start: () => Promise<ForgeFixture>):
       ] as const) {
         ({ externalId } = await forge.publishCheck(repository, { ...report, externalId, state }));
       }
+      const actions = [{ label: 'Approve this commit', description: 'Run it', identifier: 'approve' }];
+      await forge.publishCheck(repository, {
+        ...{ ...report, externalId, subject: 'pull/7', actions, state: 'action_required' },
+      });
       const unknown = { ...report, commit: 'f'.repeat(40), state: 'queued' as const };
       await expect(forge.publishCheck(repository, unknown)).rejects.toMatchObject({ code: 'commit-gone' });
     });

@@ -174,6 +174,15 @@ export type ParsedDelivery = {
       readonly user: string;
       readonly commentId: number;
     }
+  /** Somebody pressed a button that `publishCheck` had put on a check. */
+  | {
+      readonly kind: 'action';
+      readonly subject: SubjectKey;
+      readonly user: string;
+      readonly action: string;
+      /** The commit that the check stands on. */
+      readonly commit: string;
+    }
   /** Repositories that the installation of an App gained or lost; owner renamed, repository renamed or transferred. */
   | {
       readonly kind: 'repositories';
@@ -207,6 +216,14 @@ export interface CheckReport {
   readonly title: string;
   readonly summary: string;
   readonly detailsUrl: string;
+  /** What the check is about: comes back with its buttons, because for a fork the forge names no pull request. */
+  readonly subject?: SubjectKey;
+  /** Buttons; where the credentials allow none, they are left out. At most three; label and identifier up to 20 characters, description 40. */
+  readonly actions?: readonly {
+    readonly label: string;
+    readonly description: string;
+    readonly identifier: string;
+  }[];
   readonly annotations: readonly {
     path: string;
     line: number;

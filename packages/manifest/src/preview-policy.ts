@@ -1,3 +1,5 @@
+import { DEFAULT_FORKS, type ForksPolicy } from './forks-policy.ts';
+
 /** `previews:` as the default branch has it: which pull requests get a preview, and how such a preview lives. */
 export interface PreviewPolicy {
   /** Null: open, but for previews that hold cloned data. */
@@ -12,6 +14,7 @@ export interface PreviewPolicy {
   readonly idleSeconds: number | null;
   /** The same, until it is removed. */
   readonly expiresSeconds: number | null;
+  readonly forks: ForksPolicy;
   readonly limits: { readonly environments: number | null; readonly awake: number | null };
   /** By label; the highest of a pull request's counts, 0 without one. */
   readonly priorities: readonly { readonly label: string; readonly priority: number }[];
@@ -30,6 +33,7 @@ export const DEFAULT_PREVIEWS: PreviewPolicy = {
   drafts: 'yes',
   bots: 'yes',
   lazy: false,
+  forks: DEFAULT_FORKS,
   idleSeconds: null,
   expiresSeconds: null,
   limits: { environments: null, awake: null },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_FORKS } from './forks-policy.ts';
 import type { Manifest, Problem } from './manifest.ts';
 import { DEFAULT_PREVIEWS } from './preview-policy.ts';
 import { missingIncludes, readManifest } from './read-manifest.ts';
@@ -358,6 +359,7 @@ services: {database: {type: postgresql:17}}
   priorities: { urgent: 10, chore: -5 }
 `;
     expect(manifestOf(text).previews).toEqual({
+      forks: DEFAULT_FORKS,
       access: 'link',
       triggers: [{ kind: 'comment' }, { kind: 'when', label: 'preview', paths: ['web/**', '!**/*.md'] }],
       drafts: 'lazy',

@@ -1,5 +1,6 @@
 import { parseDuration } from '@bough/domain/duration';
 import { pathGlobProblem } from '@bough/domain/path-globs';
+import { readForks } from './forks-policy.ts';
 import { described, isEmpty, type Located } from './located.ts';
 import type { Place } from './manifest.ts';
 import { DEFAULT_PREVIEWS, type PreviewPolicy, type Trigger } from './preview-policy.ts';
@@ -16,7 +17,18 @@ export function readPreviews(report: Report, node: Located | undefined): Preview
   const fallback: Place = node?.place ?? { file: '', line: 1, column: 1 };
   const previews = openSection(report, node, {
     title: 'previews',
-    acted: ['access', 'triggers', 'drafts', 'bots', 'lazy', 'idle', 'expires', 'limits', 'priorities'],
+    acted: [
+      'access',
+      'triggers',
+      'drafts',
+      'bots',
+      'forks',
+      'lazy',
+      'idle',
+      'expires',
+      'limits',
+      'priorities',
+    ],
     fallback,
   });
   const lazy = booleanOf(report, previews.get('lazy'), 'previews: lazy', DEFAULT_PREVIEWS.lazy);
@@ -27,6 +39,7 @@ export function readPreviews(report: Report, node: Located | undefined): Preview
     ...{ drafts: who('drafts'), bots: who('bots'), lazy },
     idleSeconds: durationOf(report, previews.get('idle'), 'previews: idle'),
     expiresSeconds: durationOf(report, previews.get('expires'), 'previews: expires'),
+    forks: readForks(report, previews.get('forks')),
     limits: readLimits(report, previews.get('limits')),
     priorities: readPriorities(report, previews.get('priorities')),
   };

@@ -1,6 +1,6 @@
 import { type Environment, phase } from '@bough/domain/environment';
 import type { ParsedCommand } from './command.ts';
-import { COMMANDS, type CommandSpec, PLANNED } from './command-table.ts';
+import { COMMANDS, type CommandSpec } from './command-table.ts';
 
 export const HELP: string = [
   ...Object.entries(COMMANDS).map(([word, { meaning }]) => `- \`/bough ${word}\` ${meaning}`),
@@ -20,7 +20,7 @@ export function unknownCommand({
     const reason = `\`/bough ${word}\` ${problem.reason}, so nothing was done`;
     return { reason, answer: `${sentence(reason)} ${sentence(problem.hint)}` };
   }
-  const reason = PLANNED.has(word) ? `\`/bough ${word}\` is not there yet` : `there is no \`/bough ${word}\``;
+  const reason = `there is no \`/bough ${word}\``;
   return { reason, answer: [`${sentence(reason)} There are:`, '', HELP].join('\n') };
 }
 

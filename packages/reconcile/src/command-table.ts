@@ -53,6 +53,13 @@ export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
           : undefined,
     },
   },
+  approve: {
+    meaning:
+      'lets one commit of a fork run, without secrets, data and network: `/bough approve` and the whole id of the commit',
+    request: 'approve',
+    // Which one it must be is known when the pull request is looked at.
+    argument: { name: 'commit', optional: true, problem: () => undefined },
+  },
   delete: {
     meaning: 'removes the preview, which then stays away until `/bough deploy`',
     request: 'delete',
@@ -61,6 +68,3 @@ export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
   why: { meaning: 'says here why the preview is as it is', request: null },
   help: { meaning: 'lists these commands', request: null },
 };
-
-/** Words that will mean something one day: whoever uses them is told so, instead of that they are wrong. */
-export const PLANNED: ReadonlySet<string> = new Set(['approve']);

@@ -46,6 +46,8 @@ export interface Context {
   readonly mayReap: boolean;
   /** False where the engine cannot isolate: previews then get no cloned data (DESIGN §6). */
   readonly isolation: { readonly ok: boolean; readonly reason?: string };
+  /** The same for code of strangers, which needs a network of its own; where not, it does not run (DESIGN §10). */
+  readonly seclusion: { readonly ok: boolean; readonly reason?: string };
   readonly buildSlots: BuildSlots;
   /** Undefined: everything is admitted. */
   readonly capacity?: Capacity | undefined;

@@ -15,6 +15,7 @@ const row: Environment = {
   desiredState: 'running',
   desiredCommit: 'a'.repeat(40),
   policyCommit: null,
+  trust: 'trusted',
   heldReason: null,
   variablesRevision: '0',
   requestId: null,

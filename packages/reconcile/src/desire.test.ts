@@ -1,7 +1,8 @@
 import type { PullRequest } from '@bough/forge/forge';
 import type { Request } from '@bough/store/requests';
 import { describe, expect, test } from 'vitest';
-import { desire, isFork, type Observation } from './desire.ts';
+import { desire, type Observation } from './desire.ts';
+import { isFork } from './trust/judge-trust.ts';
 
 const COMMIT = 'a'.repeat(40);
 
@@ -72,6 +73,7 @@ describe('a pull request', () => {
   test('open: runs its head, and is not held', () => {
     expect(desire(ofPull(pull()), [], undefined)).toEqual({
       kind: 'running',
+      trust: 'trusted',
       commit: COMMIT,
       heldReason: null,
       heldQuiet: false,

@@ -2,6 +2,7 @@ import type { Environment, SubjectFacts } from '@bough/domain/environment';
 import type { PullRequest } from '@bough/forge/forge';
 import type { Request } from '@bough/store/requests';
 import type { Verdict } from './judge-pull.ts';
+import { isFork, type Trust } from './trust/judge-trust.ts';
 
 /** What observe found out about a subject, as facts. */
 export type Observation =
@@ -11,8 +12,16 @@ export type Observation =
       readonly head: { commit: string } | 'gone';
       readonly branch: string;
     }
-  /** `verdict`: the policy's; absent where the policy was not asked, because the pull request gets none anyway. */
-  | { readonly kind: 'pull'; readonly pull: PullRequest | 'gone'; readonly verdict?: Verdict }
+  /**
+   * `verdict`: the policy's; absent where the policy was not asked, because the pull request gets none anyway. `trust`: whose
+   * code it is; absent where nobody has looked.
+   */
+  | {
+      readonly kind: 'pull';
+      readonly pull: PullRequest | 'gone';
+      readonly verdict?: Verdict;
+      readonly trust?: Trust;
+    }
   | { readonly kind: 'branch'; readonly branch: string; readonly head: { commit: string } | 'gone' };
 
 export type Desired =
@@ -23,6 +32,7 @@ export type Desired =
       /** How it is held: see `Verdict`. */
       readonly heldQuiet: boolean;
       readonly heldWaits: boolean;
+      readonly trust: Environment['trust'];
       readonly facts: SubjectFacts;
       /** The request that this wish answers: a new one makes a new generation of the same commit. */
       readonly requestId: string | null;
@@ -48,7 +58,7 @@ export function desire(
     case 'production':
       return desireProduction(observation, productionRequest(requests));
     case 'pull':
-      return desirePull(observation, requestId, lastLasting, (commit, lazy) =>
+      return desirePull(observation, { requestId, lastLasting, current }, (commit, lazy) =>
         stateOf(commit, requests, current, lazy),
       );
     case 'branch':
@@ -59,7 +69,8 @@ export function desire(
 }
 
 /** The living environment of the subject, as far as its next wish depends on it. */
-export type Current = Pick<Environment, 'desiredState' | 'desiredCommit' | 'heldReason'>;
+export type Current = Pick<Environment, 'desiredState' | 'desiredCommit' | 'heldReason'> &
+  Partial<Pick<Environment, 'releaseDeploymentId'>>;
 type State = Pick<Extract<Desired, { kind: 'running' }>, 'state' | 'sleepReason'>;
 const RUNNING: State = { state: 'running', sleepReason: null };
 
@@ -81,7 +92,13 @@ function stateOf(
 }
 
 /** Requests that are answered by deploying, even when nothing else changed. */
-const MAKES_ANEW: ReadonlySet<Request['kind']> = new Set(['open', 'redeploy', 'rebuild', 'sync', 'reset']);
+export const MAKES_ANEW: ReadonlySet<Request['kind']> = new Set([
+  'open',
+  'redeploy',
+  'rebuild',
+  'sync',
+  'reset',
+]);
 const REPLACES_DATA: ReadonlySet<Request['kind']> = new Set(['sync', 'reset']);
 
 /** Production's data is its own: no request replaces it. */
@@ -111,6 +128,7 @@ function desireProduction(
     kind: 'running',
     commit: observation.head.commit,
     ...NOT_HELD,
+    trust: 'trusted',
     facts: { branch: observation.branch, title: 'production' },
     requestId,
     ...RUNNING,
@@ -118,11 +136,11 @@ function desireProduction(
 }
 
 function desirePull(
-  { pull, verdict = { kind: 'make', lazy: false } }: Extract<Observation, { kind: 'pull' }>,
-  requestId: string | null,
-  lastLasting: Request | undefined,
+  { pull, verdict = { kind: 'make', lazy: false }, trust: judged }: Extract<Observation, { kind: 'pull' }>,
+  asked: { requestId: string | null; lastLasting: Request | undefined; current: Current | undefined },
   state: (commit: string, lazy: boolean) => State,
 ): Desired {
+  const { requestId, lastLasting, current } = asked;
   if (pull === 'gone') return { kind: 'absent', reason: 'the pull request is gone from the forge' };
   if (pull.state === 'closed')
     return {
@@ -133,17 +151,19 @@ function desirePull(
     return { kind: 'absent', reason: reasonOf(lastLasting) };
   if (verdict.kind === 'decline') return { kind: 'declined', reason: verdict.reason };
   if (verdict.kind === 'away') return { kind: 'absent', reason: verdict.reason };
+  const trust = judged ?? unjudged(pull);
+  // What may not even be approved does not go on either.
+  if (trust.kind === 'held' && !trust.approvable && (current?.releaseDeploymentId ?? null) !== null)
+    return { kind: 'absent', reason: trust.reason };
   const held = verdict.kind === 'hold' ? verdict : null;
+  const strange = trust.kind === 'held' && held === null ? trust : null;
   return {
     kind: 'running',
     commit: pull.head.commit,
-    heldReason:
-      held?.reason ??
-      (isFork(pull)
-        ? 'it comes from a fork. Bough does not run code from forks yet; somebody with write access can push the branch to this repository instead'
-        : null),
+    heldReason: held?.reason ?? strange?.reason ?? null,
     heldQuiet: held?.quiet ?? false,
     heldWaits: held?.waits ?? false,
+    trust: trust.kind === 'trusted' ? 'trusted' : 'untrusted',
     facts: {
       title: pull.title,
       author: pull.author,
@@ -151,6 +171,7 @@ function desirePull(
       branch: pull.head.branch,
       baseBranch: pull.base.branch,
       number: pull.number,
+      ...(strange?.approvable ? { approvable: true } : {}),
     },
     requestId,
     ...state(pull.head.commit, verdict.kind === 'make' && verdict.lazy),
@@ -180,9 +201,11 @@ function reasonOf({ askedBy, argument }: Request): string {
     : `${askedBy} asked for its deletion`;
 }
 
-/** The head's repository is another one, or was deleted (DESIGN §10). Names prove nothing: ids do. */
-export function isFork(pull: PullRequest): boolean {
-  return pull.head.repositoryId === null || pull.head.repositoryId !== pull.base.repositoryId;
+/** Nobody has looked whose code it is: what is not plainly of this repository does not run. */
+function unjudged(pull: PullRequest): Trust {
+  return isFork(pull)
+    ? { kind: 'held', reason: 'it comes from a fork, and nobody has approved it', approvable: false }
+    : { kind: 'trusted' };
 }
 
 function desireBranch(
@@ -205,6 +228,7 @@ function desireBranch(
     kind: 'running',
     commit: observation.head.commit,
     ...NOT_HELD,
+    trust: 'trusted',
     facts: { branch: observation.branch, title: observation.branch },
     requestId: requestId ?? lastLasting.id,
     ...state(observation.head.commit),

@@ -1,5 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
-import type { Forge, ParsedDelivery, Reaction, RepositoryRef } from '@bough/forge/forge';
+import type { Forge, ParsedDelivery, PullRequest, Reaction, RepositoryRef } from '@bough/forge/forge';
 import { type Command, findCommand, insertCommand, lastRequestingCommand } from '@bough/store/commands';
 import type { Delivery } from '@bough/store/deliveries';
 import type { Project } from '@bough/store/projects';
@@ -8,6 +8,7 @@ import type pg from 'pg';
 import { type ParsedCommand, parseCommand } from './command.ts';
 import { HELP, unknownCommand } from './command-answers.ts';
 import { COMMANDS } from './command-table.ts';
+import { approvalProblem } from './trust/judge-trust.ts';
 
 /** Each costs a question and a reaction; whoever writes more waits for the next look. */
 const COMMANDS_PER_LOOK_MAX = 5;
@@ -33,6 +34,8 @@ interface Listening {
   readonly repository: RepositoryRef;
   readonly project: Project;
   readonly subject: string;
+  /** As it is now; undefined for what is no pull request. */
+  readonly pull: PullRequest | 'gone' | undefined;
 }
 
 type Comment = Extract<ParsedDelivery, { kind: 'comment' }>;
@@ -89,11 +92,21 @@ interface Decision {
 }
 
 async function decide(listening: Listening, comment: Comment, parsed: ParsedCommand): Promise<Decision> {
-  const refusal = await refuse(listening, comment.user);
+  const refusal = await refuseCommand(listening, comment.user);
   if (refusal !== undefined) return declined(refusal);
   const unknown = unknownCommand(parsed);
   if (unknown !== undefined) {
     return { verdict: 'unknown', reason: unknown.reason, request: null, answer: unknown.answer };
+  }
+  const problem = parsed.word === 'approve' ? approvalProblem(listening.pull, parsed.argument) : undefined;
+  if (problem !== undefined) {
+    const { reason, hint } = problem;
+    return {
+      verdict: 'unknown',
+      reason,
+      request: null,
+      answer: `${reason.charAt(0).toUpperCase()}${reason.slice(1)}. ${hint}`,
+    };
   }
   if (parsed.word === 'help') return { verdict: 'accepted', reason: null, request: null, answer: HELP };
   const spec = COMMANDS[parsed.word];
@@ -115,7 +128,10 @@ function declined(reason: string): Decision {
 }
 
 /** Asked of the forge: what a webhook says about the author proves nothing about write access (DESIGN §10). */
-async function refuse({ forge, repository, project }: Listening, user: string): Promise<string | undefined> {
+export async function refuseCommand(
+  { forge, repository, project }: Pick<Listening, 'forge' | 'repository' | 'project'>,
+  user: string,
+): Promise<string | undefined> {
   const needed = `commands need write access to ${project.owner}/${project.name}`;
   try {
     switch (await forge.permission(repository, user)) {

@@ -7,7 +7,12 @@ import type { Forge, RepositoryRef } from '@bough/forge/forge';
 import type { PreviewPolicy } from '@bough/manifest/preview-policy';
 import { forgetDeclined, writeDeclined } from '@bough/store/declined-subjects';
 import { settleDeliveries, unsettledDeliveriesOf } from '@bough/store/deliveries';
-import { findLivingEnvironment, writeAbsent, writeDesired } from '@bough/store/environments';
+import {
+  findLivingEnvironment,
+  listEnvironments,
+  writeAbsent,
+  writeDesired,
+} from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
 import { countOtherPreviews } from '@bough/store/preview-limits';
 import { findProject, type Project } from '@bough/store/projects';
@@ -20,6 +25,8 @@ import { type Desired, desire, isAway, type Observation } from './desire.ts';
 import { hearCommands } from './hear-commands.ts';
 import { type Judged, judgePull, needsChangedFiles, priorityOf } from './judge-pull.ts';
 import { type Policy, readPolicyAt } from './policy.ts';
+import { hearButtons } from './trust/hear-buttons.ts';
+import { readTrust } from './trust/read-trust.ts';
 
 /** What it takes to look; nothing is built, started or removed here. */
 export type ObserveContext = Pick<
@@ -56,7 +63,10 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
 
   const seen = await lookAt(forge, project, parsed, signal);
   const repository = repositoryOf(project);
-  const heard = await hearCommands({ pool: context.pool, forge, repository, project, subject }, deliveries);
+  const pull = seen.kind === 'pull' ? seen.pull : undefined;
+  const listening = { pool: context.pool, forge, repository, project, subject, pull };
+  const heard = await hearCommands(listening, deliveries);
+  await hearButtons(listening, deliveries);
   const requests = await openRequests(context.pool, { projectId, subject });
   const lasting = await lastRequest(context.pool, {
     projectId,
@@ -65,13 +75,18 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   });
   const current = await findLivingEnvironment(context.pool, { projectId, subject });
   const policy = await policyFor(context, { project, forge, seen, signal });
+  const mirror = mirrorOf(context, project);
+  const asking = { project, subject, forge, repository, mirror, seen, policy, current, requests, signal };
+  const trust = await readTrust(context, asking);
   const judging = { project, forge, seen, lasting, current, policy: policy?.previews, signal };
-  const observation = await judge(context, judging);
+  const judged = await judge(context, judging);
+  const observation: Observation = judged.kind === 'pull' ? { ...judged, trust } : judged;
   const desired = desire(observation, requests, lasting, current);
   if (deliveries.some((delivery) => delivery.event === 'issue_comment' && delivery.action === 'deleted')) {
     await doubtComment(context, { projectId, subject });
   }
   const outcome = await writeDown(context, project, { subject, parsed, desired, observation, policy });
+  if (subject === 'production') await lookAtStrangers(context, projectId);
   await keep(context, requests);
   if (desired.kind === 'running') await bindRebuilds(context.pool, requests, desired.commit);
 
@@ -93,6 +108,15 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   if (failure !== undefined) throw failure;
   // More commands than one look takes.
   return heard.postponed.length > 0 ? { kind: 'again', delayMs: 0 } : { kind: 'done' };
+}
+
+/** The default branch may say something else now about code that was let in, so each is judged anew. */
+export async function lookAtStrangers(
+  context: Pick<Context, 'pool' | 'enqueue'>,
+  projectId: string,
+): Promise<void> {
+  for (const { subject, trust } of await listEnvironments(context.pool, { projectId }))
+    if (trust === 'untrusted') await context.enqueue('observe', observeKey(projectId, subject));
 }
 
 const KEPT_SECONDS = 7 * 86_400;
@@ -268,6 +292,7 @@ async function writeDown(
     subject,
     slug: environmentSlug(subjectSlug(look.parsed), project.slug),
     kind: subject === 'production' ? 'production' : 'preview',
+    trust: desired.trust,
     facts: desired.facts,
     desiredState: desired.state,
     sleepReason: desired.sleepReason,

@@ -23,7 +23,7 @@ type Reading = Pick<Context, 'sources'>;
 export async function readManifestAt(
   context: Reading,
   at: { mirror: string; commit: string; signal?: AbortSignal },
-): Promise<{ result: ReadResult; paths: readonly string[] }> {
+): Promise<{ result: ReadResult; paths: readonly string[]; files: Readonly<Record<string, string>> }> {
   const paths = await context.sources.listFiles({ ...at, path: '' });
   const files: Record<string, string> = {};
   const wanted = paths.filter((path) =>
@@ -34,7 +34,7 @@ export async function readManifestAt(
     await readInto(context, at, wanted.splice(0), files);
     wanted.push(...missingIncludes(files).filter((path) => paths.includes(path)));
   }
-  return { result: readManifest(files), paths };
+  return { result: readManifest(files), paths, files };
 }
 
 async function readInto(

@@ -11,7 +11,7 @@ import type { Context } from './context.ts';
 import { warmGoldens } from './data/warm-goldens.ts';
 import { expire, sleepIdle } from './idle.ts';
 import { lookAtWaiting } from './look-at-waiting.ts';
-import { type Outcome, observeKey, repositoryOf } from './observe.ts';
+import { lookAtStrangers, type Outcome, observeKey, repositoryOf } from './observe.ts';
 import { reap } from './reap.ts';
 
 /** A delivery that nobody looked at for so long was lost between the store and the queue. */
@@ -46,7 +46,10 @@ export async function resync(
     if (options.signal.aborted) return corrections;
     try {
       corrections.subjects += await compareWithForge(context, project, options.signal);
-      if (options.thorough) corrections.redelivered += await redeliverFailed(context, project);
+      if (options.thorough) {
+        corrections.redelivered += await redeliverFailed(context, project);
+        await lookAtStrangers(context, project.id);
+      }
     } catch (error) {
       context.log.warn(
         { project: project.slug, error },

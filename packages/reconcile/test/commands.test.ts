@@ -299,7 +299,7 @@ test('commands that come together are followed in the order in which they were w
 
 describe('answers', () => {
   test.each([
-    ['/bough approve', '`/bough approve` is not there yet'],
+    ['/bough approve', 'this pull request needs no approval'],
     ['/bough keep forever', '`/bough keep` cannot be followed with this duration, so nothing was done'],
     ['/bough toString', 'there is no `/bough toString`'],
     ['/bough Redeploy', 'there is no `/bough Redeploy`'],
@@ -314,7 +314,9 @@ describe('answers', () => {
       {
         verdict: 'unknown',
         reason,
-        answer: expect.stringMatching(/[.] (?:There are:|Write it alone|Write how long)/),
+        answer: expect.stringMatching(
+          /[.] (?:There are:|Write it alone|Write how long|Its branch is in this)/,
+        ),
       },
     ]);
   });

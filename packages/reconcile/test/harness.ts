@@ -110,6 +110,7 @@ export async function openHarness(): Promise<Harness> {
       publicUrl: 'http://localhost:3000',
       mayReap: true,
       isolation: { ok: true },
+      seclusion: { ok: true },
       buildSlots: createBuildSlots(2, () => {}),
       deadlines: DEFAULT_DEADLINES,
       log: { info: () => {}, warn: () => {}, error: () => {} },

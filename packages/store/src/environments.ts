@@ -16,7 +16,7 @@ interface EnvironmentRow extends Omit<Environment, 'failure'> {
 }
 
 const COLUMNS = `
-  e.id::text, e.project_id::text as "projectId", e.installation_id as "installationId", e.subject, e.slug, e.kind, e.facts,
+  e.id::text, e.project_id::text as "projectId", e.installation_id as "installationId", e.subject, e.slug, e.kind, e.trust, e.facts,
   e.desired_state as "desiredState", e.desired_commit as "desiredCommit", e.policy_commit as "policyCommit",
   e.held_reason as "heldReason", e.variables_revision::text as "variablesRevision", e.request_id::text as "requestId",
   e.generation::text, e.observed_generation::text as "observedGeneration", e.lease::text,
@@ -51,6 +51,8 @@ export interface DesiredRow {
   readonly subject: string;
   readonly slug: string;
   readonly kind: 'production' | 'preview';
+  /** Absent: trusted. */
+  readonly trust?: Environment['trust'];
   readonly facts: SubjectFacts;
   /** `kept`: as it is; what is new or being removed runs. So a look never undoes a visit that wakes it meanwhile. */
   readonly desiredState: 'running' | 'asleep' | 'kept';
@@ -95,9 +97,9 @@ function isUniqueViolation(error: unknown): boolean {
  */
 const WANTED_STATE = `(case when $7 <> 'kept' then $7 when e.desired_state = 'absent' then 'running' else e.desired_state end)`;
 const IS_MADE_OF_OTHER = `(
-  (e.desired_commit, e.held_reason, e.variables_revision, coalesce(e.request_id, 0))
+  (e.desired_commit, e.held_reason, e.trust, e.variables_revision, coalesce(e.request_id, 0))
   is distinct from
-  (excluded.desired_commit, excluded.held_reason, excluded.variables_revision,
+  (excluded.desired_commit, excluded.held_reason, excluded.trust, excluded.variables_revision,
    coalesce(greatest(excluded.request_id, e.request_id), 0)))`;
 const DIFFERS = `(e.desired_state <> ${WANTED_STATE} or ${IS_MADE_OF_OTHER})`;
 
@@ -111,9 +113,9 @@ async function insertOrUpdate(
      )
      insert into environments as e (project_id, installation_id, subject, slug, kind, facts, desired_state, desired_commit,
                                policy_commit, held_reason, variables_revision, request_id, sleep_reason, held_quiet,
-                               idle_seconds, expires_seconds, priority, waiting_since)
+                               idle_seconds, expires_seconds, priority, waiting_since, trust)
      values ($1, $2, $3, $4, $5, $6, case when $7 = 'kept' then 'running' else $7 end, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-             case when $18::boolean then now() end)
+             case when $18::boolean then now() end, $19)
      on conflict (project_id, subject) where removed_at is null do update set
        facts = excluded.facts,
        generation = e.generation + case when ${DIFFERS} then 1 else 0 end,
@@ -136,6 +138,7 @@ async function insertOrUpdate(
        waiting_since = case
          when $18::boolean then coalesce(e.waiting_since, now())
          when e.held_reason is null then e.waiting_since end,
+       trust = excluded.trust,
        desired_commit = excluded.desired_commit,
        policy_commit = excluded.policy_commit,
        held_reason = excluded.held_reason,
@@ -161,6 +164,7 @@ async function insertOrUpdate(
       desired.expiresSeconds ?? null,
       desired.priority ?? 0,
       desired.heldWaits ?? false,
+      desired.trust ?? 'trusted',
     ],
   );
   const { changed, ...row } = only(rows);

@@ -1,6 +1,8 @@
 import { Readable } from 'node:stream';
 import { BoughError } from '@bough/domain/bough-error';
+import { redact, type Secret } from '@bough/domain/secret';
 import type { Workload } from '@bough/engine/engine';
+import { secretsOfEnvironment } from '@bough/reconcile/secrets-of-environment';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { createEventStream, type StreamLimiter } from '../event-stream.ts';
@@ -69,11 +71,14 @@ export function workloadRoutes(options: ServerOptions & { streams: StreamLimiter
         const workloads = await engine.list({ environmentId: environment.id });
         const { id } = choose(workloads, query.workload, environment.slug);
         const { lines, follow } = query;
+        const secrets = await secretsOfEnvironment(pool, options.encryption, environment);
         if (follow) {
-          const read = (signal: AbortSignal) => engine.logs(id, { lines, follow, signal });
+          const read = (signal: AbortSignal) => redacted(engine.logs(id, { lines, follow, signal }), secrets);
           return createEventStream(reply, options.streams, read);
         }
-        const text = Readable.from(newlines(engine.logs(id, { lines })), { objectMode: false });
+        const text = Readable.from(newlines(redacted(engine.logs(id, { lines }), secrets)), {
+          objectMode: false,
+        });
         return reply
           .type('text/plain; charset=utf-8')
           .header('x-content-type-options', 'nosniff')
@@ -102,6 +107,11 @@ function viewWorkload(workload: Workload): z.infer<typeof WorkloadView> {
   const { id, labels, state, restarts, lastExitCode = null, startedAt } = workload;
   const { name, role } = labels;
   return { id, name, role, state, restarts, lastExitCode, startedAt: startedAt?.toISOString() ?? null };
+}
+
+/** A workload prints what it likes; what was given to it in secret is not for everybody who may read its log. */
+async function* redacted(lines: AsyncIterable<string>, secrets: readonly Secret[]): AsyncGenerator<string> {
+  for await (const line of lines) yield redact(line, secrets);
 }
 
 async function* newlines(lines: AsyncIterable<string>): AsyncGenerator<string> {

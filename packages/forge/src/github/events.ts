@@ -34,7 +34,11 @@ export const CheckRunEvent = z.object({
   check_run: z.object({
     pull_requests: z.array(z.object({ number: z.number().int().positive() })).default([]),
     check_suite: z.object({ head_branch: z.string().nullish() }).nullish(),
+    head_sha: z.string().nullish(),
+    external_id: z.string().nullish(),
   }),
+  requested_action: z.object({ identifier: z.string() }).nullish(),
+  sender: z.object({ login: z.string(), type: z.string().nullish() }).nullish(),
 });
 export const InstallationEvent = z.object({ repositories: z.array(Listed).nullish() });
 export const InstallationRepositoriesEvent = z.object({

@@ -121,6 +121,18 @@ it('hears the button of a check run', () => {
     subjects: ['pull/7'],
   });
   expect(deliver('check_run', { action: 'completed', check_run, repository }).kind).toBe('ignored');
+  // For a fork GitHub names no pull request: what we wrote on the check says which it is.
+  const ours = { pull_requests: [], head_sha: 'c'.repeat(40), external_id: 'pull/7' };
+  const pressed = {
+    action: 'requested_action',
+    requested_action: { identifier: 'approve' },
+    check_run: ours,
+    repository,
+  };
+  expect(deliver('check_run', { ...pressed, sender: { login: 'ada', type: 'User' } })).toMatchObject({
+    ...{ kind: 'action', subject: 'pull/7', user: 'ada', action: 'approve', commit: 'c'.repeat(40) },
+  });
+  expect(deliver('check_run', { ...pressed, sender: { login: 'x[bot]', type: 'Bot' } }).kind).toBe('ignored');
 });
 
 it('follows repositories that an installation gains and loses, and new names', () => {

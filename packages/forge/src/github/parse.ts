@@ -19,6 +19,7 @@ type Meaning =
   | Pick<Extract<ParsedDelivery, { kind: 'ping' }>, 'kind'>
   | Pick<Extract<ParsedDelivery, { kind: 'subjects' }>, 'kind' | 'subjects'>
   | Pick<Extract<ParsedDelivery, { kind: 'comment' }>, 'kind' | 'subject' | 'body' | 'user' | 'commentId'>
+  | Pick<Extract<ParsedDelivery, { kind: 'action' }>, 'kind' | 'subject' | 'user' | 'action' | 'commit'>
   | Pick<Extract<ParsedDelivery, { kind: 'repositories' }>, 'kind' | 'added' | 'removed'>
   | Pick<Extract<ParsedDelivery, { kind: 'ignored' }>, 'kind' | 'reason'>;
 
@@ -134,7 +135,14 @@ function checkRun(event: Event): Meaning {
   if (event.action !== 'requested_action' && event.action !== 'rerequested') {
     return ignored(`"${event.action}" of a check run asks for nothing`);
   }
-  const { check_run: run } = take(CheckRunEvent, event.payload, event.name);
+  const { check_run: run, requested_action: action, sender } = take(CheckRunEvent, event.payload, event.name);
+  // What we wrote on the check ourselves; only the App that wrote it is told of its buttons.
+  const ours = parseSubject(run.external_id ?? '');
+  if (event.action === 'requested_action' && action && sender && run.head_sha && ours?.kind === 'pull') {
+    if (sender.type === 'Bot') return ignored('bots press no buttons');
+    const subject = subjectKey(ours);
+    return { kind: 'action', subject, user: sender.login, action: action.identifier, commit: run.head_sha };
+  }
   const pulls = run.pull_requests.map(({ number }) => subjectKey({ kind: 'pull', number }));
   if (pulls.length > 0) return subjects([...new Set(pulls)]);
   const branch = run.check_suite?.head_branch;

@@ -74,6 +74,9 @@ function checkRunOf(check: CheckReport): Record<string, unknown> {
     name: check.name,
     ...(running ? { status: check.state } : { status: 'completed', conclusion: check.state }),
     details_url: check.detailsUrl,
+    ...(check.subject === undefined ? {} : { external_id: check.subject }),
+    // An empty list takes the buttons of the words before away.
+    actions: [...(check.actions ?? [])],
     output: {
       title: clip(check.title, 255),
       summary: clip(check.summary, TEXT_MAX),

@@ -3,6 +3,7 @@ import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import type { SnapshotRow } from '@bough/store/snapshots';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import type { InheritedCredentials } from '../deploy/services.ts';
+import { NO_DATA, refuseToStrangers } from '../trust/untrusted-tier.ts';
 import { AttestedSnapshot } from './attestation.ts';
 import { goldenCredentials } from './capture.ts';
 import { cloneGolden } from './clone.ts';
@@ -14,6 +15,7 @@ export async function chooseData(run: PlannedRun, voice: StepVoice): Promise<Gol
   const { context, policy, project, lock } = run;
   if (run.plan.common.services.length === 0 && run.plan.common.apps.every((app) => app.mounts.length === 0))
     return { kind: 'none', reason: 'the project keeps none' };
+  if (run.environment.trust === 'untrusted') return { kind: 'none', reason: NO_DATA };
   if (policy === null || policy.data === null) {
     const absent =
       'the default branch has no `data:` policy, so services start empty and the deploy hook seeds them';
@@ -42,6 +44,7 @@ export async function cloneSnapshot(
   voice: StepVoice,
 ): Promise<{ credentials: InheritedCredentials; note: string }> {
   const { context, policy } = run;
+  refuseToStrangers(run);
   if (policy === null || policy.data === null)
     throw new BoughError({
       code: 'data-not-attested',

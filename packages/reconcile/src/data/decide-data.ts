@@ -3,6 +3,7 @@ import { writeData } from '@bough/store/environments';
 import { findSnapshot } from '@bough/store/snapshots';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import type { InheritedCredentials } from '../deploy/services.ts';
+import { refuseHeldData } from '../trust/untrusted-tier.ts';
 import { goldenCredentials } from './capture.ts';
 import { chooseData, cloneSnapshot } from './choose-data.ts';
 import { replaceData } from './replace-data.ts';
@@ -16,6 +17,7 @@ import { replaceData } from './replace-data.ts';
  */
 export async function ensureData(run: PlannedRun, voice: StepVoice): Promise<InheritedCredentials> {
   const { context, environment } = run;
+  if (environment.trust === 'untrusted') refuseHeldData(environment);
   if (environment.dataState !== 'undecided') {
     const replaced =
       run.dataRequest === undefined ? undefined : await replaceData(run, run.dataRequest, voice);

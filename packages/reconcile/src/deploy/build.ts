@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
-import type { EnvironmentVariables } from '@bough/engine/engine';
+import type { BuildSpec, EnvironmentVariables } from '@bough/engine/engine';
 import type { Checkout } from '@bough/forge/git/sources';
 import type { SubmoduleSource } from '@bough/forge/git/submodules';
 import { artifactKey } from '@bough/manifest/artifact-key';
@@ -11,6 +11,13 @@ import { writeDeploymentArtifact } from '@bough/store/deployments';
 import { findRequest } from '@bough/store/requests';
 import { readVariables } from '@bough/store/variables';
 import { repositoryOf } from '../observe.ts';
+import {
+  buildSeclusionOf,
+  projectFor,
+  UNTRUSTED_BUILD,
+  UNTRUSTED_BUILD_MS,
+  variablesFor,
+} from '../trust/untrusted-tier.ts';
 import { type PlannedRun, type StepVoice, Waiting } from './run.ts';
 
 /** Comes again when a slot may be free; the release of a slot also wakes whoever waits. */
@@ -32,6 +39,7 @@ export async function build(
     kind: run.environment.kind,
   });
   for (const variable of variables) if (variable.secret) run.secrets.add(variable.value);
+  const { trust } = run.environment;
   const anew = await rebuildOf(run);
   const artifacts = new Map<string, string>();
   const notes: string[] = [];
@@ -39,9 +47,9 @@ export async function build(
   for (const app of plan.common.apps) {
     const env = buildVariables({
       app,
-      project: { slug: project.slug, entropy: project.entropy },
+      project: projectFor(run),
       treeId: treeOf(run, app),
-      variables,
+      variables: variablesFor(run, variables),
     });
     const key = artifactKey({
       app,
@@ -50,7 +58,7 @@ export async function build(
       hmacKey: context.signingKey,
       engine: context.engine.kind,
       architecture: process.arch,
-      trust: 'trusted',
+      trust,
       ...(anew === null ? {} : { anew }),
     });
     artifacts.set(app.name, key);
@@ -98,6 +106,15 @@ async function rebuildOf({ context, environment, commit }: PlannedRun): Promise<
   return request.argument === null || request.argument === commit ? request.id : null;
 }
 
+/** Strangers get less of the machine, and a network of their own. */
+function boundsOf(run: PlannedRun): Pick<BuildSpec, 'limits' | 'seclusion' | 'timeoutMs'> {
+  const { buildMs } = run.context.deadlines;
+  const seclusion = buildSeclusionOf(run);
+  return seclusion === undefined
+    ? { limits: { memoryBytes: BUILD_MEMORY_BYTES, pids: 2_000, cpus: 2 }, timeoutMs: buildMs }
+    : { limits: UNTRUSTED_BUILD, seclusion, timeoutMs: Math.min(buildMs, UNTRUSTED_BUILD_MS) };
+}
+
 /** The compile step found every app's directory, so each has a tree. */
 export function treeOf(run: PlannedRun, app: PlannedApp): string {
   const tree = run.trees.get(app.name);
@@ -117,7 +134,10 @@ function submodulesOf(run: PlannedRun): SubmoduleSource {
     forge,
     repository,
     url: `https://${forge.host}/${repository.owner}/${repository.name}.git`,
-    mirrors: join(run.context.directories.mirrors, 'submodules'),
+    // What was once fetched with credentials is not for strangers either.
+    ...(run.environment.trust === 'untrusted'
+      ? { mirrors: join(run.context.directories.mirrors, 'submodules-untrusted'), anonymous: true }
+      : { mirrors: join(run.context.directories.mirrors, 'submodules') }),
   };
 }
 
@@ -157,7 +177,9 @@ async function buildApp(
       env: what.env,
       // Only builds of the default branch write the shared cache (DESIGN §6.3).
       cache: {
-        key: `${run.project.id}-${app.name}`,
+        // Nobody writes that of strangers, so they find nothing of the project's own builds in it.
+        key:
+          environment.trust === 'untrusted' ? `${run.project.id}-untrusted` : `${run.project.id}-${app.name}`,
         mode: environment.kind === 'production' ? 'shared' : 'throwaway',
       },
       labels: {
@@ -167,8 +189,7 @@ async function buildApp(
         name: app.name,
         release: run.deployment.id,
       },
-      limits: { memoryBytes: BUILD_MEMORY_BYTES, pids: 2_000, cpus: 2 },
-      timeoutMs: context.deadlines.buildMs,
+      ...boundsOf(run),
       signal: lock.signal,
       onOutput: voice.line,
     });

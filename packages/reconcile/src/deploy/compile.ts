@@ -4,6 +4,7 @@ import { compilePlan, toolchainsOf } from '@bough/manifest/compile-plan';
 import type { Manifest, Problem } from '@bough/manifest/manifest';
 import type { Plan, PlannedToolchain } from '@bough/manifest/plan';
 import { readManifestAt } from '../policy.ts';
+import { refuseWithoutSeclusion } from '../trust/untrusted-tier.ts';
 import type { DeploymentRun, StepVoice } from './run.ts';
 
 /** Problems of a manifest, each at its line: shown in the comment and as annotations of the check. */
@@ -39,6 +40,7 @@ export async function compile(
   voice: StepVoice,
 ): Promise<{ plan: Plan; trees: ReadonlyMap<string, string> }> {
   const { context, mirror, commit, lock } = run;
+  refuseWithoutSeclusion(run);
   const { result, paths } = await readManifestAt(context, { mirror, commit, signal: lock.signal });
   if (result.kind === 'absent') {
     throw new BoughError({

@@ -5,6 +5,7 @@ import { withEnvironmentFile } from '@bough/manifest/environment-variables';
 import type { PlannedApp } from '@bough/manifest/plan';
 import type { Context } from '../context.ts';
 import { untilReady } from '../probe.ts';
+import { secludedWith } from '../trust/untrusted-tier.ts';
 import type { Artifacts } from './build.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
 import { lastLines, type RunningService } from './services.ts';
@@ -219,6 +220,7 @@ async function runPostStart(
   );
   const result = await context.engine.run({
     ...surroundings,
+    ...secludedWith(run, [...(surroundings.seclusion?.peers ?? []), with_.address.port]),
     env: { ...surroundings.env, PORT: String(with_.address.port) },
     labels: {
       installationId: context.installationId,

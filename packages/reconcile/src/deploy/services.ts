@@ -17,6 +17,7 @@ import type { Volume } from '@bough/storage/storage';
 import { ensureCredential, writeCredential } from '@bough/store/credentials';
 import { untilReady } from '../probe.ts';
 import { readCredentials, secretsOf, writeCredentials } from '../service-credentials.ts';
+import { secludedWith } from '../trust/untrusted-tier.ts';
 import type { DeploymentRun, PlannedRun, StepVoice } from './run.ts';
 
 /** A service that answers. */
@@ -210,6 +211,7 @@ export async function startService(
     mounts: volume === null ? [] : [{ source: volume.path, at: '/data' }],
     hosts: {},
     limits: program.limits,
+    ...secludedWith(run, []),
   };
   const id =
     what.workloadName === undefined

@@ -10,6 +10,7 @@ import {
 import type { Relationship } from '@bough/manifest/manifest';
 import type { PlannedApp, PlannedMount } from '@bough/manifest/plan';
 import { readVariables } from '@bough/store/variables';
+import { memoryFor, projectFor, secludedWith, variablesFor } from '../trust/untrusted-tier.ts';
 import { treeOf } from './build.ts';
 import type { PlannedRun } from './run.ts';
 import type { RunningService } from './services.ts';
@@ -42,7 +43,7 @@ export async function surroundingsOf(
     app: part.app,
     env: part.env,
     plan,
-    project: { slug: project.slug, entropy: project.entropy },
+    project: projectFor(run),
     environment: {
       slug: environment.slug,
       kind: environment.kind,
@@ -52,7 +53,7 @@ export async function surroundingsOf(
     },
     treeId: treeOf(run, part.app),
     targets,
-    variables,
+    variables: variablesFor(run, variables),
   });
   // Addresses with passwords in them, and the base64 documents that carry them once more.
   for (const value of Object.values(env)) if (value instanceof Secret) run.secrets.add(value);
@@ -62,7 +63,11 @@ export async function surroundingsOf(
     artifact: with_.artifact,
     mounts: await ensureMounts(run, part.mounts),
     hosts: relationshipHosts(targets),
-    limits: { memoryBytes: part.app.limits.memoryMib * 1024 ** 2, pids: 512, cpus: 1 },
+    limits: { memoryBytes: memoryFor(run, part.app.limits.memoryMib * 1024 ** 2), pids: 512, cpus: 1 },
+    ...secludedWith(
+      run,
+      targets.map(({ address }) => address.port),
+    ),
   };
 }
 
