@@ -33,7 +33,6 @@ import { insertProject } from '@bough/store/projects';
 import type { Toolchain } from '@bough/toolchain/toolchain';
 import pg from 'pg';
 import type { Disk } from './clone-disk.ts';
-import { fillSql } from './clone-rows.ts';
 
 const COMMIT = 'b'.repeat(40);
 export const DATABASE = 'main';
@@ -42,8 +41,8 @@ export const DATABASE = 'main';
 export interface CloneSide {
   readonly context: Context;
   readonly parent: PlannedRun;
-  /** Makes production with so many rows and leaves it running. */
-  fillParent(scale: number): Promise<RunningService>;
+  /** Makes production, fills it by these statements and leaves it running. */
+  fillParent(statements: readonly string[]): Promise<RunningService>;
   removeParent(): Promise<void>;
   /** From the running parent to an attested golden; the time is all of it. */
   capture(): Promise<Golden>;
@@ -163,7 +162,7 @@ export async function openCloneSide(options: {
   return {
     context,
     parent,
-    fillParent: (scale) => fillParent(parent, scale),
+    fillParent: (statements) => fillParent(parent, statements),
     removeParent: () => removeAll(parent),
 
     async capture() {
@@ -217,7 +216,7 @@ async function makePlan(context: Context, major: number): Promise<PlannedRun['pl
 }
 
 /** Filled without syncs and without a log, then started as production is. */
-async function fillParent(parent: PlannedRun, scale: number): Promise<RunningService> {
+async function fillParent(parent: PlannedRun, statements: readonly string[]): Promise<RunningService> {
   const { context } = parent;
   const [planned] = parent.plan.common.services;
   if (planned === undefined) throw new Error('the plan has no service');
@@ -236,7 +235,7 @@ async function fillParent(parent: PlannedRun, scale: number): Promise<RunningSer
   });
   await service.ready(filling.address, credentials, parent.lock.signal);
   await service.provision(declaration, filling.address, credentials);
-  for (const sql of fillSql(scale)) {
+  for (const sql of statements) {
     parent.lock.signal.throwIfAborted();
     await ask(filling.address, appOf(credentials), sql);
   }

@@ -27,7 +27,7 @@ import {
 import { type DiskKind, makeDisk } from './clone-disk.ts';
 import { comparableMajor, measurePeers } from './clone-peers.ts';
 import { type CloneResult, reportClone } from './clone-report.ts';
-import { type Invariants, invariantsSql, scaleOf, whyBroken } from './clone-rows.ts';
+import { fillSql, type Invariants, invariantsSql, scaleOf, whyBroken } from './clone-rows.ts';
 import type { WriterOrders, WriterReport } from './clone-writer.ts';
 import { describeMachine, observeMachine, watchMachine } from './machine.ts';
 
@@ -130,7 +130,7 @@ async function measureOn(
   shutdown.onShutdown(`servers on ${kind}`, closeOnce);
   say('production is made');
   const scale = scaleOf(size);
-  const parent = await side.fillParent(scale);
+  const parent = await side.fillParent(fillSql(scale));
   const captured = await captureWhileWritten(side, parent, { scale, rate: plan.rate }, say);
   const alone = await measureAlone(side, captured.golden, plan.runs, disk.usedBytes, shutdown.signal, say);
   const together = await measureTogether(side, captured.golden, plan.together, alone.first, say);

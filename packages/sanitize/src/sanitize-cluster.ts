@@ -40,7 +40,14 @@ export type SanitizeResult =
 const orphanRoundsMax = 100;
 
 /** What it is at; each database goes through all of them but the last, which is for all of them together. */
-export type SanitizeStage = 'deciding' | 'sampling' | 'masking' | 'verifying' | 'scrubbing' | 'log';
+export type SanitizeStage =
+  | 'deciding'
+  | 'sampling'
+  | 'masking'
+  | 'verifying'
+  | 'scrubbing'
+  | 'joining'
+  | 'log';
 
 /**
  * Masks every database of a private server, scrubs and verifies it. The caller then stops the server cleanly, calls
@@ -175,7 +182,7 @@ async function sanitizeDatabase(
     });
   findings.push(...compareCounts(before, await countTables(client, plan)));
   await of.at?.('scrubbing');
-  await scrubDatabase(client, plan);
+  await scrubDatabase(client, plan, () => of.at?.('joining'));
   of.line(
     `${plan.database}: ${seen.columns} columns and ${seen.rows} rows verified, ${Date.now() - started} ms`,
   );

@@ -40,9 +40,12 @@ const ownObjects = 16_384;
 const segmentsMax = 400;
 
 /** Removes what masking left in one database: dead rows, statistics, materialized views, large objects. */
-export async function scrubDatabase(client: Client, plan: MaskingPlan): Promise<void> {
+export async function scrubDatabase(
+  client: Client,
+  plan: MaskingPlan,
+  beforeJoining: () => Promise<void> | undefined,
+): Promise<void> {
   await runStatements(client, compactTables(plan), 'compacting');
-  await runStatements(client, restoreReferences(plan), 'checking the reference');
   await runStatements(client, refreshViews(plan), 'refreshing');
   if (plan.dropsLargeObjects) await client.query('select count(lo_unlink(oid)) from pg_largeobject_metadata');
   if (plan.dropsComments) await dropComments(client);
@@ -52,13 +55,16 @@ export async function scrubDatabase(client: Client, plan: MaskingPlan): Promise<
     'update pg_statistic_ext_data set stxdndistinct = null, stxddependencies = null, stxdmcv = null, stxdexpr = null',
   );
   for (const name of catalogues) await client.query(`vacuum full pg_catalog.${name}`);
-  await client.query('analyze');
   await client.query(`do $$ begin
     if exists (select from pg_extension where extname = 'pg_stat_statements')
       and current_setting('shared_preload_libraries') like '%pg_stat_statements%' then
       execute (select format('select %I.pg_stat_statements_reset()', n.nspname) from pg_extension e
         join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements');
     end if; end $$`);
+  await beforeJoining();
+  // Its check of all rows is a query, and wants statistics.
+  await client.query('analyze');
+  await runStatements(client, restoreReferences(plan), 'checking the reference');
 }
 
 /**
