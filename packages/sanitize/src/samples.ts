@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto';
 import type { Client } from 'pg';
 import type { MaskingPlan } from './decide.ts';
 import { id, qualified } from './quote.ts';
@@ -31,11 +30,4 @@ export async function takeSamples(client: Client, plan: MaskingPlan): Promise<Sa
     }
   }
   return { values: [...values] };
-}
-
-/** As `pg_temp.bough_mac('bough sample', value)` computes them. */
-export function sampleDigests(samples: Samples, key: Buffer): Buffer[] {
-  return samples.values.map((value) =>
-    createHmac('sha256', key).update(`bough sample\u001f${value}`).digest(),
-  );
 }

@@ -27,8 +27,10 @@ export async function scanFiles(
   let bytes = 0;
   let count = 0;
   const hits: string[] = [];
+  // One for all: there may be thousands of files, and most are small.
+  const buffer = Buffer.allocUnsafe(chunkBytes + search.longest);
   for await (const path of filesBelow(directory)) {
-    const found = await scanFile(path, search, signal);
+    const found = await scanFile(path, { search, buffer, signal });
     files += 1;
     bytes += found.bytes;
     count += found.count;
@@ -53,11 +55,9 @@ async function* filesBelow(directory: string): AsyncGenerator<string> {
 
 async function scanFile(
   path: string,
-  search: Search,
-  signal: AbortSignal,
+  { search, buffer, signal }: { search: Search; buffer: Buffer; signal: AbortSignal },
 ): Promise<{ bytes: number; count: number }> {
   const file = await open(path, 'r');
-  const buffer = Buffer.allocUnsafe(chunkBytes + search.longest);
   let kept = 0;
   let bytes = 0;
   let count = 0;

@@ -23,7 +23,7 @@ const candidatesMax = 2_000;
  */
 export async function verifyDatabase(
   client: Client,
-  of: { plan: MaskingPlan; mark: string; digests: readonly Buffer[] },
+  of: { plan: MaskingPlan; mark: string; samples: readonly string[] },
 ): Promise<Verification> {
   await client.query(`create or replace function pg_temp.bough_seen(t text) returns text language plpgsql immutable strict as $$
     begin
@@ -72,7 +72,7 @@ async function readColumns(
   client: Client,
   relation: Relation & { display: string },
   names: readonly string[],
-  of: { mark: string; digests: readonly Buffer[]; allowed: Allowances },
+  of: { mark: string; samples: readonly string[]; allowed: Allowances },
 ): Promise<{ findings: Finding[]; rows: number }> {
   const part =
     relation.estimate > rowsRead * 2
@@ -83,15 +83,15 @@ async function readColumns(
     const v = `v${index}`;
     return [
       `count(*) filter (where ${v} like ${literal(`%${of.mark}%`)})::int as canary${index}`,
-      `count(*) filter (where pg_temp.bough_mac('bough sample', ${v}) = any ($1))::int as sample${index}`,
+      `count(*) filter (where ${v} = any ($1::text[]))::int as sample${index}`,
       ...kinds.map((kind) => `count(*) filter (where ${conditions[kind](v)})::int as ${kind}${index}`),
     ];
   });
-  const texts = names.map((name, index) => `pg_temp.bough_seen(${id(name)}::text) collate "C" as v${index}`);
+  const texts = names.map((name, index) => `${seen(name)} as v${index}`);
   const { rows } = await client.query<Record<string, number>>(
     `select count(*)::int as rows${aggregates.map((sql) => `, ${sql}`).join('')}
      from (select ${texts.join(', ') || '1'} from ${source} offset 0) s`,
-    [of.digests],
+    [of.samples],
   );
   const counted = rows[0] ?? {};
   const findings: Finding[] = [];
@@ -117,6 +117,12 @@ async function readColumns(
   return { findings, rows: counted.rows ?? 0 };
 }
 
+/** A column as text; bytes as the text that they may be. */
+function seen(name: string): string {
+  const text = `${id(name)}::text`;
+  return `(case when ${text} like '\\\\x%' then pg_temp.bough_seen(${text}) else ${text} end) collate "C"`;
+}
+
 const words: Readonly<Record<Detector, string>> = {
   email: 'an e-mail address outside the reserved domains',
   phone: 'a phone number',
@@ -134,7 +140,7 @@ async function confirm(
 ): Promise<boolean> {
   const { rows } = await client.query<{ found: string }>(
     `select distinct found from (select (regexp_match(v, ${literal(`(${candidates[kind]})`)}))[1] as found
-       from (select pg_temp.bough_seen(${id(name)}::text) collate "C" as v from ${source}) s where ${conditions[kind]('v')}) f
+       from (select ${seen(name)} as v from ${source}) s where ${conditions[kind]('v')}) f
      limit ${candidatesMax}`,
   );
   const fit = rows.filter(({ found }) => (kind === 'card' ? isCardNumber(found) : isIban(found))).length;
