@@ -86,6 +86,8 @@ async function startBackup(client: Client): Promise<void> {
   try {
     await client.query(`select ${call}`);
   } catch (cause) {
+    // 55000: its settings forbid it. Anything else (it ended, for want of disk say) may be otherwise the next time.
+    if ((cause as { code?: string }).code !== '55000') throw backupNotBegun(cause);
     throw new BoughError({
       code: 'capture-refused',
       message: `PostgreSQL cannot be copied while it runs: ${cause instanceof Error ? cause.message : cause}.`,
@@ -93,6 +95,16 @@ async function startBackup(client: Client): Promise<void> {
       cause,
     });
   }
+}
+
+function backupNotBegun(cause: unknown): BoughError {
+  return new BoughError({
+    code: 'capture-failed',
+    message: `PostgreSQL did not begin the copy: ${cause instanceof Error ? cause.message : cause}.`,
+    hint: 'Its own log says why it ended (a full disk is the usual reason). Bough tries again by itself.',
+    retryable: true,
+    cause,
+  });
 }
 
 async function stopBackup(client: Client): Promise<StoppedBackup> {
