@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -32,7 +33,8 @@ import type { WriterOrders, WriterReport } from './clone-writer.ts';
 import { describeMachine, observeMachine, watchMachine } from './machine.ts';
 
 const WRITER = fileURLToPath(new URL('clone-writer.ts', import.meta.url));
-const INSTALLATION = 'bench';
+/** Another one each time: an engine removes what is left of its own installation, which may be another benchmark's. */
+const INSTALLATION = `bench${randomBytes(4).toString('hex')}`;
 /** Undisturbed writing before and after the capture, to compare with. */
 const CALM_MS = 5_000;
 

@@ -4,6 +4,10 @@ import type { Secret } from '@bough/domain/secret';
 import type { SnapshotRow, SnapshotVolume } from '@bough/store/snapshots';
 import { z } from 'zod';
 
+/** How far apart the parts of a golden may be: `instant` when there is no apart. */
+export const AttestedEpoch = z.object({ instant: z.boolean(), spreadMs: z.number() });
+export type AttestedEpoch = z.infer<typeof AttestedEpoch>;
+
 /** What is signed about a golden snapshot. Whoever changes any of it afterwards cannot clone it. */
 export const AttestedFacts = z.object({
   snapshotId: z.string(),
@@ -23,6 +27,8 @@ export const AttestedFacts = z.object({
     z.object({ snapshotId: z.string(), type: z.string(), version: z.string().nullable() }),
   ),
   capturedAt: z.string(),
+  /** Absent where nothing running was captured. */
+  epoch: AttestedEpoch.optional(),
 });
 export type AttestedFacts = z.infer<typeof AttestedFacts>;
 

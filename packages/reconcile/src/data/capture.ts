@@ -1,12 +1,11 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { captureId } from '@bough/domain/names';
 import { Secret } from '@bough/domain/secret';
 import type { DataPolicy } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import type { Credentials } from '@bough/service/service';
-import type { Snapshot, SnapshotHooks, Volume } from '@bough/storage/storage';
+import type { Snapshot, Volume } from '@bough/storage/storage';
 import type { Encryption } from '@bough/store/encryption';
 import {
   advanceSnapshot,
@@ -18,12 +17,10 @@ import {
   type SnapshotVolume,
 } from '@bough/store/snapshots';
 import { z } from 'zod';
-import { copyRunning } from '../deploy/copy-running.ts';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
-import { credentialsOf, declarationOf, serviceVolumeId, serviceWorkloadId } from '../deploy/services.ts';
-import { mountVolumeId } from '../deploy/surroundings.ts';
 import { readCredentials, writeCredentials } from '../service-credentials.ts';
 import { attest } from './attestation.ts';
+import { type CapturedService, captureEpoch } from './capture-epoch.ts';
 import {
   canSanitize,
   holdUp,
@@ -60,18 +57,21 @@ export async function captureGolden(
   });
   const rules = policy.sanitize === 'none' ? null : { policy: policy.sanitize, used: new Set<string>() };
   const made: Snapshot[] = [];
+  const raws: string[] = [];
   try {
     const capturedAt = context.clock.now();
     const volumes: Record<string, SnapshotVolume> = {};
     const inherited: Record<string, string> = {};
     const masking: Record<string, MaskingFacts> = {};
-    for (const planned of parent.plan.common.services) {
-      if (rules !== null && !canSanitize(planned.type)) {
-        voice.line(`${planned.name}: ${planned.type} cannot be sanitized, so previews start it empty`);
-        continue;
-      }
-      const captured = await captureService(parent, row.id, planned, rules, voice);
-      if (captured === undefined) continue;
+    const epoch = await captureEpoch(parent, row.id, wantedOf(parent, rules, voice), voice);
+    raws.push(...epoch.services.map(({ ids }) => ids.raw));
+    for (const [volume, snapshot] of epoch.mounts) {
+      made.push(snapshot);
+      volumes[`mount:${volume}`] = { snapshotId: snapshot.id, type: 'mount', version: null };
+    }
+    for (const source of epoch.services) {
+      const { planned } = source;
+      const captured = await captureService(parent, row.id, source, rules, voice);
       made.push(captured.snapshot);
       volumes[`service:${planned.name}`] = {
         snapshotId: captured.snapshot.id,
@@ -85,15 +85,6 @@ export async function captureGolden(
       refuseUnusedRules(rules.policy, rules.used, voice);
       await advanceSnapshot(context.pool, row.id, 'verified');
     }
-    for (const volume of mountVolumes(parent)) {
-      if (rules !== null && !keepsMount(rules.policy, volume)) {
-        voice.line(`${volume}: the data policy does not keep it, so previews start it empty`);
-        continue;
-      }
-      const snapshot = await captureMount(parent, row.id, volume);
-      made.push(snapshot);
-      volumes[`mount:${volume}`] = { snapshotId: snapshot.id, type: 'mount', version: null };
-    }
     const attestation = attest(context.signingKey, {
       snapshotId: row.id,
       environmentId: environment.id,
@@ -103,6 +94,7 @@ export async function captureGolden(
       ...(rules === null ? {} : { masking }),
       volumes,
       capturedAt: capturedAt.toISOString(),
+      epoch: epoch.facts,
     });
     const frozen = {
       volumes,
@@ -123,10 +115,31 @@ export async function captureGolden(
       frozenAt: context.clock.now(),
     };
   } catch (error) {
-    for (const snapshot of made) await context.storage.removeSnapshot(snapshot.id);
+    for (const id of [...raws, ...made.map((snapshot) => snapshot.id)])
+      await context.storage.removeSnapshot(id);
     await failSnapshot(context.pool, row.id, failureOf(error));
     throw error;
   }
+}
+
+/** What is captured at all; the rest starts empty in previews, and why is said. */
+function wantedOf(
+  parent: PlannedRun,
+  rules: { policy: SanitizePolicy } | null,
+  voice: StepVoice,
+): { services: PlannedService[]; mounts: string[] } {
+  const services = parent.plan.common.services.filter((planned) => {
+    const isWanted = rules === null || canSanitize(planned.type);
+    if (!isWanted)
+      voice.line(`${planned.name}: ${planned.type} cannot be sanitized, so previews start it empty`);
+    return isWanted;
+  });
+  const mounts = mountVolumes(parent).filter((volume) => {
+    const isWanted = rules === null || keepsMount(rules.policy, volume);
+    if (!isWanted) voice.line(`${volume}: the data policy does not keep it, so previews start it empty`);
+    return isWanted;
+  });
+  return { services, mounts };
 }
 
 /** Its own lock was lost for a while, and resync took it for dead. */
@@ -149,18 +162,6 @@ function failureOf(error: unknown): CaptureFailure {
   };
 }
 
-/** While the parent is in backup mode. */
-function heldUpInside(parent: PlannedRun, hooks: SnapshotHooks | undefined): SnapshotHooks | undefined {
-  if (hooks === undefined) return undefined;
-  return {
-    ...hooks,
-    begin: async () => {
-      await hooks.begin?.();
-      await holdUp(parent, 'backup');
-    },
-  };
-}
-
 /** The passwords that a golden's files carry: every clone replaces them before anything else happens. */
 export function goldenCredentials(encryption: Encryption, row: SnapshotRow): Record<string, Credentials> {
   if (row.credentialsEncrypted === null) return {};
@@ -169,46 +170,16 @@ export function goldenCredentials(encryption: Encryption, row: SnapshotRow): Rec
   return Object.fromEntries(Object.entries(stored).map(([name, sealed]) => [name, readCredentials(sealed)]));
 }
 
-/** Undefined for services whose data is not cloned (Redis starts empty in a preview). */
 async function captureService(
   parent: PlannedRun,
   snapshotRowId: string,
-  planned: PlannedService,
+  source: CapturedService,
   rules: { policy: SanitizePolicy; used: Set<string> } | null,
   voice: StepVoice,
-): Promise<
-  { snapshot: Snapshot; version: string; credentials: Credentials; masking: MaskingFacts | null } | undefined
-> {
-  const { context, environment, lock } = parent;
-  const service = context.service(planned.type);
-  const { cloning } = service;
-  if (cloning === undefined || !service.persistent(planned.type)) return undefined;
-  const declaration = declarationOf(planned);
-  const credentials = await credentialsOf(parent, declaration);
-  const source = await context.engine.observe(serviceWorkloadId(parent, planned.name));
-  if (source?.address === undefined) {
-    throw new BoughError({
-      code: 'parent-not-running',
-      message: `Data cannot be captured: service "${planned.name}" of ${environment.slug} does not run.`,
-      hint: `Bring it back first: bough env redeploy ${environment.slug}`,
-      retryable: true,
-    });
-  }
+): Promise<{ snapshot: Snapshot; version: string; credentials: Credentials; masking: MaskingFacts | null }> {
+  const { context, lock } = parent;
+  const { planned, service, cloning, declaration, credentials, labels, ids } = source;
   const name = `s${snapshotRowId}-${planned.name}`;
-  const labels = {
-    installationId: context.installationId,
-    environmentId: environment.id,
-    name: `capture:${planned.name}`,
-    kind: 'capture' as const,
-  };
-  const idOf = (stage: 'raw' | 'volume' | 'masked' | 'golden') =>
-    captureId({
-      installationId: context.installationId,
-      snapshotId: snapshotRowId,
-      name: `service:${planned.name}`,
-      stage,
-    });
-  const ids = { raw: idOf('raw'), volume: idOf('volume'), masked: idOf('masked'), golden: idOf('golden') };
   const running: PrivateService[] = [];
   const startOn = async (volume: Volume, login: Credentials, workloadName: string) => {
     const what = { service, declaration, credentials: login, volume, workloadName, voice };
@@ -218,17 +189,6 @@ async function captureService(
   };
   try {
     const from = Date.now();
-    await context.storage.snapshot(
-      serviceVolumeId(parent, planned.name),
-      { id: ids.raw, labels },
-      heldUpInside(
-        parent,
-        copyRunning(parent, { service, declaration, address: source.address, credentials }),
-      ),
-    );
-    voice.line(
-      `${planned.name}: captured in ${Date.now() - from} ms (${context.storage.kind}) while it serves`,
-    );
     lock.signal.throwIfAborted();
     const volume = await context.storage.ensure({ id: ids.volume, labels, from: ids.raw });
     await cloning.defang(volume.path);
@@ -282,22 +242,4 @@ export function mountVolumes(parent: PlannedRun): string[] {
       .map((mount) => mount.volume),
   );
   return [...new Set(volumes)];
-}
-
-function captureMount(parent: PlannedRun, snapshotRowId: string, volume: string): Promise<Snapshot> {
-  const { context, environment } = parent;
-  return context.storage.snapshot(mountVolumeId(parent, volume), {
-    id: captureId({
-      installationId: context.installationId,
-      snapshotId: snapshotRowId,
-      name: `mount:${volume}`,
-      stage: 'golden',
-    }),
-    labels: {
-      installationId: context.installationId,
-      environmentId: environment.id,
-      name: `capture:mount:${volume}`,
-      kind: 'capture' as const,
-    },
-  });
 }

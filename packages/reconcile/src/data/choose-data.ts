@@ -6,6 +6,7 @@ import type { InheritedCredentials } from '../deploy/services.ts';
 import { NO_DATA, refuseToStrangers } from '../trust/untrusted-tier.ts';
 import { AttestedSnapshot } from './attestation.ts';
 import { goldenCredentials } from './capture.ts';
+import { epochWords } from './capture-epoch.ts';
 import { cloneGolden } from './clone.ts';
 import { findOrCaptureGolden, type GoldenSource } from './golden.ts';
 import { unfitNote } from './sanitize-capture.ts';
@@ -59,7 +60,13 @@ export async function cloneSnapshot(
   const tookMs = Math.round(performance.now() - startedAt);
   const note = [
     `clone of ${run.project.slug} (${cloned.join(', ') || 'nothing to clone'}), made by ${context.storage.kind} in ${tookMs} ms`,
+    ...apart(golden),
     ...left,
   ].join('; ');
   return { credentials: goldenCredentials(context.encryption, snapshot), note };
+}
+
+/** Said where the parts of a golden are not of one instant. */
+function apart({ facts: { epoch } }: AttestedSnapshot): string[] {
+  return epoch === undefined || epoch.instant ? [] : [`captured ${epochWords(epoch)}`];
 }

@@ -1,0 +1,160 @@
+import { BoughError } from '@bough/domain/bough-error';
+import { captureId } from '@bough/domain/names';
+import type { PlannedService } from '@bough/manifest/plan';
+import type { Address, Cloning, Credentials, Service, ServiceDeclaration } from '@bough/service/service';
+import type { Snapshot, SnapshotHooks, StorageLabels } from '@bough/storage/storage';
+import { copyRunning } from '../deploy/copy-running.ts';
+import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+import { credentialsOf, declarationOf, serviceVolumeId, serviceWorkloadId } from '../deploy/services.ts';
+import { mountVolumeId } from '../deploy/surroundings.ts';
+import type { AttestedEpoch } from './attestation.ts';
+import { holdUp } from './sanitize-capture.ts';
+
+type CaptureStage = 'raw' | 'volume' | 'masked' | 'golden';
+
+/** A running service of the parent whose data can be cloned, and the names of what its capture makes. */
+export interface CapturedService {
+  readonly planned: PlannedService;
+  readonly service: Service;
+  readonly cloning: Cloning;
+  readonly declaration: ServiceDeclaration;
+  readonly credentials: Credentials;
+  readonly address: Address;
+  readonly labels: StorageLabels;
+  readonly ids: Readonly<Record<CaptureStage, string>>;
+}
+
+/** Everything that was taken of the parent, as of one time. */
+export interface Epoch {
+  readonly services: readonly CapturedService[];
+  /** Volume of a mount → its snapshot, which is the golden one already. */
+  readonly mounts: ReadonlyMap<string, Snapshot>;
+  readonly facts: AttestedEpoch;
+}
+
+/**
+ * Takes raw copies of all services and mounts before anything else is done with any of them, side by side, so that what
+ * belongs together is of one time: an order and its uploaded file. One volume is of one instant; of several it is said how
+ * far apart the first and the last byte may be, because nobody holds their writers.
+ *
+ * Throws after having removed whatever it made.
+ */
+export async function captureEpoch(
+  parent: PlannedRun,
+  snapshotRowId: string,
+  wanted: { readonly services: readonly PlannedService[]; readonly mounts: readonly string[] },
+  voice: StepVoice,
+): Promise<Epoch> {
+  const { context } = parent;
+  const found = await Promise.all(
+    wanted.services.map((planned) => findService(parent, snapshotRowId, planned)),
+  );
+  const services = found.filter((service) => service !== undefined);
+  const startedAt = performance.now();
+  const raws = services.map((captured) => copyService(parent, captured));
+  const mounts = wanted.mounts.map((volume) => copyMount(parent, snapshotRowId, volume));
+  const taken = await Promise.allSettled([...raws, ...mounts]);
+  const spreadMs = Math.round(performance.now() - startedAt);
+  const failed = taken.find((one) => one.status === 'rejected');
+  if (failed !== undefined) {
+    for (const one of taken)
+      if (one.status === 'fulfilled') await context.storage.removeSnapshot(one.value.id);
+    throw failed.reason;
+  }
+  const copies = services.length + mounts.length;
+  // A service's own means make its copy one of an instant, also where the storage cannot.
+  const facts = { instant: copies <= 1 && (context.storage.atomic || mounts.length === 0), spreadMs };
+  if (copies > 0)
+    voice.line(
+      `${copies} volumes captured ${epochWords(facts)} (${context.storage.kind}) while they are in use`,
+    );
+  return {
+    services,
+    mounts: new Map(
+      await Promise.all(
+        mounts.map(async (mount, index) => [wanted.mounts[index] ?? '', await mount] as const),
+      ),
+    ),
+    facts,
+  };
+}
+
+/** `at one instant`, `within 41 ms of each other`. */
+export function epochWords({ instant, spreadMs }: AttestedEpoch): string {
+  return instant ? 'at one instant' : `within ${spreadMs} ms of each other, not at one instant`;
+}
+
+/** Undefined for services whose data is not cloned (Redis starts empty in a preview). */
+async function findService(
+  parent: PlannedRun,
+  snapshotRowId: string,
+  planned: PlannedService,
+): Promise<CapturedService | undefined> {
+  const { context, environment } = parent;
+  const service = context.service(planned.type);
+  const { cloning } = service;
+  if (cloning === undefined || !service.persistent(planned.type)) return undefined;
+  const declaration = declarationOf(planned);
+  const credentials = await credentialsOf(parent, declaration);
+  const source = await context.engine.observe(serviceWorkloadId(parent, planned.name));
+  if (source?.address === undefined) {
+    throw new BoughError({
+      code: 'parent-not-running',
+      message: `Data cannot be captured: service "${planned.name}" of ${environment.slug} does not run.`,
+      hint: `Bring it back first: bough env redeploy ${environment.slug}`,
+      retryable: true,
+    });
+  }
+  const idOf = (stage: CaptureStage) =>
+    captureId({
+      installationId: context.installationId,
+      snapshotId: snapshotRowId,
+      name: `service:${planned.name}`,
+      stage,
+    });
+  return {
+    ...{ planned, service, cloning, declaration, credentials, address: source.address },
+    labels: labelsOf(parent, planned.name),
+    ids: { raw: idOf('raw'), volume: idOf('volume'), masked: idOf('masked'), golden: idOf('golden') },
+  };
+}
+
+function copyService(parent: PlannedRun, captured: CapturedService): Promise<Snapshot> {
+  const hooks = heldUpInside(parent, copyRunning(parent, captured));
+  const volume = serviceVolumeId(parent, captured.planned.name);
+  return parent.context.storage.snapshot(volume, { id: captured.ids.raw, labels: captured.labels }, hooks);
+}
+
+function copyMount(parent: PlannedRun, snapshotRowId: string, volume: string): Promise<Snapshot> {
+  const { context } = parent;
+  return context.storage.snapshot(mountVolumeId(parent, volume), {
+    id: captureId({
+      installationId: context.installationId,
+      snapshotId: snapshotRowId,
+      name: `mount:${volume}`,
+      stage: 'golden',
+    }),
+    labels: labelsOf(parent, `mount:${volume}`),
+  });
+}
+
+function labelsOf({ context, environment }: PlannedRun, name: string): StorageLabels {
+  return {
+    installationId: context.installationId,
+    environmentId: environment.id,
+    name: `capture:${name}`,
+    kind: 'capture',
+  };
+}
+
+/** While the parent is in backup mode. */
+function heldUpInside(parent: PlannedRun, hooks: SnapshotHooks | undefined): SnapshotHooks | undefined {
+  if (hooks === undefined) return undefined;
+  return {
+    ...hooks,
+    begin: async () => {
+      await hooks.begin?.();
+      await holdUp(parent, 'backup');
+    },
+  };
+}
