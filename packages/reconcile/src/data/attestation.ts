@@ -5,8 +5,8 @@ import type { SnapshotRow, SnapshotVolume } from '@bough/store/snapshots';
 import { z } from 'zod';
 
 /** How far apart the parts of a golden may be: `instant` when there is no apart. */
-export const AttestedEpoch = z.object({ instant: z.boolean(), spreadMs: z.number() });
-export type AttestedEpoch = z.infer<typeof AttestedEpoch>;
+export const AttestedSpan = z.object({ instant: z.boolean(), spreadMs: z.number() });
+export type AttestedSpan = z.infer<typeof AttestedSpan>;
 
 /** What is signed about a golden snapshot. Whoever changes any of it afterwards cannot clone it. */
 export const AttestedFacts = z.object({
@@ -28,7 +28,7 @@ export const AttestedFacts = z.object({
   ),
   capturedAt: z.string(),
   /** Absent where nothing running was captured. */
-  epoch: AttestedEpoch.optional(),
+  span: AttestedSpan.optional(),
 });
 export type AttestedFacts = z.infer<typeof AttestedFacts>;
 

@@ -20,7 +20,7 @@ import { z } from 'zod';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import { readCredentials, writeCredentials } from '../service-credentials.ts';
 import { attest } from './attestation.ts';
-import { type CapturedService, captureEpoch } from './capture-epoch.ts';
+import { type CapturedService, captureTogether } from './capture-together.ts';
 import {
   canSanitize,
   holdUp,
@@ -63,13 +63,13 @@ export async function captureGolden(
     const volumes: Record<string, SnapshotVolume> = {};
     const inherited: Record<string, string> = {};
     const masking: Record<string, MaskingFacts> = {};
-    const epoch = await captureEpoch(parent, row.id, wantedOf(parent, rules, voice), voice);
-    raws.push(...epoch.services.map(({ ids }) => ids.raw));
-    for (const [volume, snapshot] of epoch.mounts) {
+    const taken = await captureTogether(parent, row.id, wantedOf(parent, rules, voice), voice);
+    raws.push(...taken.services.map(({ ids }) => ids.raw));
+    for (const [volume, snapshot] of taken.mounts) {
       made.push(snapshot);
       volumes[`mount:${volume}`] = { snapshotId: snapshot.id, type: 'mount', version: null };
     }
-    for (const source of epoch.services) {
+    for (const source of taken.services) {
       const { planned } = source;
       const captured = await captureService(parent, row.id, source, rules, voice);
       made.push(captured.snapshot);
@@ -94,7 +94,7 @@ export async function captureGolden(
       ...(rules === null ? {} : { masking }),
       volumes,
       capturedAt: capturedAt.toISOString(),
-      epoch: epoch.facts,
+      span: taken.span,
     });
     const frozen = {
       volumes,

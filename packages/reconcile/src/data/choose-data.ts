@@ -6,7 +6,7 @@ import type { InheritedCredentials } from '../deploy/services.ts';
 import { NO_DATA, refuseToStrangers } from '../trust/untrusted-tier.ts';
 import { AttestedSnapshot } from './attestation.ts';
 import { goldenCredentials } from './capture.ts';
-import { epochWords } from './capture-epoch.ts';
+import { spanWords } from './capture-together.ts';
 import { cloneGolden } from './clone.ts';
 import { findOrCaptureGolden, type GoldenSource } from './golden.ts';
 import { unfitNote } from './sanitize-capture.ts';
@@ -67,6 +67,6 @@ export async function cloneSnapshot(
 }
 
 /** Said where the parts of a golden are not of one instant. */
-function apart({ facts: { epoch } }: AttestedSnapshot): string[] {
-  return epoch === undefined || epoch.instant ? [] : [`captured ${epochWords(epoch)}`];
+function apart({ facts: { span } }: AttestedSnapshot): string[] {
+  return span === undefined || span.instant ? [] : [`captured ${spanWords(span)}`];
 }

@@ -7,7 +7,7 @@ import { copyRunning } from '../deploy/copy-running.ts';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import { credentialsOf, declarationOf, serviceVolumeId, serviceWorkloadId } from '../deploy/services.ts';
 import { mountVolumeId } from '../deploy/surroundings.ts';
-import type { AttestedEpoch } from './attestation.ts';
+import type { AttestedSpan } from './attestation.ts';
 import { holdUp } from './sanitize-capture.ts';
 
 type CaptureStage = 'raw' | 'volume' | 'masked' | 'golden';
@@ -25,11 +25,11 @@ export interface CapturedService {
 }
 
 /** Everything that was taken of the parent, as of one time. */
-export interface Epoch {
+export interface Together {
   readonly services: readonly CapturedService[];
   /** Volume of a mount → its snapshot, which is the golden one already. */
   readonly mounts: ReadonlyMap<string, Snapshot>;
-  readonly facts: AttestedEpoch;
+  readonly span: AttestedSpan;
 }
 
 /**
@@ -39,12 +39,12 @@ export interface Epoch {
  *
  * Throws after having removed whatever it made.
  */
-export async function captureEpoch(
+export async function captureTogether(
   parent: PlannedRun,
   snapshotRowId: string,
   wanted: { readonly services: readonly PlannedService[]; readonly mounts: readonly string[] },
   voice: StepVoice,
-): Promise<Epoch> {
+): Promise<Together> {
   const { context } = parent;
   const found = await Promise.all(
     wanted.services.map((planned) => findService(parent, snapshotRowId, planned)),
@@ -63,10 +63,10 @@ export async function captureEpoch(
   }
   const copies = services.length + mounts.length;
   // A service's own means make its copy one of an instant, also where the storage cannot.
-  const facts = { instant: copies <= 1 && (context.storage.atomic || mounts.length === 0), spreadMs };
+  const span = { instant: copies <= 1 && (context.storage.atomic || mounts.length === 0), spreadMs };
   if (copies > 0)
     voice.line(
-      `${copies} volumes captured ${epochWords(facts)} (${context.storage.kind}) while they are in use`,
+      `${copies} volume(s) captured ${spanWords(span)} (${context.storage.kind}) while they are in use`,
     );
   return {
     services,
@@ -75,12 +75,12 @@ export async function captureEpoch(
         mounts.map(async (mount, index) => [wanted.mounts[index] ?? '', await mount] as const),
       ),
     ),
-    facts,
+    span,
   };
 }
 
 /** `at one instant`, `within 41 ms of each other`. */
-export function epochWords({ instant, spreadMs }: AttestedEpoch): string {
+export function spanWords({ instant, spreadMs }: AttestedSpan): string {
   return instant ? 'at one instant' : `within ${spreadMs} ms of each other, not at one instant`;
 }
 

@@ -6,7 +6,7 @@ import { createFakeStorage, type FakeStorageOptions } from '@bough/storage/fake/
 import type { Volume } from '@bough/storage/storage';
 import { createTempHome } from '@bough/testkit/temp-home';
 import { afterEach, expect, test } from 'vitest';
-import { captureEpoch } from '../src/data/capture-epoch.ts';
+import { captureTogether } from '../src/data/capture-together.ts';
 import type { PlannedRun } from '../src/deploy/run.ts';
 import { serviceVolumeId } from '../src/deploy/services.ts';
 import { mountVolumeId } from '../src/deploy/surroundings.ts';
@@ -31,10 +31,10 @@ test('all parts are copied side by side, before anything else is done with one o
     if (begun.size === 3) letGo();
     await all;
   });
-  const epoch = await captureEpoch(parts.run, '1', parts.wanted, voice);
-  expect(epoch.services.map(({ planned }) => planned.name)).toEqual(['one', 'two']);
-  expect([...epoch.mounts.keys()]).toEqual(['app:uploads']);
-  expect(epoch.facts).toEqual({ instant: false, spreadMs: expect.any(Number) });
+  const together = await captureTogether(parts.run, '1', parts.wanted, voice);
+  expect(together.services.map(({ planned }) => planned.name)).toEqual(['one', 'two']);
+  expect([...together.mounts.keys()]).toEqual(['app:uploads']);
+  expect(together.span).toEqual({ instant: false, spreadMs: expect.any(Number) });
   expect(parts.calls.sort()).toEqual(['begin', 'begin', 'end', 'end', 'release', 'release']);
   expect(await parts.snapshots()).toHaveLength(3);
 }, 30_000);
@@ -44,10 +44,10 @@ test('one volume is of one instant, a mount only where the storage sees one', as
   const [one] = parts.wanted.services;
   const [mounts, services] = [parts.wanted.mounts, one === undefined ? [] : [one]];
   const instants = [
-    await captureEpoch(parts.run, '1', { services, mounts: [] }, voice),
-    await captureEpoch(parts.run, '2', { services: [], mounts }, voice),
-    await captureEpoch(parts.run, '3', { services: [], mounts: [] }, voice),
-  ].map(({ facts }) => facts.instant);
+    await captureTogether(parts.run, '1', { services, mounts: [] }, voice),
+    await captureTogether(parts.run, '2', { services: [], mounts }, voice),
+    await captureTogether(parts.run, '3', { services: [], mounts: [] }, voice),
+  ].map(({ span }) => span.instant);
   expect(instants).toEqual([true, false, true]);
 });
 
@@ -57,7 +57,7 @@ test('when one part fails, nothing of the others is left, and every server was l
     if (parts.calls.filter((call) => call === 'begin').length === 2 && !path.includes('x'.repeat(99)))
       throw new Error('the disk burns');
   });
-  await expect(captureEpoch(parts.run, '1', parts.wanted, voice)).rejects.toThrow('the disk burns');
+  await expect(captureTogether(parts.run, '1', parts.wanted, voice)).rejects.toThrow('the disk burns');
   expect(await parts.snapshots()).toEqual([]);
   expect(parts.calls.filter((call) => call === 'release')).toHaveLength(
     parts.calls.filter((call) => call === 'begin').length,
@@ -67,7 +67,7 @@ test('when one part fails, nothing of the others is left, and every server was l
 async function open(before?: FakeStorageOptions['before']) {
   const harness: Harness = await openHarness();
   cleanUps.push(() => harness.close());
-  const home = await createTempHome('epoch');
+  const home = await createTempHome('capture');
   cleanUps.push(() => home.remove());
   const root = join(home.path, 'volumes');
   const calls: string[] = [];
