@@ -1,12 +1,21 @@
 import { createShutdown } from '@bough/boot/signals';
 import { BoughError } from '@bough/domain/bough-error';
 import { type Benchmark, parseCall, type Surroundings } from './benchmark.ts';
+import { burst } from './burst.ts';
+import { capacity } from './capacity.ts';
 import { clone } from './clone.ts';
 import { deploy } from './deploy.ts';
 import { sanitize } from './sanitize.ts';
 import { webhook } from './webhook.ts';
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { clone, deploy, sanitize, webhook };
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  burst,
+  capacity,
+  clone,
+  deploy,
+  sanitize,
+  webhook,
+};
 
 const silent = { info() {}, warn() {} };
 const shutdown = createShutdown({ log: silent, timeoutMs: 120_000 });

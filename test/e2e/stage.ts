@@ -36,6 +36,8 @@ export interface Stage {
   readonly home: string;
   readonly installationId: string;
   readonly gatewayPort: number;
+  /** Where webhooks arrive and the API is. */
+  readonly serverUrl: string;
   /** GitHub's API as Bough sees it, for what is to be found on the forge in the end. `/repos/acme/tiny/issues/1/comments` */
   forgeGet<Answer>(path: string): Promise<Answer>;
   /** Reads the environment until it is as wanted; fails in words as soon as it has failed for good. */
@@ -204,6 +206,7 @@ export async function openStage(
     home,
     installationId,
     gatewayPort: ports.gateway,
+    serverUrl: `http://127.0.0.1:${ports.server}`,
     readEnvironment,
     untilEnvironment,
     untilReady: (slug, commit) =>

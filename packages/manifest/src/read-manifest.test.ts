@@ -346,7 +346,7 @@ services: {database: {type: postgresql:17}}
 
   test('a policy of previews is read whole, and nothing written is the default', () => {
     const text = `${app('')}previews:
-  access: link
+  access: basic
   triggers:
     - comment
     - { label: preview, paths: ["web/**", "!**/*.md"] }
@@ -360,7 +360,7 @@ services: {database: {type: postgresql:17}}
 `;
     expect(manifestOf(text).previews).toEqual({
       forks: DEFAULT_FORKS,
-      access: 'link',
+      access: 'basic',
       triggers: [{ kind: 'comment' }, { kind: 'when', label: 'preview', paths: ['web/**', '!**/*.md'] }],
       drafts: 'lazy',
       bots: 'no',

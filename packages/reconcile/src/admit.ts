@@ -26,7 +26,7 @@ export interface Capacity extends CapacityLimits {
 }
 
 /** Comes again soon when somebody is on its way out; whoever goes to sleep or away looks for who waits, too. */
-const ROOM_SOON_MS = 400;
+const ROOM_SOON_MS = 250;
 const ROOM_LATER_MS = 3_000;
 
 /** Returns when the environment has a place among those that run; throws `Waiting`, with reason and place, while there is none. */
