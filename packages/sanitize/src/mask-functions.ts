@@ -21,7 +21,7 @@ export const lastNames =
   'Abel,Bauer,Castro,Dahl,Eriksen,Fischer,Garcia,Haas,Ito,Jansen,Keller,Lopez,Moreau,Novak,Okafor,Perez,Quist,Rossi,Sato,Torres,Ullmann,Vidal,Weber,Xavier,Yilmaz,Ziegler,Adler,Berg,Conti,Dumas,Egger,Frank';
 export const cities =
   'Ashford,Brookfield,Clearwater,Dunmore,Eastvale,Fairview,Glenwood,Hillcrest,Ironwood,Kingsport,Lakewood,Maplewood,Northfield,Oakdale,Pinehurst,Riverton';
-export const streets =
+const streets =
   'Elm,Oak,Maple,Cedar,Birch,Willow,Chestnut,Linden,Hazel,Rowan,Aspen,Juniper,Laurel,Poplar,Spruce,Alder';
 export const companies =
   'Acorn,Beacon,Cobalt,Delta,Ember,Fjord,Granite,Harbor,Indigo,Juniper,Kestrel,Lumen,Meridian,Nimbus,Orchard,Pebble';
@@ -31,7 +31,7 @@ export const companies =
  * found without reading those before it.
  */
 const entryBytes = 24;
-const combined: Readonly<Record<string, readonly string[]>> = {
+export const combined: Readonly<Record<string, readonly string[]>> = {
   bough_names: firstNames
     .split(',')
     .flatMap((first) => lastNames.split(',').map((last) => `${first} ${last}`)),

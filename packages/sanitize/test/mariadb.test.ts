@@ -272,6 +272,9 @@ it('masks the same value as PostgreSQL does, under the same key', async () => {
       '10.0.0.1',
       '2001:db8::1',
       'Room 1a',
+      '+1.555.010-9999',
+      '(030) 12/34',
+      'x'.repeat(700),
       '',
     ];
     await withPostgres(postgres.server, { database: 'postgres', key, signal: soon() }, async (client) => {

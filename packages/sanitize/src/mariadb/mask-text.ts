@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { TextRule } from '@bough/manifest/sanitize-policy';
 import {
   cities,
+  combined,
   companies,
   firstNames,
   lastNames,
@@ -9,7 +10,6 @@ import {
   maskedCardPrefix,
   maskedIbanPrefix,
   reservedDomain,
-  streets,
 } from '../mask-functions.ts';
 
 /** What a text is masked as. The same value under the same key becomes the same here as in PostgreSQL (a test compares). */
@@ -30,17 +30,18 @@ export function maskText(mask: TextMask, value: string, same = value): string {
   const hex = (part = '') => mac(mask.key, `${mask.domain}${part}`, same).toString('hex');
   const digits = () => digitsOf(hex());
   const number = (text: string) => Number.parseInt(text, 16);
-  const pick = (words: string, part = '') => {
+  const pick = (words: string) => {
     const list = words.split(',');
-    return list[number(hex(part).slice(0, 7)) % list.length] ?? '';
+    return list[number(hex().slice(0, 2)) % list.length] ?? '';
   };
+  const drawn = (list: readonly string[] = []) => list[number(hex().slice(0, 7)) % list.length] ?? '';
   const tagged = (text: string) => (unique ? `${text} ${hex().slice(0, 16)}` : text);
   const cut = (text: string) => firstCharacters(text, mask.maxLength ?? Number.POSITIVE_INFINITY);
   switch (mask.rule) {
     case 'email':
       return `u${hex().slice(0, 16)}@${reservedDomain}`;
     case 'name':
-      return cut(tagged(`${pick(firstNames, ' first')} ${pick(lastNames, ' last')}`));
+      return cut(tagged(drawn(combined.bough_names)));
     case 'first-name':
       return cut(tagged(pick(firstNames)));
     case 'last-name':
@@ -50,7 +51,7 @@ export function maskText(mask: TextMask, value: string, same = value): string {
     case 'company':
       return cut(tagged(`${pick(companies)} Ltd`));
     case 'address':
-      return cut(tagged(`${1 + (number(hex(' number').slice(0, 4)) % 200)} ${pick(streets)} Street`));
+      return cut(tagged(drawn(combined.bough_addresses)));
     case 'phone':
       return unique ? `+999${digits().slice(0, 20)}` : shape(digits(), value);
     case 'postcode':
@@ -94,6 +95,13 @@ function digitsOf(hex: string): string {
 
 /** Digits stay digits and letters letters of their case; the rest stays. */
 function shape(digits: string, value: string): string {
+  if (/^[0-9+() ./-]{1,40}$/.test(value)) {
+    let used = 0;
+    return value.replace(/[0-9]/g, () => {
+      used += 1;
+      return digits[used - 1] ?? '';
+    });
+  }
   return [...value]
     .map((character, index) => {
       const at = index % 60;
