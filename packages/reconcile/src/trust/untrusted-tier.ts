@@ -83,6 +83,6 @@ export function refuseWithoutSeclusion(run: Pick<DeploymentRun, 'environment' | 
   throw new BoughError({
     code: 'seclusion-unavailable',
     message: `This machine cannot seclude the code of forks, so it does not run: ${seclusion.reason ?? 'unknown'}`,
-    hint: 'The operator of Bough can see with `bough doctor` what is missing; or somebody with write access pushes the branch to this repository.',
+    hint: 'Bough needs user and network namespaces for that; or somebody with write access pushes the branch to this repository.',
   });
 }
