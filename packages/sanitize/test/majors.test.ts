@@ -29,16 +29,13 @@ const schema = (secret: string) => `
   refresh materialized view emails; update people set name = name || ' b'; analyze; checkpoint`;
 
 describe('the same rules on PostgreSQL', () => {
-  it.each(majors)('%s', { timeout: WHOLE_MS }, async (major) => {
+  it.for(majors)('%s', { timeout: WHOLE_MS }, async (major, context) => {
     const toolchain = await testToolchain();
     const missing = await toolchain.resolve(`postgresql:${major}`).then(
       () => undefined,
       (error: unknown) => String(error),
     );
-    if (missing !== undefined) {
-      console.warn(`SKIPPED: no PostgreSQL ${major} can be had here: ${missing}`);
-      return;
-    }
+    if (missing !== undefined) context.skip(`no PostgreSQL ${major} can be had here: ${missing}`);
     const secret = 'zqmajors';
     const postgres = await startTestServer({ major });
     try {
