@@ -5,6 +5,7 @@ import { burst } from './burst.ts';
 import { capacity } from './capacity.ts';
 import { clone } from './clone.ts';
 import { deploy } from './deploy.ts';
+import { rehearsal } from './rehearsal.ts';
 import { sanitize } from './sanitize.ts';
 import { webhook } from './webhook.ts';
 
@@ -13,6 +14,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   capacity,
   clone,
   deploy,
+  rehearsal,
   sanitize,
   webhook,
 };

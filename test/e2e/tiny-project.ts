@@ -10,6 +10,8 @@ export interface TinyOptions {
   readonly database?: boolean;
   /** Previews get production's data as it is. */
   readonly clones?: boolean;
+  /** Migrations are rehearsed on that data. */
+  readonly rehearses?: boolean;
   /** Where `node gate.mjs <name>` knocks (gate.ts). */
   readonly gateUrl?: string;
 }
@@ -32,7 +34,7 @@ export async function tinyProject(options: TinyOptions = {}): Promise<Files> {
   };
 }
 
-export function manifest({ database, clones }: TinyOptions = {}): string {
+export function manifest({ database, clones, rehearses }: TinyOptions = {}): string {
   return `applications:
   web:
     type: nodejs:22
@@ -50,7 +52,7 @@ ${database === true ? 'services:\n  database:\n    type: postgresql:17\n' : ''}r
     upstream: "web:http"
 previews:
   access: open
-${clones === true ? 'data:\n  sanitize: none\n' : ''}`;
+${clones === true ? `data:\n  sanitize: none\n  rehearsal: { enabled: ${rehearses === true}, stall_budget: 1m }\n` : ''}`;
 }
 
 /** `GET /` says who answers; `GET /hook-runs` which commits' hooks wrote into the database. */

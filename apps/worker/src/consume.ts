@@ -6,6 +6,7 @@ import type { Context } from '@bough/reconcile/context';
 import { observe } from '@bough/reconcile/observe';
 import { reconcile } from '@bough/reconcile/reconcile';
 import { refreshData } from '@bough/reconcile/refresh-data';
+import { rehearse } from '@bough/reconcile/rehearse/rehearse';
 import { pollAll, resync } from '@bough/reconcile/resync';
 import { wake } from '@bough/reconcile/wake';
 import type { WorkerConfig } from './config.ts';
@@ -15,6 +16,8 @@ const FEEDBACKS = 8;
 const CAPTURES = 2;
 /** A visitor waits for each: as many as a machine starts at once. */
 const WAKES = 4;
+/** What a rehearsal measures is time: two at once would measure each other. */
+const REHEARSALS = 1;
 const THOROUGH_EVERY_MS = 3_600_000;
 /** Repositories whose webhooks cannot reach us are asked this often; unchanged answers cost no rate limit. */
 const POLL_MS = 10_000;
@@ -50,6 +53,9 @@ export function consumeAll(
     ),
     queues.consume('wake', (key, signal) => wake(context, key, signal), { concurrency: WAKES }),
     queues.consume('feedback', (key) => publishFeedback(context, key), { concurrency: FEEDBACKS }),
+    queues.consume('rehearse', (key, signal) => rehearse(context, key, signal), {
+      concurrency: REHEARSALS,
+    }),
     queues.consume('data', (key, signal) => refreshData(context, key, signal), { concurrency: CAPTURES }),
     queues.consume(
       'resync',

@@ -87,6 +87,8 @@ export const RehearsalReport = z.object({
   /** Service → what was seen of it. */
   services: z.record(z.string(), Measurement),
   hook: RehearsalCheck,
+  /** What the hook said last when it failed. */
+  tail: z.array(z.string()),
   /** The hook run once more on the migrated data. */
   again: RehearsalCheck,
   /** The release that serves production now, on the migrated data. */

@@ -62,7 +62,7 @@ export interface ResolvedVersion {
 export interface WorkloadLabels {
   readonly installationId: string;
   readonly environmentId: string;
-  readonly role: 'web' | 'worker' | 'cron' | 'service' | 'capture';
+  readonly role: 'web' | 'worker' | 'cron' | 'service' | 'capture' | 'rehearsal';
   /** App, `app/worker` or service name in the manifest. */
   readonly name: string;
   /** Deployment id for an app's workloads; services outlive releases and have none. */

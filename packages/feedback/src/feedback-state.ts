@@ -4,6 +4,7 @@ import type { Database } from '@bough/store/database';
 import { type Deployment, listDeploymentArtifacts, listDeployments } from '@bough/store/deployments';
 import { findEnvironment } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
+import { findRehearsal, type Rehearsal } from '@bough/store/rehearsals';
 import { lastRequest } from '@bough/store/requests';
 import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
 import { findFailedCapture, findSnapshot, newestFrozenSnapshot } from '@bough/store/snapshots';
@@ -35,6 +36,8 @@ export interface FeedbackState {
   readonly asked: (Pick<Command, 'askedBy' | 'askedAt' | 'command'> & { readonly answer: string }) | null;
   /** Somebody asked for its deletion and nobody asked for it again since: it stays away. */
   readonly isDeleted: boolean;
+  /** Of the newest deployment's migrations. */
+  readonly rehearsal: Rehearsal | null;
   readonly publicUrl: string;
   readonly previewUrl: string;
 }
@@ -71,6 +74,7 @@ export async function readFeedbackState(
     noNewerData: await readNoNewerData(db, environment),
     newestDataAt: (await newestFrozenSnapshot(db, projectId))?.capturedAt ?? null,
     asked: asked ?? null,
+    rehearsal: newest === undefined ? null : ((await findRehearsal(db, newest.id)) ?? null),
     isDeleted: lasting?.kind === 'delete',
     ...addresses,
   };

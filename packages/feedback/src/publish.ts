@@ -9,8 +9,9 @@ import {
 } from '@bough/store/publications';
 import type pg from 'pg';
 import { type FeedbackState, readFeedbackState } from './feedback-state.ts';
-import { renderCheck, renderDeployment } from './render-check.ts';
+import { type CheckContent, renderCheck, renderDeployment } from './render-check.ts';
 import { commentMarker, renderComment } from './render-comment.ts';
+import { renderRehearsalCheck } from './render-rehearsal-check.ts';
 
 /** First half of the advisory lock's key: "feedback" among our advisory locks. */
 const FEEDBACK_LOCK_CLASS = 0xb008;
@@ -100,38 +101,50 @@ function isQuiet({ phase, environment }: FeedbackState): boolean {
   return phase === 'held' && environment.heldQuiet;
 }
 
+/** Parts the publications of the second check of a commit from those of the first. */
+const REHEARSAL = 'rehearsal ';
+
 async function publishChecks(speaker: Speaker, state: FeedbackState): Promise<void> {
   const check = renderCheck(state);
-  if (check === undefined) return;
+  if (check !== undefined) {
+    await sayCheck(speaker, '', check);
+    await cancelChecks(speaker, '', check);
+  }
+  const rehearsal = renderRehearsalCheck(state);
+  if (rehearsal.state !== null) await sayCheck(speaker, REHEARSAL, rehearsal);
+  await cancelChecks(speaker, REHEARSAL, rehearsal);
+}
+
+async function sayCheck(speaker: Speaker, prefix: string, check: CheckContent): Promise<void> {
   await say(
     speaker,
-    { kind: 'check', key: check.commit, content: check, detail: { final: isFinal(check.state) } },
+    {
+      ...{ kind: 'check', key: `${prefix}${check.commit}`, content: check },
+      detail: { final: isFinal(check.state) },
+    },
     (externalId) =>
       speaker.forge.publishCheck(speaker.repository, {
         ...check,
         ...(externalId === null ? {} : { externalId }),
       }),
   );
-  // Checks of commits that nobody wants any more must not turn for ever.
-  for (const earlier of speaker.said) {
-    if (earlier.kind !== 'check' || earlier.key === check.commit || earlier.detail.final === true) continue;
-    const cancelled = {
-      ...check,
-      commit: earlier.key,
-      state: 'cancelled' as const,
-      title: 'A newer commit took its place',
-      summary: '',
-      annotations: [],
-    };
-    await say(
-      speaker,
-      { kind: 'check', key: earlier.key, content: cancelled, detail: { final: true } },
-      (externalId) =>
-        speaker.forge.publishCheck(speaker.repository, {
-          ...cancelled,
-          ...(externalId === null ? {} : { externalId }),
-        }),
-    );
+}
+
+/** Checks of commits that nobody wants any more must not turn for ever. */
+async function cancelChecks(
+  speaker: Speaker,
+  prefix: string,
+  now: Pick<CheckContent, 'name' | 'detailsUrl'> & { commit: string | null },
+): Promise<void> {
+  for (const { kind, key, detail } of speaker.said) {
+    const commit = key.slice(key.lastIndexOf(' ') + 1);
+    const isOfThis = kind === 'check' && key === `${prefix}${commit}`;
+    if (!isOfThis || commit === now.commit || detail.final === true) continue;
+    const title = 'A newer commit took its place';
+    await sayCheck(speaker, prefix, {
+      ...{ name: now.name, detailsUrl: now.detailsUrl, commit },
+      ...{ state: 'cancelled', title, summary: '', annotations: [] },
+    });
   }
 }
 

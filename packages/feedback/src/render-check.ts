@@ -1,8 +1,9 @@
 import type { CheckReport, DeploymentReport } from '@bough/forge/forge';
 import type { Deployment } from '@bough/store/deployments';
+import { detailsUrl } from './details-url.ts';
 import { type FeedbackState, routeUrl } from './feedback-state.ts';
 import { codeBlock, prose } from './markdown.ts';
-import { detailsUrl, seconds } from './render-comment.ts';
+import { seconds } from './seconds.ts';
 
 export type CheckContent = Omit<CheckReport, 'externalId'>;
 export type DeploymentContent = Omit<DeploymentReport, 'externalId'>;

@@ -8,7 +8,8 @@ import {
   exampleStep,
 } from '../test/example-state.ts';
 import type { FeedbackState } from './feedback-state.ts';
-import { commentMarker, renderComment, seconds } from './render-comment.ts';
+import { commentMarker, renderComment } from './render-comment.ts';
+import { seconds } from './seconds.ts';
 
 const failure = {
   code: 'hook-failed',

@@ -1,7 +1,10 @@
 import type { Phase } from '@bough/domain/environment';
 import type { Step } from '@bough/store/steps';
+import { detailsUrl } from './details-url.ts';
 import { type FeedbackState, routeUrl } from './feedback-state.ts';
 import { code, codeBlock, escapeMarkdown, prose } from './markdown.ts';
+import { renderRehearsal } from './render-rehearsal.ts';
+import { seconds } from './seconds.ts';
 
 /** GitHub's limit is 65,536 characters; a comment that long helps nobody. */
 const COMMENT_LENGTH_MAX = 30_000;
@@ -19,6 +22,7 @@ export function renderComment(state: FeedbackState): string {
     explanation(state),
     facts(state),
     failure(state),
+    rehearsal(state),
     steps(state),
     answer(state),
     `<sub>${[`Last change ${utc(state.environment.changedAt)}`, `[log and details](${detailsUrl(state)})`, 'Bough'].join(' · ')}</sub>`,
@@ -29,8 +33,8 @@ export function renderComment(state: FeedbackState): string {
     .slice(0, COMMENT_LENGTH_MAX);
 }
 
-export function detailsUrl(state: Pick<FeedbackState, 'publicUrl' | 'environment'>): string {
-  return `${state.publicUrl.replace(/\/+$/, '')}/environments/${encodeURIComponent(state.environment.slug.replace(/~.*$/, ''))}`;
+function rehearsal(state: FeedbackState): string {
+  return state.phase === 'removed' || state.phase === 'removing' ? '' : renderRehearsal(state);
 }
 
 const SIGNS: Readonly<Record<Phase, string>> = {
@@ -213,12 +217,6 @@ const STEP_SIGNS: Readonly<Record<Step['state'], string>> = {
 function duration(step: Step): string {
   if (step.finishedAt === null) return '';
   return seconds(step.finishedAt.getTime() - step.startedAt.getTime());
-}
-
-export function seconds(durationMs: number): string {
-  return durationMs < 1000
-    ? `${Math.max(0, Math.round(durationMs))} ms`
-    : `${(durationMs / 1000).toFixed(1)} s`;
 }
 
 export function utc(date: Date): string {

@@ -147,6 +147,7 @@ export function exampleState(
     noNewerData: null,
     newestDataAt: null,
     asked: null,
+    rehearsal: null,
     isDeleted: false,
     publicUrl: 'http://localhost:3000',
     previewUrl: 'http://*.localhost:8080',

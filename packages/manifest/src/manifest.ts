@@ -121,4 +121,12 @@ export interface DataPolicy {
   readonly refresh: RefreshSchedule | null;
   /** How many golden snapshots stay, beside those that a living preview was made from. */
   readonly keep: number;
+  readonly rehearsal: RehearsalPolicy;
+}
+
+/** Whether and how strictly a push's migrations are tried on a clone of production's data. */
+export interface RehearsalPolicy {
+  readonly enabled: boolean;
+  /** How long visitors' queries may wait for a migration. */
+  readonly stallBudgetMs: number;
 }

@@ -340,7 +340,12 @@ services: {database: {type: postgresql:17}}
     expect(manifest).toMatchObject({
       flavour: 'upsun',
       previews: { access: 'basic' },
-      data: { sanitize: 'none', refresh: null, keep: 2 },
+      data: {
+        sanitize: 'none',
+        refresh: null,
+        keep: 2,
+        rehearsal: { enabled: true, stallBudgetMs: 2_000 },
+      },
     });
   });
 

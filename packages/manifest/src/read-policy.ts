@@ -1,5 +1,6 @@
 import { isEmpty, type Located } from './located.ts';
 import type { DataPolicy } from './manifest.ts';
+import { readRehearsal } from './read-rehearsal.ts';
 import { readSanitizePolicy } from './read-sanitize-policy.ts';
 import { parseRefreshSchedule, type RefreshSchedule } from './refresh-schedule.ts';
 import type { Report } from './report.ts';
@@ -13,11 +14,15 @@ export function readData(report: Report, node: Located | undefined): DataPolicy 
   if (node === undefined || isEmpty(node)) return null;
   const data = openSection(report, node, {
     title: 'data',
-    acted: ['sanitize', 'refresh', 'keep'],
+    acted: ['sanitize', 'refresh', 'keep', 'rehearsal'],
     fallback: node.place,
   });
   const sanitize = readSanitize(report, data);
-  const life = { refresh: readRefresh(report, data), keep: readKeep(report, data) };
+  const life = {
+    refresh: readRefresh(report, data),
+    keep: readKeep(report, data),
+    rehearsal: readRehearsal(report, data.get('rehearsal'), node.place),
+  };
   return sanitize === null ? null : { sanitize, ...life };
 }
 

@@ -28,7 +28,7 @@ export interface Queues {
   close(): Promise<void>;
 }
 
-export const queueNames = ['observe', 'reconcile', 'wake', 'feedback', 'data', 'resync'] as const;
+export const queueNames = ['observe', 'reconcile', 'wake', 'feedback', 'data', 'rehearse', 'resync'] as const;
 export type QueueName = (typeof queueNames)[number];
 
 export interface EnqueueOptions {

@@ -21,7 +21,7 @@ export interface Context {
   readonly clock: Clock;
   readonly installationId: string;
   readonly enqueue: (
-    queue: 'observe' | 'reconcile' | 'feedback' | 'data' | 'wake',
+    queue: 'observe' | 'reconcile' | 'feedback' | 'data' | 'wake' | 'rehearse',
     key: string,
     options?: { delayMs?: number },
   ) => Promise<void>;

@@ -4,6 +4,7 @@ import { forgetArtifact, listStaleArtifacts } from '@bough/store/artifacts';
 import { listLivingEnvironmentIds } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
 import { clearOrphans, sightOrphans } from '@bough/store/orphans';
+import { listOpenRehearsals } from '@bough/store/rehearsals';
 import { listKeptSnapshots } from '@bough/store/snapshots';
 import type { Context } from './context.ts';
 import { isUnderWay, settleDeadCaptures } from './data/golden.ts';
@@ -89,6 +90,9 @@ async function listOrphans(context: Context): Promise<{ orphans: Orphan[]; total
   );
   const living = await listLivingEnvironmentIds(context.pool);
   const goldens = await listKeptSnapshots(context.pool);
+  const rehearsing = new Set(
+    (await listOpenRehearsals(context.pool)).map(({ environmentId }) => environmentId),
+  );
   const captured = new Set(
     goldens.flatMap((row) => Object.values(row.volumes).map((volume) => volume.snapshotId)),
   );
@@ -97,15 +101,19 @@ async function listOrphans(context: Context): Promise<{ orphans: Orphan[]; total
   const capturing = (id: string) => underWay.some((number) => id.includes(number));
   const owned = (labels: StorageLabels, id: string) =>
     labels.kind === 'production' ||
-    (labels.kind === 'capture' ? capturing(id) || captured.has(id) : living.has(labels.environmentId));
+    (labels.kind === 'capture'
+      ? capturing(id) || captured.has(id)
+      : labels.kind === 'rehearsal'
+        ? rehearsing.has(labels.environmentId)
+        : living.has(labels.environmentId));
   return {
     total: workloads.length + volumes.length + snapshots.length,
     orphans: [
       ...workloads
-        .filter((workload) =>
-          workload.labels.role === 'capture'
-            ? !capturing(workload.id)
-            : !living.has(workload.labels.environmentId),
+        .filter(({ id, labels }) =>
+          labels.role === 'capture'
+            ? !capturing(id)
+            : !(labels.role === 'rehearsal' ? rehearsing : living).has(labels.environmentId),
         )
         .map((workload) => ({ kind: 'workload' as const, name: workload.id })),
       ...volumes

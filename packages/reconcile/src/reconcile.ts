@@ -23,6 +23,7 @@ import {
   writeWaiting,
 } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
+import { queueRehearsal } from '@bough/store/rehearsals';
 import { openDataRequest, type Request } from '@bough/store/requests';
 import { listRoutes, setRouteState } from '@bough/store/routes';
 import { admit, callWaiting } from './admit.ts';
@@ -38,6 +39,7 @@ import { type DeploymentRun, type PlannedRun, Waiting } from './deploy/run.ts';
 import { serviceWorkloadId } from './deploy/services.ts';
 import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
 import { type Policy, readPolicyAt } from './policy.ts';
+import { askForRehearsal, wantsRehearsal } from './rehearse/wants-rehearsal.ts';
 import { removeEnvironment } from './remove-environment.ts';
 import { restoreRelease } from './restore-release.ts';
 import { sleepEnvironment } from './sleep-environment.ts';
@@ -266,9 +268,11 @@ async function tidy(run: PlannedRun): Promise<void> {
 /** In one transaction: a crash in between would deploy once more what is ready. */
 async function settle(
   context: Context,
-  { environment, lock, deployment }: PlannedRun,
+  deployed: PlannedRun,
   dataRequest: Request | undefined,
 ): Promise<void> {
+  const { environment, lock, deployment } = deployed;
+  const isRehearsed = wantsRehearsal(deployed);
   await transaction(context.pool, async (db) => {
     if (!(await writeSettled(db, lock.fence, { deploymentId: deployment.id })))
       throw new Interrupted('superseded');
@@ -281,7 +285,9 @@ async function settle(
     // Its schema may be another one now: previews get what it became.
     if (environment.kind === 'production')
       await askForRefresh(db, { projectId: environment.projectId, askedBy: 'a deployment of production' });
+    if (isRehearsed) await queueRehearsal(db, { environmentId: environment.id, deploymentId: deployment.id });
   });
+  if (isRehearsed) await askForRehearsal(context, environment.id);
 }
 
 /** The deployment is done; that the queue store is away does not undo it, and resync sees what was asked for. */

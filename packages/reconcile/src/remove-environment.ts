@@ -7,6 +7,7 @@ import { deleteRoutes } from '@bough/store/routes';
 import { askForFeedback } from './ask-for-feedback.ts';
 import type { Context } from './context.ts';
 import { lookAtWaiting } from './look-at-waiting.ts';
+import { untilRehearsalEnds } from './rehearse/until-rehearsal-ends.ts';
 
 /**
  * Removes everything that an environment is made of: route first, so that nobody meets half of it, then workloads,
@@ -26,6 +27,8 @@ export async function removeEnvironment(
   await cancelDeployments(context.pool, environment.id);
   await deleteRoutes(context.pool, environment.id);
   lock.signal.throwIfAborted();
+  // It ends by itself within a second, and what it is just making must not come after this.
+  await untilRehearsalEnds(context, environment.id, lock.signal);
   const workloads = await context.engine.list({ environmentId: environment.id });
   await Promise.all(workloads.map((workload) => context.engine.remove(workload.id)));
   await holdUp('during-remove');

@@ -7,6 +7,7 @@ import { deleteDeliveries, unsettledDeliveries } from '@bough/store/deliveries';
 import { listEnvironments, listUnsettledEnvironments } from '@bough/store/environments';
 import { deleteEvents } from '@bough/store/events';
 import { findProjectByRepository, listProjects, type Project, writePollEtag } from '@bough/store/projects';
+import { listOpenRehearsals } from '@bough/store/rehearsals';
 import type { Context } from './context.ts';
 import { warmGoldens } from './data/warm-goldens.ts';
 import { expire, sleepIdle } from './idle.ts';
@@ -14,6 +15,8 @@ import { lookAtWaiting } from './look-at-waiting.ts';
 import { lookAtStrangers, type Outcome, observeKey, repositoryOf } from './observe.ts';
 import { reap } from './reap.ts';
 
+/** What does not belong to what an environment serves with. */
+const PRIVATE_ROLES: readonly string[] = ['capture', 'rehearsal'];
 /** A delivery that nobody looked at for so long was lost between the store and the queue. */
 const UNSETTLED_AFTER_MS = 20_000;
 const KEPT_DAYS = 14;
@@ -204,6 +207,9 @@ async function queueRefreshes(context: Context, thorough: boolean): Promise<void
 
 /** Unfinished ones always; every living one when thorough, because only a look tells whether it still runs. */
 async function requeueEnvironments(context: Context, thorough: boolean): Promise<number> {
+  // Rehearsals that wait, or were under way when a worker died.
+  for (const { environmentId } of await listOpenRehearsals(context.pool))
+    await context.enqueue('rehearse', environmentId);
   const unsettled = await listUnsettledEnvironments(context.pool);
   for (const id of unsettled) await context.enqueue('reconcile', id);
   const all = await listEnvironments(context.pool, { includeRemoved: true });
@@ -219,7 +225,9 @@ async function requeueEnvironments(context: Context, thorough: boolean): Promise
  * it, or a stranger took its port. One whose newest deployment failed serves an earlier one.
  */
 async function listLame(context: Context, environments: readonly Environment[]): Promise<Environment[]> {
-  const workloads = (await context.engine.list()).filter(({ labels }) => labels.role !== 'capture');
+  const workloads = (await context.engine.list()).filter(
+    ({ labels }) => !PRIVATE_ROLES.includes(labels.role),
+  );
   const environmentsOf = (state: (of: Workload) => boolean) =>
     new Set(workloads.filter(state).map(({ labels }) => labels.environmentId));
   const running = environmentsOf(({ state }) => state !== 'stopped');

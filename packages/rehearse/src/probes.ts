@@ -4,7 +4,7 @@ import type { ObservedServer } from './session.ts';
 import type { UserTable } from './tables.ts';
 
 /** Each has two connections, and the application wants some too. */
-const tablesMax = 16;
+const tablesMax = 10;
 /** Asked from the start, before it is known what the hook touches. */
 const hottestMax = 6;
 /** Answers of each probe before the hook begins, so that the machine's own noise is known. */

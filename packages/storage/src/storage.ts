@@ -49,8 +49,8 @@ export interface StorageLabels {
   readonly environmentId: string;
   /** `service:database`, `mount:app:uploads`, `capture:database`. */
   readonly name: string;
-  /** Production's volumes are never reaped. */
-  readonly kind: 'production' | 'preview' | 'capture';
+  /** Production's volumes are never reaped. A rehearsal's are its environment's while it is under way. */
+  readonly kind: 'production' | 'preview' | 'capture' | 'rehearsal';
 }
 
 export interface VolumeSpec {

@@ -4,6 +4,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import { z } from 'zod';
 import type { EnvironmentDetail } from '../verbs/views.ts';
 import type { Narrator } from './narrator.ts';
+import { showRehearsal } from './rehearsal.ts';
 import { CHANGES, EXAMPLE, readFolder, type Stage } from './stage.ts';
 import { untilEnvironment, visit } from './watch.ts';
 
@@ -80,6 +81,7 @@ export async function openDemo(stage: Stage, narrator: Narrator): Promise<DemoAd
       ),
     );
   }
+  await showRehearsal(stage, preview, narrator);
   return {
     pullRequest: `${forge.url}/${REPOSITORY}/pull/1`,
     preview: addressOf(preview),

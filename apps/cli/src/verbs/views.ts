@@ -1,3 +1,4 @@
+import { RehearsalReport, rehearsalVerdicts } from '@bough/domain/rehearsal';
 import { z } from 'zod';
 
 /** The parts of the API's answers that the verbs show. */
@@ -131,3 +132,12 @@ export const WhyView = z.object({
     }),
   ),
 });
+
+/** A deployment's migrations, tried on a clone of production's data. */
+export const RehearsalView = z.object({
+  state: z.enum(['queued', 'running', 'done', 'aborted']),
+  verdict: z.enum(rehearsalVerdicts).nullable(),
+  reusedId: z.string().nullable(),
+  report: RehearsalReport.nullable(),
+});
+export type RehearsalView = z.infer<typeof RehearsalView>;

@@ -10,6 +10,7 @@ import { deliveryRoutes } from './deliveries.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { environmentRoutes } from './environments.ts';
 import { projectRoutes } from './projects.ts';
+import { rehearsalRoutes } from './rehearsals.ts';
 import { statusRoutes } from './status.ts';
 import { workloadRoutes } from './workloads.ts';
 
@@ -54,6 +55,7 @@ export function registerApi(
           dataRoutes(options),
           workloadRoutes(options),
           deploymentRoutes(options),
+          rehearsalRoutes(options),
           deliveryRoutes(options),
           statusRoutes(options),
         ]) {

@@ -13,7 +13,7 @@ import { requireEnvironment } from './find.ts';
 const WorkloadView = z.object({
   id: z.string(),
   name: z.string(),
-  role: z.enum(['web', 'worker', 'cron', 'service', 'capture']),
+  role: z.enum(['web', 'worker', 'cron', 'service', 'capture', 'rehearsal']),
   state: z.enum(['running', 'restarting', 'stopped']),
   restarts: z.number(),
   lastExitCode: z.number().nullable(),

@@ -1,5 +1,7 @@
+import type { RehearsalView } from '../api/rehearsals.ts';
 import type { DeploymentDetail, EnvironmentView, RouteView, StepView } from '../api/schemas.ts';
 import { type Html, html, page } from './html.ts';
+import { rehearsalPart } from './rehearsal-part.ts';
 
 export interface EnvironmentPage {
   readonly environment: EnvironmentView;
@@ -8,6 +10,7 @@ export interface EnvironmentPage {
   readonly deployment: DeploymentDetail | null;
   /** The end of the log of each step that has one, by name. */
   readonly tails: ReadonlyMap<string, readonly string[]>;
+  readonly rehearsal: RehearsalView | null;
   readonly now: Date;
 }
 
@@ -29,6 +32,7 @@ ${url !== undefined && isWebUrl(url) && html` · <a href="${url}">on the forge</
 ${routes.length > 0 && html`<ul>${routes.map(routeLine)}</ul>`}
 ${failure(environment)}
 ${deployment ? deploymentPart(deployment, given) : html`<p>No deployment yet.</p>`}
+${given.rehearsal !== null && rehearsalPart(given.rehearsal)}
 <p class="muted">Data: ${environment.data.state}${environment.data.note !== null && `, ${environment.data.note}`}.
 Changed ${utc(environment.changedAt)}; this page was made ${utc(given.now.toISOString())}.</p>`,
   });

@@ -1,9 +1,11 @@
 import { listDeployments } from '@bough/store/deployments';
 import { findEnvironmentBySlug } from '@bough/store/environments';
 import { findProject } from '@bough/store/projects';
+import { findRehearsal } from '@bough/store/rehearsals';
 import { listRoutes } from '@bough/store/routes';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { deploymentDetail } from '../api/deployments.ts';
+import { viewRehearsal } from '../api/rehearsals.ts';
 import type { DeploymentDetail } from '../api/schemas.ts';
 import { viewEnvironment, viewRoute } from '../api/views.ts';
 import type { Authentication } from '../authenticate.ts';
@@ -67,12 +69,14 @@ async function environmentPage(options: ServerOptions, slug: string): Promise<st
   const [newest] = await listDeployments(pool, environment.id, 1);
   const deployment = newest ? await deploymentDetail(pool, newest) : null;
   const routes = await listRoutes(pool, environment.id);
+  const rehearsal = newest && (await findRehearsal(pool, newest.id));
   return renderEnvironmentPage({
     environment: viewEnvironment(environment),
     project: project ? `${project.owner}/${project.name}` : '',
     routes: routes.map((route) => viewRoute(route, previewUrl)),
     deployment,
     tails: await tailsOf(logsDir, deployment),
+    rehearsal: rehearsal === undefined ? null : viewRehearsal(rehearsal),
     now: new Date(),
   });
 }

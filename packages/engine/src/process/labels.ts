@@ -52,7 +52,7 @@ export function parseRecord(env: Readonly<Record<string, string>>): WorkloadReco
 }
 
 const stopSignals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
-const roles = ['web', 'worker', 'cron', 'service', 'capture'] as const;
+const roles = ['web', 'worker', 'cron', 'service', 'capture', 'rehearsal'] as const;
 
 function parseLabels(env: Readonly<Record<string, string>>): WorkloadLabels | undefined {
   const role = roles.find((known) => known === env.BOUGH_ROLE);

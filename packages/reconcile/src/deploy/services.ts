@@ -194,6 +194,7 @@ export async function startService(
     mode: ServiceMode;
     voice: StepVoice;
     workloadName?: string;
+    role?: 'rehearsal';
   },
 ): Promise<{ address: Address; workload: Workload }> {
   const { context, environment, lock } = run;
@@ -202,7 +203,7 @@ export async function startService(
   const labels = {
     installationId: context.installationId,
     environmentId: environment.id,
-    role: what.mode === 'capture' ? ('capture' as const) : ('service' as const),
+    role: what.role ?? (what.mode === 'capture' ? ('capture' as const) : ('service' as const)),
     name: what.workloadName ?? declaration.name,
   };
   const surroundings = {

@@ -30,7 +30,13 @@ export type AppAddresses = ReadonlyMap<string, { host: string; port: number }>;
 export async function surroundingsOf(
   run: PlannedRun,
   part: Part,
-  with_: { artifact: string; services: readonly RunningService[]; apps: AppAddresses },
+  with_: {
+    artifact: string;
+    services: readonly RunningService[];
+    apps: AppAddresses;
+    /** Other volumes than the environment's own. */
+    mounts?: (mounts: readonly PlannedMount[]) => Promise<Mount[]>;
+  },
 ): Promise<Surroundings> {
   const { context, project, environment, plan } = run;
   const variables = await readVariables(context.pool, context.encryption, {
@@ -61,7 +67,7 @@ export async function surroundingsOf(
     toolchains: part.app.toolchains.map((toolchain) => toolchain.want),
     env,
     artifact: with_.artifact,
-    mounts: await ensureMounts(run, part.mounts),
+    mounts: await (with_.mounts?.(part.mounts) ?? ensureMounts(run, part.mounts)),
     hosts: relationshipHosts(targets),
     limits: { memoryBytes: memoryFor(run, part.app.limits.memoryMib * 1024 ** 2), pids: 512, cpus: 1 },
     ...secludedWith(
