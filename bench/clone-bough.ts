@@ -106,7 +106,7 @@ export async function openCloneSide(options: {
     service: serviceFor,
     encryption: createEncryption({ current: new Secret(randomBytes(32).toString('base64')) }),
     signingKey: new Secret(randomBytes(32).toString('hex')),
-    directories: { mirrors: join(disk.home, 'mirrors') },
+    directories: { mirrors: join(disk.home, 'mirrors'), dumps: join(disk.home, 'dumps') },
     gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
     ...{ previewUrl: 'http://*.localhost:8080', publicUrl: 'http://localhost:3000', mayReap: false },
     isolation: await engine.probeIsolation(),

@@ -1,7 +1,13 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { mkdir, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { findDumpTools } from '@bough/service/postgresql/dump-tools';
+import { postgresql } from '@bough/service/postgresql/service';
 import { waitFor } from '@bough/testkit/wait-for';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createServiceRunner } from '../../packages/service/test/service-runner.ts';
 import { connectRepository, openStage, READY_MS, type Repository, type Stage } from './stage.ts';
 import { tinyProject } from './tiny-project.ts';
 
@@ -121,4 +127,78 @@ if (count > 2) { console.error('too many runs: ' + count); process.exit(1); }
   await expect(stage.api.send('POST', '/environments/tiny/actions', { kind: 'sync' })).rejects.toThrow(
     'never replaced',
   );
+});
+
+const tools = await findDumpTools(14).catch(() => undefined);
+
+/** A dump as the operator of a production elsewhere would put it there. */
+async function writeDump(file: string, major: number): Promise<void> {
+  const runner = await createServiceRunner();
+  try {
+    const declaration = { name: 'db', type: 'postgresql', version: String(major), configuration: {} };
+    const credentials = postgresql.credentials(declaration);
+    const { address } = await runner.start({
+      toolchain: postgresql.toolchain(declaration),
+      program: postgresql.program(declaration, credentials, 'preview'),
+      volume: await runner.volume(),
+    });
+    await waitFor(
+      'the server elsewhere',
+      () => postgresql.ready(address, credentials, AbortSignal.timeout(5_000)).catch(() => undefined),
+      { timeoutMs: READY_MS },
+    );
+    const login = { user: credentials.username, password: credentials.password.reveal() };
+    const client = new pg.Client({ ...address, ...login, database: 'postgres' });
+    await client.connect();
+    await client.query('create table hook_runs (id serial primary key, commit text not null)');
+    await client.query("insert into hook_runs (commit) values ('elsewhere')");
+    await client.end();
+    await mkdir(dirname(file), { recursive: true });
+    await promisify(execFile)(tools?.dump ?? 'pg_dump', ['--format=custom', '-f', file], {
+      env: {
+        PGHOST: address.host,
+        PGPORT: String(address.port),
+        PGUSER: login.user,
+        PGPASSWORD: login.password,
+        PGDATABASE: 'postgres',
+      },
+    });
+  } finally {
+    await runner.close();
+  }
+}
+
+test(`production elsewhere${tools === undefined ? ' - half SKIPPED: no pg_dump here' : ''}: a preview gets what its source holds, and says when it cannot be had`, {
+  timeout: WHOLE_MS,
+}, async () => {
+  const major = tools?.major ?? 17;
+  const files = await tinyProject({ database: true, clones: true });
+  const config = String(files['.bough/config.yaml']).replace('postgresql:17', `postgresql:${major}`);
+  const far = await connectRepository(stage.forge, [stage], {
+    name: 'far',
+    files: { ...files, '.bough/config.yaml': `${config}  source: { database: { file: far.dump } }\n` },
+  });
+  const data = async () =>
+    (await stage.api.get('/projects/far/data')) as {
+      goldens: unknown[];
+      failure: { message: string } | null;
+    };
+  await waitFor('the failure to be shown', async () => (await data()).failure !== null, {
+    timeoutMs: READY_MS,
+  });
+  expect((await data()).failure?.message).toContain('There is no dump far.dump');
+  const pull = await far.open('cart');
+  await stage.untilReady(pull.slug, pull.commit);
+  const empty = await stage.readEnvironment(pull.slug);
+  expect(empty?.data.note).toContain('There is no dump far.dump');
+  expect(await hookRuns(pull.slug)).toEqual([pull.commit]);
+  if (tools === undefined) return;
+
+  await writeDump(join(stage.home, 'dumps/far/far.dump'), major);
+  await stage.api.send('POST', '/projects/far/data/refresh');
+  await waitFor('the golden of the dump', async () => (await data()).goldens.length === 1, {
+    timeoutMs: READY_MS,
+  });
+  await ask(pull.slug, 'sync', 'ready');
+  expect(await hookRuns(pull.slug)).toEqual(['elsewhere', pull.commit]);
 });

@@ -88,7 +88,7 @@ export async function makeContext(
     service: serviceFor,
     encryption: createEncryption({ current: home.masterKey, former: home.formerMasterKeys }),
     signingKey: home.signingKey,
-    directories: { mirrors: home.directories.mirrors },
+    directories: { mirrors: home.directories.mirrors, dumps: join(home.path, 'dumps') },
     gateway: { ...config.gateway, probeToken: probeToken(home.masterKey) },
     previewUrl: config.previewUrl,
     publicUrl: config.publicUrl,

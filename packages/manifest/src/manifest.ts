@@ -122,6 +122,8 @@ export interface DataPolicy {
   /** How many golden snapshots stay, beside those that a living preview was made from. */
   readonly keep: number;
   readonly rehearsal: RehearsalPolicy;
+  /** Service → where its data comes from instead of a production that runs here. */
+  readonly source: Readonly<Record<string, ServiceSource>>;
 }
 
 /** Whether and how strictly a push's migrations are tried on a clone of production's data. */
@@ -130,3 +132,9 @@ export interface RehearsalPolicy {
   /** How long visitors' queries may wait for a migration. */
   readonly stallBudgetMs: number;
 }
+
+export type ServiceSource =
+  /** A project secret that holds a connection string. */
+  | { readonly kind: 'secret'; readonly name: string }
+  /** A dump in the project's folder on the machine. */
+  | { readonly kind: 'file'; readonly name: string };

@@ -345,6 +345,7 @@ services: {database: {type: postgresql:17}}
         refresh: null,
         keep: 2,
         rehearsal: { enabled: true, stallBudgetMs: 2_000 },
+        source: {},
       },
     });
   });

@@ -1,5 +1,6 @@
 import { isEmpty, type Located } from './located.ts';
 import type { DataPolicy } from './manifest.ts';
+import { readDataSource } from './read-data-source.ts';
 import { readRehearsal } from './read-rehearsal.ts';
 import { readSanitizePolicy } from './read-sanitize-policy.ts';
 import { parseRefreshSchedule, type RefreshSchedule } from './refresh-schedule.ts';
@@ -14,7 +15,7 @@ export function readData(report: Report, node: Located | undefined): DataPolicy 
   if (node === undefined || isEmpty(node)) return null;
   const data = openSection(report, node, {
     title: 'data',
-    acted: ['sanitize', 'refresh', 'keep', 'rehearsal'],
+    acted: ['sanitize', 'refresh', 'keep', 'rehearsal', 'source'],
     fallback: node.place,
   });
   const sanitize = readSanitize(report, data);
@@ -22,6 +23,7 @@ export function readData(report: Report, node: Located | undefined): DataPolicy 
     refresh: readRefresh(report, data),
     keep: readKeep(report, data),
     rehearsal: readRehearsal(report, data.get('rehearsal'), node.place),
+    source: readDataSource(report, data.get('source')),
   };
   return sanitize === null ? null : { sanitize, ...life };
 }

@@ -69,6 +69,8 @@ export type FaultPoint = (at: { slug: string; point: string; signal: AbortSignal
 export interface Directories {
   /** Bare mirrors, one per project. */
   readonly mirrors: string;
+  /** `<project>/<file>`: dumps that the operator allows a project to be filled from. */
+  readonly dumps: string;
 }
 
 export interface Deadlines {

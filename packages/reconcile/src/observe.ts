@@ -85,6 +85,9 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   if (deliveries.some((delivery) => delivery.event === 'issue_comment' && delivery.action === 'deleted')) {
     await doubtComment(context, { projectId, subject });
   }
+  // What previews are cloned from may have another policy or another schema now.
+  if (observation.kind === 'production' && observation.mode === 'external')
+    await context.enqueue('data', projectId);
   const outcome = await writeDown(context, project, { subject, parsed, desired, observation, policy });
   if (subject === 'production') await lookAtStrangers(context, projectId);
   await keep(context, requests);

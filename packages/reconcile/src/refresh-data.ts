@@ -39,14 +39,15 @@ export async function refreshData(
   const refresh = await readDataRefresh(context.pool, projectId);
   const parent = await findParent(context, project);
   const { data } = policy;
-  if (data === null || parent === undefined) {
+  const isElsewhere = data !== null && Object.keys(data.source).length > 0;
+  if (data === null || (parent === undefined && !isElsewhere)) {
     const note =
       data === null ? 'there is no data policy' : 'production was not deployed here, so there is no data';
     await settle(context, { projectId, policyDigest: '', note, dueAt: null });
     return { kind: 'done' };
   }
   await settleDeadCaptures(context, projectId);
-  const policyDigest = canonicalDigest({ sanitize: sanitizeLabel(data.sanitize) });
+  const policyDigest = canonicalDigest({ sanitize: sanitizeLabel(data.sanitize), source: data.source });
   const retryAt = (await findFailedCapture(context.pool, projectId))?.retryAt ?? null;
   const decision = refreshDue(refresh, {
     ...{ policyDigest, retryAt, schedule: data.refresh },
@@ -72,11 +73,17 @@ export async function refreshData(
 /** The new golden, or the capture that failed. */
 async function attempt(
   context: Context,
-  of: { project: Project; parent: Environment; policy: Policy; data: DataPolicy; signal: AbortSignal },
+  of: {
+    project: Project;
+    parent: Environment | undefined;
+    policy: Policy;
+    data: DataPolicy;
+    signal: AbortSignal;
+  },
 ): Promise<SnapshotRow> {
   const log = { project: of.project.slug };
   // Nothing is written at this fence: it stands for "no environment's lock".
-  const fence = { environmentId: of.parent.id, generation: '0', lease: '0' };
+  const fence = { environmentId: of.parent?.id ?? `p${of.project.id}`, generation: '0', lease: '0' };
   const lock: EnvironmentLock = { signal: of.signal, fence };
   const voice = refreshVoice(context, of.project);
   try {

@@ -80,7 +80,7 @@ beforeEach(async () => {
     },
     forge: () => forge.forge,
     sources: createSources(git, join(home.path, 'checkouts')),
-    directories: { mirrors: join(home.path, 'mirrors') },
+    directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
     log: {
       info: () => undefined,
       warn: (_, message) => warnings.push(message),

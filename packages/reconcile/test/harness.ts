@@ -104,7 +104,7 @@ export async function openHarness(): Promise<Harness> {
       service: () => QUEUE,
       encryption: createEncryption({ current: new Secret('6b'.repeat(32)) }),
       signingKey: new Secret('signing'),
-      directories: { mirrors: join(home.path, 'mirrors') },
+      directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
       gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
       previewUrl: 'http://*.localhost:8080',
       publicUrl: 'http://localhost:3000',

@@ -47,7 +47,7 @@ beforeAll(async () => {
     enqueue: async () => {},
     forge: () => forge.forge,
     sources: createSources(git, join(home.path, 'checkouts')),
-    directories: { mirrors: join(home.path, 'mirrors') },
+    directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
     log: { info: () => {}, warn: () => {}, error: () => {} },
   };
 });
@@ -150,7 +150,7 @@ test('closed is closed, also where the policy cannot be read', async () => {
   const number = await open();
   expect(await look(number)).toMatchObject({ heldReason: null });
   await forge.closePullRequest(number);
-  context = { ...context, directories: { mirrors: '/dev/null/nowhere' } };
+  context = { ...context, directories: { mirrors: '/dev/null/nowhere', dumps: '/dev/null/nowhere' } };
   expect(await look(number)).toBeUndefined();
   expect(await openRequests(pool, { projectId: project.id, subject: `pull/${number}` })).toEqual([]);
 });

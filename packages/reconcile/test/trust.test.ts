@@ -44,7 +44,7 @@ beforeAll(async () => {
     pool,
     installationId: 'i1',
     sources: createSources(git, join(home.path, 'checkouts')),
-    directories: { mirrors: join(home.path, 'mirrors') },
+    directories: { mirrors: join(home.path, 'mirrors'), dumps: '/nonexistent' },
     enqueue: async (queue, key) => {
       enqueued.push(`${queue} ${key}`);
     },

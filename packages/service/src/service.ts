@@ -33,8 +33,27 @@ export interface Service {
   /** What apps get for each endpoint: `<relationship>.internal` is the host they use. */
   endpoints(declaration: ServiceDeclaration, credentials: Credentials): Readonly<Record<string, Endpoint>>;
 
+  /** Fills a server that was just provisioned from elsewhere. Absent where that cannot be done. */
+  load?(
+    source: DataSource,
+    target: { declaration: ServiceDeclaration; address: Address; credentials: Credentials },
+    options: LoadOptions,
+  ): Promise<void>;
+
   /** Absent where data cannot be cloned (Redis starts empty in a preview). */
   readonly cloning?: Cloning;
+}
+
+/** Where a service's data is read from when production does not run here. */
+export type DataSource =
+  | { readonly kind: 'url'; readonly url: Secret }
+  /** A dump as the service's own tool writes it. */
+  | { readonly kind: 'file'; readonly path: string };
+
+export interface LoadOptions {
+  readonly signal: AbortSignal;
+  /** Progress. */
+  readonly line: (text: string) => void;
 }
 
 export interface Cloning {

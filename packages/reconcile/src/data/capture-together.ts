@@ -4,7 +4,7 @@ import type { PlannedService } from '@bough/manifest/plan';
 import type { Address, Cloning, Credentials, Service, ServiceDeclaration } from '@bough/service/service';
 import type { Snapshot, SnapshotHooks, StorageLabels } from '@bough/storage/storage';
 import { copyRunning } from '../deploy/copy-running.ts';
-import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+import type { CaptureRun, StepVoice } from '../deploy/run.ts';
 import { credentialsOf, declarationOf, serviceVolumeId, serviceWorkloadId } from '../deploy/services.ts';
 import { mountVolumeId } from '../deploy/surroundings.ts';
 import type { AttestedSpan } from './attestation.ts';
@@ -12,16 +12,20 @@ import { holdUp } from './sanitize-capture.ts';
 
 type CaptureStage = 'raw' | 'volume' | 'masked' | 'golden';
 
-/** A running service of the parent whose data can be cloned, and the names of what its capture makes. */
-export interface CapturedService {
+/** A service whose data can be cloned, and the names of what its capture makes. */
+export interface WantedService {
   readonly planned: PlannedService;
   readonly service: Service;
   readonly cloning: Cloning;
   readonly declaration: ServiceDeclaration;
-  readonly credentials: Credentials;
-  readonly address: Address;
   readonly labels: StorageLabels;
   readonly ids: Readonly<Record<CaptureStage, string>>;
+}
+
+/** One that runs and of which a raw copy was taken. */
+export interface CapturedService extends WantedService {
+  readonly credentials: Credentials;
+  readonly address: Address;
 }
 
 /** Everything that was taken of the parent, as of one time. */
@@ -40,7 +44,7 @@ export interface Together {
  * Throws after having removed whatever it made.
  */
 export async function captureTogether(
-  parent: PlannedRun,
+  parent: CaptureRun,
   snapshotRowId: string,
   wanted: { readonly services: readonly PlannedService[]; readonly mounts: readonly string[] },
   voice: StepVoice,
@@ -84,18 +88,15 @@ export function spanWords({ instant, spreadMs }: AttestedSpan): string {
   return instant ? 'at one instant' : `within ${spreadMs} ms of each other, not at one instant`;
 }
 
-/** Undefined for services whose data is not cloned (Redis starts empty in a preview). */
 async function findService(
-  parent: PlannedRun,
+  parent: CaptureRun,
   snapshotRowId: string,
   planned: PlannedService,
 ): Promise<CapturedService | undefined> {
   const { context, environment } = parent;
-  const service = context.service(planned.type);
-  const { cloning } = service;
-  if (cloning === undefined || !service.persistent(planned.type)) return undefined;
-  const declaration = declarationOf(planned);
-  const credentials = await credentialsOf(parent, declaration);
+  const wanted = wantService(parent, snapshotRowId, planned);
+  if (wanted === undefined) return undefined;
+  const credentials = await credentialsOf(parent, wanted.declaration);
   const source = await context.engine.observe(serviceWorkloadId(parent, planned.name));
   if (source?.address === undefined) {
     throw new BoughError({
@@ -105,6 +106,19 @@ async function findService(
       retryable: true,
     });
   }
+  return { ...wanted, credentials, address: source.address };
+}
+
+/** Undefined for services whose data is not cloned (Redis starts empty in a preview). */
+export function wantService(
+  parent: CaptureRun,
+  snapshotRowId: string,
+  planned: PlannedService,
+): WantedService | undefined {
+  const { context } = parent;
+  const service = context.service(planned.type);
+  const { cloning } = service;
+  if (cloning === undefined || !service.persistent(planned.type)) return undefined;
   const idOf = (stage: CaptureStage) =>
     captureId({
       installationId: context.installationId,
@@ -113,19 +127,19 @@ async function findService(
       stage,
     });
   return {
-    ...{ planned, service, cloning, declaration, credentials, address: source.address },
+    ...{ planned, service, cloning, declaration: declarationOf(planned) },
     labels: labelsOf(parent, planned.name),
     ids: { raw: idOf('raw'), volume: idOf('volume'), masked: idOf('masked'), golden: idOf('golden') },
   };
 }
 
-function copyService(parent: PlannedRun, captured: CapturedService): Promise<Snapshot> {
+function copyService(parent: CaptureRun, captured: CapturedService): Promise<Snapshot> {
   const hooks = heldUpInside(parent, copyRunning(parent, captured));
   const volume = serviceVolumeId(parent, captured.planned.name);
   return parent.context.storage.snapshot(volume, { id: captured.ids.raw, labels: captured.labels }, hooks);
 }
 
-function copyMount(parent: PlannedRun, snapshotRowId: string, volume: string): Promise<Snapshot> {
+function copyMount(parent: CaptureRun, snapshotRowId: string, volume: string): Promise<Snapshot> {
   const { context } = parent;
   return context.storage.snapshot(mountVolumeId(parent, volume), {
     id: captureId({
@@ -138,7 +152,7 @@ function copyMount(parent: PlannedRun, snapshotRowId: string, volume: string): P
   });
 }
 
-function labelsOf({ context, environment }: PlannedRun, name: string): StorageLabels {
+function labelsOf({ context, environment }: CaptureRun, name: string): StorageLabels {
   return {
     installationId: context.installationId,
     environmentId: environment.id,
@@ -148,7 +162,7 @@ function labelsOf({ context, environment }: PlannedRun, name: string): StorageLa
 }
 
 /** While the parent is in backup mode. */
-function heldUpInside(parent: PlannedRun, hooks: SnapshotHooks | undefined): SnapshotHooks | undefined {
+function heldUpInside(parent: CaptureRun, hooks: SnapshotHooks | undefined): SnapshotHooks | undefined {
   if (hooks === undefined) return undefined;
   return {
     ...hooks,

@@ -1,6 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { Secret } from '@bough/domain/secret';
-import type { DataPolicy } from '@bough/manifest/manifest';
+import type { DataPolicy, ServiceSource } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
@@ -17,10 +17,16 @@ import {
   type SnapshotVolume,
 } from '@bough/store/snapshots';
 import { z } from 'zod';
-import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+import type { CaptureRun, StepVoice } from '../deploy/run.ts';
 import { readCredentials, writeCredentials } from '../service-credentials.ts';
 import { attest } from './attestation.ts';
-import { type CapturedService, captureTogether } from './capture-together.ts';
+import {
+  type CapturedService,
+  captureTogether,
+  type WantedService,
+  wantService,
+} from './capture-together.ts';
+import { loadSource } from './load-source.ts';
 import {
   canSanitize,
   holdUp,
@@ -44,13 +50,16 @@ const StoredCredentials = z.record(z.string(), z.string());
  * it made; a crash leaves things that carry the label `capture`, which resync reaps.
  */
 export async function captureGolden(
-  parent: PlannedRun,
-  policy: { sanitize: DataPolicy['sanitize']; commit: string },
+  parent: CaptureRun,
+  policy: Pick<DataPolicy, 'sanitize'> &
+    Partial<Pick<DataPolicy, 'source'>> & { commit: string; isElsewhere?: boolean },
   voice: StepVoice,
 ): Promise<SnapshotRow> {
   const { context, environment } = parent;
   const row = await insertSnapshot(context.pool, {
-    environmentId: environment.id,
+    ...(policy.isElsewhere === true
+      ? { environmentId: null, projectId: parent.project.id }
+      : { environmentId: environment.id }),
     sanitize: sanitizeLabel(policy.sanitize),
     policyCommit: policy.commit,
     sourceCommit: parent.commit,
@@ -63,13 +72,23 @@ export async function captureGolden(
     const volumes: Record<string, SnapshotVolume> = {};
     const inherited: Record<string, string> = {};
     const masking: Record<string, MaskingFacts> = {};
-    const taken = await captureTogether(parent, row.id, wantedOf(parent, rules, voice), voice);
+    const wanted = wantedOf(parent, rules, voice);
+    const sources = policy.source ?? {};
+    const services = wanted.services.filter(({ name }) => sources[name] === undefined);
+    // What runs elsewhere has only what its sources name.
+    const here = policy.isElsewhere === true ? { services: [], mounts: [] } : { ...wanted, services };
+    const taken = await captureTogether(parent, row.id, here, voice);
+    const loaded = wanted.services.flatMap((planned) => {
+      const source = sources[planned.name];
+      const service = source && wantService(parent, row.id, planned);
+      return source === undefined || service === undefined ? [] : [{ ...service, source }];
+    });
     raws.push(...taken.services.map(({ ids }) => ids.raw));
     for (const [volume, snapshot] of taken.mounts) {
       made.push(snapshot);
       volumes[`mount:${volume}`] = { snapshotId: snapshot.id, type: 'mount', version: null };
     }
-    for (const source of taken.services) {
+    for (const source of [...taken.services, ...loaded]) {
       const { planned } = source;
       const captured = await captureService(parent, row.id, source, rules, voice);
       made.push(captured.snapshot);
@@ -87,7 +106,7 @@ export async function captureGolden(
     }
     const attestation = attest(context.signingKey, {
       snapshotId: row.id,
-      environmentId: environment.id,
+      environmentId: policy.isElsewhere === true ? null : environment.id,
       projectId: parent.project.id,
       sanitize: row.sanitize,
       policyCommit: policy.commit,
@@ -124,7 +143,7 @@ export async function captureGolden(
 
 /** What is captured at all; the rest starts empty in previews, and why is said. */
 function wantedOf(
-  parent: PlannedRun,
+  parent: CaptureRun,
   rules: { policy: SanitizePolicy } | null,
   voice: StepVoice,
 ): { services: PlannedService[]; mounts: string[] } {
@@ -171,14 +190,14 @@ export function goldenCredentials(encryption: Encryption, row: SnapshotRow): Rec
 }
 
 async function captureService(
-  parent: PlannedRun,
+  parent: CaptureRun,
   snapshotRowId: string,
-  source: CapturedService,
+  of: CapturedService | (WantedService & { readonly source: ServiceSource }),
   rules: { policy: SanitizePolicy; used: Set<string> } | null,
   voice: StepVoice,
 ): Promise<{ snapshot: Snapshot; version: string; credentials: Credentials; masking: MaskingFacts | null }> {
   const { context, lock } = parent;
-  const { planned, service, cloning, declaration, credentials, labels, ids } = source;
+  const { planned, service, cloning, declaration, labels, ids } = of;
   const name = `s${snapshotRowId}-${planned.name}`;
   const running: PrivateService[] = [];
   const startOn = async (volume: Volume, login: Credentials, workloadName: string) => {
@@ -190,13 +209,22 @@ async function captureService(
   try {
     const from = Date.now();
     lock.signal.throwIfAborted();
-    const volume = await context.storage.ensure({ id: ids.volume, labels, from: ids.raw });
-    await cloning.defang(volume.path);
     const own = service.credentials(declaration);
-    // The program starts with the parent's password in its files; `claim` gives it one that only goldens have.
-    const started = await startOn(volume, credentials, `capture ${name}`);
-    await holdUp(parent, 'capture');
-    await cloning.claim(started.address, credentials, own);
+    const captured = 'source' in of ? {} : { from: ids.raw };
+    const volume = await context.storage.ensure({ id: ids.volume, labels, ...captured });
+    let started: PrivateService;
+    if ('source' in of) {
+      // Nothing but what its source says is in it: a server of our own from the first byte.
+      started = await startOn(volume, own, `capture ${name}`);
+      await service.provision(declaration, started.address, own);
+      await loadSource(parent, { ...of, address: started.address, own, voice });
+    } else {
+      await cloning.defang(volume.path);
+      // The program starts with the parent's password in its files; `claim` gives it one that only goldens have.
+      started = await startOn(volume, of.credentials, `capture ${name}`);
+      await holdUp(parent, 'capture');
+      await cloning.claim(started.address, of.credentials, own);
+    }
     const { version } = await service.ready(started.address, own, lock.signal);
     await advanceSnapshot(context.pool, snapshotRowId, 'captured');
     const isNew = rules !== null && isMaskedAnew(planned.type);
@@ -235,7 +263,7 @@ async function captureService(
 }
 
 /** Volumes of file mounts, each once. */
-export function mountVolumes(parent: PlannedRun): string[] {
+export function mountVolumes(parent: CaptureRun): string[] {
   const volumes = parent.plan.common.apps.flatMap((app) =>
     [...app.mounts, ...app.workers.flatMap((worker) => worker.mounts)]
       .filter((mount) => mount.source === 'storage')

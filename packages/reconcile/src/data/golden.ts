@@ -21,6 +21,7 @@ import { mirrorOf } from '../observe.ts';
 import type { Policy } from '../policy.ts';
 import { readStoredPlan } from '../stored-plan.ts';
 import { captureGolden } from './capture.ts';
+import { planElsewhere } from './load-source.ts';
 import { isUnfit, unfitWords } from './sanitize-capture.ts';
 import { warmGoldens } from './warm-goldens.ts';
 
@@ -42,12 +43,14 @@ export async function findOrCaptureGolden(
     projectId: of.project.id,
     subject: 'production',
   });
-  if (parent === undefined || parent.releaseDeploymentId === null) {
+  const isHere = parent !== undefined && parent.releaseDeploymentId !== null;
+  const isElsewhere = Object.keys(of.data.source).length > 0;
+  if (!isHere && !isElsewhere) {
     return {
       kind: 'none',
       reason:
         of.project.production === 'external'
-          ? 'production does not run on this Bough, so there is nothing to clone; services start empty'
+          ? 'production does not run on this Bough and `data:` names no `source:`, so there is nothing to clone; services start empty'
           : 'production has not been deployed yet, so there is nothing to clone; services start empty',
     };
   }
@@ -62,6 +65,17 @@ export async function findOrCaptureGolden(
       kind: 'none',
       reason: unfitWords({ message: failed.failureMessage ?? '', hint: failed.failureHint }),
     };
+  // Reading a production elsewhere may take hours: nobody's deployment waits for that.
+  if (isElsewhere) {
+    await context.enqueue('data', of.project.id);
+    const why = failed?.failureMessage
+      ? `it could not be made so far: ${failed.failureMessage}`
+      : 'it is being made';
+    return {
+      kind: 'none',
+      reason: `services start empty, because there is no golden snapshot of production yet (${why}); \`/bough sync\` brings its data when it is there`,
+    };
+  }
   of.voice.line('no golden snapshot of production yet: capturing one');
   const snapshot = await refreshGolden(context, { ...of, parent, onlyIfAbsent: true });
   return { kind: 'golden', snapshot };
@@ -75,7 +89,8 @@ export async function refreshGolden(
   context: Context,
   of: {
     project: Project;
-    parent: Environment;
+    /** Production where it runs here; its data may come from elsewhere. */
+    parent: Environment | undefined;
     policy: Policy;
     data: DataPolicy;
     lock: EnvironmentLock;
@@ -88,11 +103,16 @@ export async function refreshGolden(
       const present = await newestFrozenSnapshot(context.pool, of.project.id);
       if (present?.sanitize === sanitizeLabel(of.data.sanitize)) return present;
     }
-    const run = await readRelease(context, of.project, of.parent, of.lock);
+    const { project, parent, lock, voice } = of;
+    const { commit } = of.policy;
+    const run =
+      parent === undefined
+        ? await planElsewhere({ context, project, commit, lock }, voice)
+        : await readRelease(context, project, parent, lock);
     const snapshot = await captureGolden(
       run,
-      { sanitize: of.data.sanitize, commit: of.policy.commit },
-      of.voice,
+      { ...of.data, commit, isElsewhere: parent === undefined },
+      voice,
     );
     await pruneGoldens(context, of.project.id, of.data.keep);
     await warmGoldens(context);

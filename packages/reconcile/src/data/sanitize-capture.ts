@@ -9,7 +9,7 @@ import { scanFiles } from '@bough/sanitize/scan-files';
 import { scrubFiles } from '@bough/sanitize/scrub';
 import { maskingKey } from '@bough/sanitize/session';
 import type { Address, Credentials } from '@bough/service/service';
-import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+import type { CaptureRun, StepVoice } from '../deploy/run.ts';
 
 /** Ample for hundreds of gigabytes; what takes longer has hung. */
 const sanitizeTimeoutMs = 4 * 60 * 60_000;
@@ -43,7 +43,7 @@ export function isMaskedAnew(serviceType: string): boolean {
 
 /** Masks, scrubs and verifies the running private copy of a service. Throws when anything is undecided or left. */
 export async function sanitizeService(
-  parent: PlannedRun,
+  parent: CaptureRun,
   of: {
     name: string;
     address: Address;
@@ -79,14 +79,14 @@ export async function sanitizeService(
 }
 
 /** A place for tests of crashes, named after the parent: `shop.during-masking`. */
-export async function holdUp(parent: PlannedRun, stage: string): Promise<void> {
+export async function holdUp(parent: CaptureRun, stage: string): Promise<void> {
   const { context, environment, lock } = parent;
   await context.faultPoint?.({ slug: environment.slug, point: `during-${stage}`, signal: lock.signal });
 }
 
 /** After the clean stop: no file of the copy may hold a canary or a sampled value. */
 export async function proveFiles(
-  parent: PlannedRun,
+  parent: CaptureRun,
   of: { name: string; path: string; sanitized: Sanitized; voice: StepVoice },
 ): Promise<MaskingFacts> {
   const signal = AbortSignal.any([parent.lock.signal, AbortSignal.timeout(sanitizeTimeoutMs)]);

@@ -1,7 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Address, Credentials, Service, ServiceDeclaration } from '@bough/service/service';
 import type { Volume } from '@bough/storage/storage';
-import type { PlannedRun, StepVoice } from '../deploy/run.ts';
+import type { CaptureRun, StepVoice } from '../deploy/run.ts';
 import { startService } from '../deploy/services.ts';
 import { untilReady } from '../probe.ts';
 
@@ -14,7 +14,7 @@ export interface PrivateService {
 
 /** Starts a service on a volume of a capture and waits until it answers; leaves nothing running when it does not. */
 export async function startPrivate(
-  parent: PlannedRun,
+  parent: CaptureRun,
   what: {
     service: Service;
     declaration: ServiceDeclaration;

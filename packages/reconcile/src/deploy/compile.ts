@@ -7,6 +7,11 @@ import { readManifestAt } from '../policy.ts';
 import { refuseWithoutSeclusion } from '../trust/untrusted-tier.ts';
 import type { DeploymentRun, StepVoice } from './run.ts';
 
+/** What is compiled, and for what. */
+export type CompileRun = Pick<DeploymentRun, 'context' | 'mirror' | 'commit' | 'lock'> & {
+  readonly environment: Pick<DeploymentRun['environment'], 'kind' | 'slug' | 'trust'>;
+};
+
 /** Problems of a manifest, each at its line: shown in the comment and as annotations of the check. */
 export class ManifestProblems extends BoughError {
   readonly problems: readonly Problem[];
@@ -31,12 +36,9 @@ export class ManifestProblems extends BoughError {
   }
 }
 
-/** There need be no deployment yet. */
-type Compiling = Omit<DeploymentRun, 'deployment'>;
-
 /** Reads the manifest of the commit and compiles it for this environment, every version exact. */
 export async function compile(
-  run: Compiling,
+  run: CompileRun,
   voice: StepVoice,
 ): Promise<{ plan: Plan; trees: ReadonlyMap<string, string> }> {
   const { context, mirror, commit, lock } = run;
@@ -72,7 +74,7 @@ export async function compile(
 }
 
 /** What each service driver finds wrong with its own configuration, at the place of the service. */
-function checkServices(run: Compiling, manifest: Manifest): Problem[] {
+function checkServices(run: CompileRun, manifest: Manifest): Problem[] {
   return manifest.services.flatMap((service) => {
     try {
       return run.context
@@ -93,7 +95,7 @@ function checkServices(run: Compiling, manifest: Manifest): Problem[] {
 }
 
 async function resolveVersions(
-  run: Compiling,
+  run: CompileRun,
   manifest: Manifest,
   voice: StepVoice,
 ): Promise<ReadonlyMap<string, PlannedToolchain>> {

@@ -1,13 +1,13 @@
 import type { Address, Credentials, Service, ServiceDeclaration } from '@bough/service/service';
 import type { SnapshotHooks } from '@bough/storage/storage';
-import type { DeploymentRun } from './run.ts';
+import type { CaptureRun } from './run.ts';
 
 /** Copies of hundreds of gigabytes take hours; what takes longer has hung. */
 const copyTimeoutMs = 4 * 60 * 60_000;
 
 /** How a running service takes part in a copy of its volume; undefined where the storage copies it in one instant. */
 export function copyRunning(
-  run: DeploymentRun,
+  run: Pick<CaptureRun, 'context' | 'environment' | 'lock'>,
   of: { service: Service; declaration: ServiceDeclaration; address: Address; credentials: Credentials },
 ): SnapshotHooks | undefined {
   const { context, environment, lock } = run;

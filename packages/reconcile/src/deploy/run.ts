@@ -31,6 +31,12 @@ export interface PlannedRun extends DeploymentRun {
   readonly trees: ReadonlyMap<string, string>;
 }
 
+/** A run whose services are captured. Its environment may be none: a production whose data comes from elsewhere. */
+export interface CaptureRun
+  extends Pick<PlannedRun, 'context' | 'lock' | 'project' | 'commit' | 'secrets' | 'plan'> {
+  readonly environment: Pick<Environment, 'id' | 'slug' | 'kind' | 'dataEpoch' | 'trust'>;
+}
+
 /** What a step can say while it works. */
 export interface StepVoice {
   /** A line of the step's log. */

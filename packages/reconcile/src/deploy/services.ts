@@ -15,10 +15,11 @@ import type {
 } from '@bough/service/service';
 import type { Volume } from '@bough/storage/storage';
 import { ensureCredential, writeCredential } from '@bough/store/credentials';
+import type { Context } from '../context.ts';
 import { untilReady } from '../probe.ts';
 import { readCredentials, secretsOf, writeCredentials } from '../service-credentials.ts';
 import { secludedWith } from '../trust/untrusted-tier.ts';
-import type { DeploymentRun, PlannedRun, StepVoice } from './run.ts';
+import type { CaptureRun, DeploymentRun, PlannedRun, StepVoice } from './run.ts';
 
 /** A service that answers. */
 export interface RunningService {
@@ -71,7 +72,10 @@ async function refuseOtherFiles(run: PlannedRun, planned: PlannedService): Promi
   });
 }
 
-export function serviceVolumeId(run: Pick<DeploymentRun, 'context' | 'environment'>, name: string): string {
+export function serviceVolumeId(
+  run: { context: Context; environment: Pick<Environment, 'id' | 'dataEpoch'> },
+  name: string,
+): string {
   return volumeId({
     installationId: run.context.installationId,
     environmentId: run.environment.id,
@@ -84,7 +88,10 @@ export function serviceVolumeName({ dataEpoch }: Pick<Environment, 'dataEpoch'>,
   return `service:${name}${epochSuffix(dataEpoch)}`;
 }
 
-export function serviceWorkloadId(run: Pick<DeploymentRun, 'context' | 'environment'>, name: string): string {
+export function serviceWorkloadId(
+  run: { context: Context; environment: Pick<Environment, 'id' | 'dataEpoch'> },
+  name: string,
+): string {
   return workloadId({
     installationId: run.context.installationId,
     environmentId: run.environment.id,
@@ -103,7 +110,7 @@ export function declarationOf(planned: PlannedService): ServiceDeclaration {
 
 /** The environment's own credentials of a service: made once, sealed in the store. */
 export async function credentialsOf(
-  run: DeploymentRun,
+  run: Pick<CaptureRun, 'context' | 'environment' | 'secrets'>,
   declaration: ServiceDeclaration,
 ): Promise<Credentials> {
   const { context, environment } = run;
@@ -185,7 +192,7 @@ async function ensureService(
 
 /** Initialises the volume when it is fresh and starts the program; does not wait for it. */
 export async function startService(
-  run: DeploymentRun,
+  run: Pick<CaptureRun, 'context' | 'environment' | 'lock'>,
   what: {
     service: Service;
     declaration: ServiceDeclaration;
@@ -300,7 +307,7 @@ function onFullDisk(
   };
 }
 
-export async function lastLines(run: DeploymentRun, id: string): Promise<string[]> {
+export async function lastLines(run: Pick<DeploymentRun, 'context'>, id: string): Promise<string[]> {
   const lines: string[] = [];
   for await (const line of run.context.engine.logs(id, { lines: 20 })) lines.push(line);
   return lines;

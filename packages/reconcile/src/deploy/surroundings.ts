@@ -12,7 +12,7 @@ import type { PlannedApp, PlannedMount } from '@bough/manifest/plan';
 import { readVariables } from '@bough/store/variables';
 import { memoryFor, projectFor, secludedWith, variablesFor } from '../trust/untrusted-tier.ts';
 import { treeOf } from './build.ts';
-import type { PlannedRun } from './run.ts';
+import type { CaptureRun, PlannedRun } from './run.ts';
 import type { RunningService } from './services.ts';
 
 /** What of an app is to run: its web process, its hooks, or one of its workers. */
@@ -109,7 +109,7 @@ function targetsOf(
   });
 }
 
-export function mountVolumeId(run: Pick<PlannedRun, 'context' | 'environment'>, volume: string): string {
+export function mountVolumeId(run: Pick<CaptureRun, 'context' | 'environment'>, volume: string): string {
   return volumeId({
     installationId: run.context.installationId,
     environmentId: run.environment.id,

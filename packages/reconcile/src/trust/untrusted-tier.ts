@@ -18,7 +18,7 @@ const VOLUMES_DISK_BYTES = 2048 * MIB;
 export const NO_DATA =
   'its code comes from a fork, so nothing is cloned: services start empty and the deploy hook seeds them';
 
-type Run = Pick<DeploymentRun, 'environment'>;
+type Run = { readonly environment: Pick<Environment, 'trust'> };
 
 function isUntrusted({ environment }: Run): boolean {
   return environment.trust === 'untrusted';
@@ -77,7 +77,7 @@ export function refuseHeldData(environment: Environment): void {
 }
 
 /** Untrusted code runs where it can be secluded, or not at all. */
-export function refuseWithoutSeclusion(run: Pick<DeploymentRun, 'environment' | 'context'>): void {
+export function refuseWithoutSeclusion(run: Run & Pick<DeploymentRun, 'context'>): void {
   const { seclusion } = run.context;
   if (!isUntrusted(run) || seclusion.ok) return;
   throw new BoughError({

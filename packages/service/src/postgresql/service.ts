@@ -5,6 +5,7 @@ import { postgresCount } from './count.ts';
 import { postgresDefang } from './defang.ts';
 import { postgresCredentials, postgresEndpoints } from './endpoints.ts';
 import { postgresJoin } from './join.ts';
+import { postgresLoad } from './load.ts';
 import { postgresProgram } from './program.ts';
 import { postgresProvision } from './provision.ts';
 import { postgresReady } from './ready.ts';
@@ -21,6 +22,7 @@ export const postgresql: Service = {
   ready: postgresReady,
   provision: postgresProvision,
   endpoints: postgresEndpoints,
+  load: postgresLoad,
   cloning: {
     join: postgresJoin,
     defang: postgresDefang,

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { parseYaml } from './parse-yaml.ts';
+import { readDataSource } from './read-data-source.ts';
+import { createReport } from './report.ts';
+
+function read(text: string) {
+  const report = createReport();
+  const node = parseYaml(report, 'p.yaml', text);
+  if (typeof node === 'string') throw new Error(node);
+  return { sources: readDataSource(report, node), problems: report.problems.map(({ message }) => message) };
+}
+
+test('a secret by its name, or a dump by its name', () => {
+  expect(read('db: { secret: PRODUCTION_DB }\nlogs: { file: logs-2026.dump }\n')).toEqual({
+    sources: {
+      db: { kind: 'secret', name: 'PRODUCTION_DB' },
+      logs: { kind: 'file', name: 'logs-2026.dump' },
+    },
+    problems: [],
+  });
+});
+
+test.each([
+  ['db: { secret: "postgresql://u:p@h/d" }', 'must be the name of a project secret, not its value'],
+  ['db: { file: ../../etc/shadow }', 'must be a name without folders'],
+  ['db: { file: .. }', 'must be a name without folders'],
+  ['db: { secret: A, file: b }', 'must name one place'],
+  ['db: {}', 'must name one place'],
+])('%s', (text, problem) => {
+  const { sources, problems } = read(text);
+  expect(sources).toEqual({});
+  expect(problems).toEqual([expect.stringContaining(problem)]);
+});

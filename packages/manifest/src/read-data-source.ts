@@ -1,0 +1,39 @@
+import type { Located } from './located.ts';
+import type { ServiceSource } from './manifest.ts';
+import type { Report } from './report.ts';
+import { mapEntries, openSection, textOf } from './section.ts';
+
+const hint =
+  'Write "database: { secret: PRODUCTION_DATABASE }", the name of a project secret that holds the connection string, or "database: { file: shop.dump }".';
+
+/** `data: source:`: service → where its data comes from when production does not run on this Bough. */
+export function readDataSource(
+  report: Report,
+  node: Located | undefined,
+): Readonly<Record<string, ServiceSource>> {
+  const sources: Record<string, ServiceSource> = {};
+  for (const entry of mapEntries(report, node, 'data: source')) {
+    const title = `data: source: ${entry.key}`;
+    const fallback = entry.keyPlace;
+    const section = openSection(report, entry.value, { title, acted: ['secret', 'file'], fallback });
+    const secret = textOf(report, section.get('secret'), `${title}: secret`);
+    const file = textOf(report, section.get('file'), `${title}: file`);
+    if ((secret === null) === (file === null))
+      report.problem(fallback, `${title} must name one place that its data comes from.`, hint);
+    else if (secret !== null && !/^[A-Za-z_][A-Za-z0-9_:]{0,99}$/.test(secret))
+      report.problem(
+        section.placeOf('secret'),
+        `${title}: secret must be the name of a project secret, not its value.`,
+        `${hint} Was a password committed here? Change it.`,
+      );
+    else if (file !== null && !/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(file))
+      report.problem(
+        section.placeOf('file'),
+        `${title}: file must be a name without folders.`,
+        'It is looked for in the folder dumps/<project> of Bough’s home, where the operator puts it.',
+      );
+    else if (secret !== null) sources[entry.key] = { kind: 'secret', name: secret };
+    else if (file !== null) sources[entry.key] = { kind: 'file', name: file };
+  }
+  return sources;
+}

@@ -1,0 +1,165 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Secret } from '@bough/domain/secret';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findDumpTools } from '../src/postgresql/dump-tools.ts';
+import { postgresLoad } from '../src/postgresql/load.ts';
+import { postgresql } from '../src/postgresql/service.ts';
+import type { Address, Credentials, DataSource, ServiceDeclaration } from '../src/service.ts';
+import { query } from './query.ts';
+import { createServiceRunner, type ServiceRunner } from './service-runner.ts';
+
+const tools = await findDumpTools(14).catch(() => undefined);
+const title = tools === undefined ? 'load - SKIPPED: no pg_dump of 14 or newer here' : 'load';
+const declaration: ServiceDeclaration = {
+  name: 'database',
+  type: 'postgresql',
+  version: String(tools?.major ?? 15),
+  configuration: {},
+};
+
+describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
+  let runner: ServiceRunner;
+  let source: { address: Address; credentials: Credentials };
+  let target: { address: Address; credentials: Credentials; declaration: ServiceDeclaration };
+
+  async function startServer() {
+    const credentials = postgresql.credentials(declaration);
+    const { address } = await runner.start({
+      toolchain: postgresql.toolchain(declaration),
+      program: postgresql.program(declaration, credentials, 'preview'),
+      volume: await runner.volume(),
+    });
+    await waitUntilReady(address, credentials);
+    await postgresql.provision(declaration, address, credentials);
+    return { address, credentials };
+  }
+
+  async function waitUntilReady(address: Address, credentials: Credentials): Promise<void> {
+    const deadline = Date.now() + 60_000;
+    for (;;) {
+      try {
+        await postgresql.ready(address, credentials, AbortSignal.timeout(5_000));
+        return;
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+  }
+
+  const main = (of: { credentials: Credentials }) => {
+    const login = of.credentials.endpoints.postgresql;
+    if (login === undefined) throw new Error('no endpoint');
+    return login;
+  };
+  const url = (password: string, port = source.address.port, database = 'main') =>
+    new Secret(`postgresql://main:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`);
+  const lines: string[] = [];
+  const load = (from: DataSource) =>
+    postgresLoad(from, target, {
+      signal: AbortSignal.timeout(60_000),
+      line: (text) => lines.push(text),
+    });
+  const refusal = async (from: DataSource) =>
+    await load(from).then(
+      () => undefined,
+      (error: { code: string; message: string; hint: string }) => error,
+    );
+
+  beforeAll(async () => {
+    runner = await createServiceRunner();
+    [source, { ...target }] = await Promise.all([
+      startServer(),
+      startServer().then((server) => ({ ...server, declaration })),
+    ]);
+    await query(
+      source.address,
+      main(source),
+      'main',
+      `create table people (id serial primary key, email text unique);
+       insert into people (email) select 'p' || n || '@example.com' from generate_series(1, 1000) n;
+       create table orders (id serial, person int references people); insert into orders (person) select id from people;
+       create view everybody as select email from people`,
+    );
+  }, 120_000);
+
+  afterAll(() => runner?.close());
+
+  test('what cannot be read is said without the connection string', async () => {
+    const { password } = main(source);
+    const wrong = await refusal({ kind: 'url', url: url('wrong-secret') });
+    expect(wrong).toMatchObject({
+      code: 'source-refused',
+      message: expect.stringContaining('user or the password'),
+    });
+    expect(JSON.stringify([wrong?.message, wrong?.hint])).not.toContain('wrong-secret');
+    expect(await refusal({ kind: 'url', url: url(password.reveal(), 1) })).toMatchObject({
+      code: 'source-unreachable',
+      retryable: true,
+    });
+    expect(await refusal({ kind: 'url', url: url(password.reveal(), undefined, 'nowhere') })).toMatchObject({
+      message: expect.stringContaining('no such database'),
+    });
+    expect(await refusal({ kind: 'url', url: new Secret('mysql://x@y/z') })).toMatchObject({
+      code: 'source-malformed',
+    });
+    const older = { ...target, declaration: { ...declaration, version: '13' } };
+    await expect(
+      postgresLoad({ kind: 'url', url: url(password.reveal()) }, older, {
+        signal: AbortSignal.timeout(60_000),
+        line: () => {},
+      }),
+    ).rejects.toMatchObject({ code: 'source-newer' });
+    const garbage = join(runner.home, 'garbage.dump');
+    await writeFile(garbage, 'drop table people; \\! touch /tmp/never');
+    expect(await refusal({ kind: 'file', path: garbage })).toMatchObject({ code: 'source-not-loaded' });
+  });
+
+  test('a table that its user may not read fails the whole', async () => {
+    await query(source.address, source.credentials, 'main', 'create table secrets (id int)');
+    expect(await refusal({ kind: 'url', url: url(main(source).password.reveal()) })).toMatchObject({
+      code: 'source-not-readable',
+      message: expect.stringContaining('secrets'),
+    });
+    await query(source.address, source.credentials, 'main', 'drop table secrets');
+  });
+
+  test('a server and a dump of it come over whole, as what the app owns', async () => {
+    const dump = join(runner.home, 'shop.dump');
+    const { password } = main(source);
+    await promisify(execFile)(tools?.dump ?? '', ['--format=custom', '--file', dump], {
+      env: {
+        PGHOST: '127.0.0.1',
+        PGPORT: String(source.address.port),
+        PGUSER: 'main',
+        PGPASSWORD: password.reveal(),
+        PGDATABASE: 'main',
+      },
+    });
+    for (const from of [
+      { kind: 'url', url: url(password.reveal()) },
+      { kind: 'file', path: dump },
+    ] as const) {
+      await query(
+        target.address,
+        main(target),
+        'main',
+        'drop view if exists everybody; drop table if exists orders, people',
+      );
+      await load(from);
+      const [found] = await query<{ people: number; orders: number; owner: string }>(
+        target.address,
+        main(target),
+        'main',
+        `select (select count(*)::int from everybody) as people, (select count(*)::int from orders join people on people.id = person) as orders,
+           (select tableowner from pg_tables where tablename = 'people') as owner`,
+      );
+      expect(found, from.kind).toMatchObject({ people: 1000, orders: 1000 });
+      await query(target.address, main(target), 'main', 'alter table people add column more text');
+    }
+    expect(lines.join('\n')).toContain('MB read in');
+  });
+});
