@@ -1,15 +1,19 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { type Clock, systemClock } from '@bough/domain/clock';
 import type { Forge, ParsedDelivery, RepositoryRef } from '@bough/forge/forge';
 import { settleDelivery, unsettledDeliveries } from '@bough/store/deliveries';
 import { findProjectByRepository, type Project, writeRepository } from '@bough/store/projects';
 import type { ServerOptions } from './options.ts';
 
 type Repositories = Extract<ParsedDelivery, { kind: 'repositories' }>;
-type Context = Pick<ServerOptions, 'pool' | 'projects' | 'isAllowedOwner' | 'log' | 'forges'>;
+type Context = Pick<ServerOptions, 'pool' | 'projects' | 'isAllowedOwner' | 'log' | 'forges'> & {
+  readonly clock?: Clock;
+};
 
 /** An installation on a large account names thousands of repositories; the rest is added by hand. */
 const addedMax = 200;
 const waitingMax = 1_000;
+const storeRetryMs = 10_000;
 
 /**
  * Repositories that an App's installation gained or lost, or that were renamed. This asks the forge many things, so it
@@ -24,6 +28,7 @@ export interface RepositoryChanges {
 export function createRepositoryChanges(context: Context): RepositoryChanges {
   let last: Promise<void> = Promise.resolve();
   let waiting = 0;
+  const { clock = systemClock } = context;
 
   async function work(forge: Forge, parsed: Repositories, deliveryRowId: string): Promise<void> {
     try {
@@ -33,7 +38,10 @@ export function createRepositoryChanges(context: Context): RepositoryChanges {
       context.log.warn({ err: error, deliveryRowId }, 'repositories not connected');
       const reason =
         error instanceof BoughError ? error.message : "it failed inside Bough; the server's log says how";
-      await settleDelivery(context.pool, deliveryRowId, { fate: 'failed', reason }).catch(() => undefined);
+      await settleDelivery(context.pool, deliveryRowId, { fate: 'failed', reason }).catch(() => {
+        // The store is away, and nobody else would come back to it before the next start.
+        clock.after(storeRetryMs, () => apply(forge, parsed, deliveryRowId), { background: true });
+      });
     } finally {
       waiting -= 1;
     }

@@ -136,10 +136,11 @@ async function cancelChecks(
   prefix: string,
   now: Pick<CheckContent, 'name' | 'detailsUrl'> & { commit: string | null },
 ): Promise<void> {
-  for (const { kind, key, detail } of speaker.said) {
+  for (const { kind, key, detail, failure } of speaker.said) {
     const commit = key.slice(key.lastIndexOf(' ') + 1);
     const isOfThis = kind === 'check' && key === `${prefix}${commit}`;
-    if (!isOfThis || commit === now.commit || detail.final === true) continue;
+    const isSaid = detail.final === true && failure === null;
+    if (!isOfThis || commit === now.commit || isSaid) continue;
     const title = 'A newer commit took its place';
     await sayCheck(speaker, prefix, {
       ...{ name: now.name, detailsUrl: now.detailsUrl, commit },
@@ -182,7 +183,7 @@ async function say(
   const earlier = speaker.said.find(
     (publication) => publication.kind === what.kind && publication.key === what.key,
   );
-  if (earlier?.hash === hash) return;
+  if (earlier?.hash === hash && !isWorthAnotherTry(earlier)) return;
   const publication = {
     environmentId: speaker.environmentId,
     kind: what.kind,
@@ -190,6 +191,9 @@ async function say(
     hash,
     ...(what.detail ? { detail: what.detail } : {}),
   };
+  // Before the forge hears it: after a crash in between, what stands there is known to be ours and is kept true.
+  if (earlier === undefined)
+    await writePublication(speaker.context.pool, { ...publication, hash: null, externalId: null });
   try {
     const published = await write(earlier?.externalId ?? null);
     await writePublication(speaker.context.pool, { ...publication, externalId: published.externalId });
@@ -203,8 +207,14 @@ async function say(
       ...publication,
       externalId: earlier?.externalId ?? null,
       failure: error.message,
+      detail: { ...what.detail, refusal: error.code },
     });
   }
+}
+
+/** Permissions come back: what was said last must not stay false for as long as the preview does not change. */
+function isWorthAnotherTry(said: Publication): boolean {
+  return said.detail.refusal === 'forge-forbidden' && said.isOld;
 }
 
 const REFUSALS: ReadonlySet<string> = new Set(['forge-forbidden', 'forge-rejected', 'commit-gone']);

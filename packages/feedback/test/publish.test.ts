@@ -246,6 +246,18 @@ describe('a forge that refuses', () => {
     expect(writes()).toHaveLength(before);
   });
 
+  test('unlocked, the same words are written after a while although nothing changed', async () => {
+    forge.sandbox.faults.set({ match: 'POST /repos/*/issues/*/comments', ...locked });
+    await deployed();
+    await publish();
+    forge.sandbox.faults.clear();
+    await pool.query(`update publications set published_at = now() - interval '11 minutes'`);
+    await publish();
+    expect(await forge.comments(number)).toHaveLength(1);
+    const said = await listPublications(pool, environmentId);
+    expect(said.find((publication) => publication.kind === 'comment')).toMatchObject({ failure: null });
+  });
+
   test('unlocked, the next change is written', async () => {
     forge.sandbox.faults.set({ match: 'POST /repos/*/issues/*/comments', ...locked });
     await publish();
@@ -290,6 +302,18 @@ describe('a forge that is down', () => {
 });
 
 describe('checks and deployments', () => {
+  test('announced just before a crash, a deployment that was overtaken does not stay in progress', async () => {
+    await openDeployment(pool, await fenceNow(), commit);
+    forge.sandbox.faults.set({ match: 'POST /repos/*/deployments/*/statuses', disconnect: 'after' });
+    await publish().catch(() => undefined);
+    forge.sandbox.faults.clear();
+    const old = commit;
+    commit = await head({ 'cart.txt': 'two\n' });
+    await deployed();
+    await publish();
+    expect(await deployments()).toContainEqual([old, 'inactive']);
+  });
+
   test('of a commit that nobody wants any more are cancelled and inactive', async () => {
     const old = commit;
     await openDeployment(pool, await fenceNow(), old);

@@ -386,7 +386,7 @@ async function fail(
   error: unknown,
 ): Promise<Outcome> {
   const failure = describe(error);
-  const retryable = !(error instanceof BoughError) || error.retryable;
+  const retryable = !(error instanceof BoughError) || error.retryable || MENDED_ELSEWHERE.has(error.code);
   const again = retryable && environment.failures < RETRIES_MAX;
   const delayMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** environment.failures);
   const fields = {
@@ -407,6 +407,9 @@ async function fail(
   await askForFeedback(context, environment.id);
   return again ? { kind: 'again', delayMs } : { kind: 'done' };
 }
+
+/** Nobody pushes because access came back, so it is tried again like everything that passes. */
+const MENDED_ELSEWHERE: ReadonlySet<string> = new Set(['forge-forbidden', 'forge-unauthorized']);
 
 function describe(error: unknown): {
   code: string;

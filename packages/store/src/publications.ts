@@ -11,11 +11,14 @@ export interface Publication {
   readonly detail: Readonly<Record<string, unknown>>;
   readonly failure: string | null;
   readonly publishedAt: Date;
+  /** Tried so long ago that trying once more is no nuisance. */
+  readonly isOld: boolean;
 }
 
 export async function listPublications(db: Database, environmentId: string): Promise<Publication[]> {
   const { rows } = await db.query<Publication>(
-    `select kind, key, external_id as "externalId", hash, detail, failure, published_at as "publishedAt"
+    `select kind, key, external_id as "externalId", hash, detail, failure, published_at as "publishedAt",
+       published_at < now() - interval '10 minutes' as "isOld"
      from publications where environment_id = $1 order by published_at`,
     [environmentId],
   );

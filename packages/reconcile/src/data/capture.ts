@@ -242,8 +242,6 @@ async function captureService(
             credentials: own,
             voice,
           });
-    // Here, once, so that no clone has to: masking may have made views anew, without the rights of endpoints.
-    if (into === undefined) await service.provision(declaration, started.address, own);
     for (const server of running) await server.stop();
     if (masked !== null) await advanceSnapshot(context.pool, snapshotRowId, 'sanitized');
     const masking =

@@ -164,7 +164,7 @@ async function ensureService(
   });
   const { cloning } = service;
   if (inherited !== undefined && cloning !== undefined && volume?.from !== undefined) {
-    await untilReady(() => cloning.claim(started.address, inherited, credentials, { golden: true }), {
+    await untilReady(() => cloning.claim(started.address, inherited, credentials), {
       clock: context.clock,
       timeoutMs: context.deadlines.serviceMs,
       signal: lock.signal,
