@@ -61,16 +61,8 @@ export interface Cloning {
   join(address: Address, credentials: Credentials, run: RunBeside): SnapshotParticipation;
   /** Edits of the copied files before anything is started on them: the copy must not write into production's archive, slots or mailboxes. */
   defang(path: string): Promise<void>;
-  /**
-   * After the first start of a copy: its own passwords and identity; production's are gone. Idempotent. A copy of what was
-   * claimed before it was frozen (`golden`) has nothing left but its passwords, and need not be searched for more.
-   */
-  claim(
-    address: Address,
-    from: Credentials,
-    to: Credentials,
-    of?: { readonly golden: boolean },
-  ): Promise<void>;
+  /** After the first start of a copy: its own passwords and identity; production's are gone. Idempotent. */
+  claim(address: Address, from: Credentials, to: Credentials): Promise<void>;
   /** Rows per table, largest first, at most 100 tables: shown, and compared after a clone. */
   count(address: Address, credentials: Credentials): Promise<readonly { table: string; rows: number }[]>;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const firstPauseMs = 5;
+const firstPauseMs = 10;
 const longestPauseMs = 250;
 
 /**

@@ -124,24 +124,6 @@ describe('provision', () => {
     expect(await as('reader', 'select count(*)::int as n from goods')).toEqual([{ n: 2 }]);
   });
 
-  it('leaves alone what is as it left it, and mends a password; what was claimed is done anew', async () => {
-    const root = (text: string) => query(server.address, credentials, 'main', text);
-    const provision = () => postgresql.provision(declare(full), server.address, credentials);
-    await root('revoke select on goods from reader');
-    await provision();
-    await expect(as('reader', 'select 1 from goods')).rejects.toEqual(refused);
-    await root(`alter role reader password 'another'`);
-    await provision();
-    expect(await as('reader', 'select count(*)::int as n from goods')).toEqual([{ n: 2 }]);
-    await root('revoke select on goods from reader');
-    await cloning.claim(server.address, credentials, credentials, { golden: true });
-    await provision();
-    await expect(as('reader', 'select 1 from goods')).rejects.toEqual(refused);
-    await cloning.claim(server.address, credentials, credentials);
-    await provision();
-    expect(await as('reader', 'select count(*)::int as n from goods')).toEqual([{ n: 2 }]);
-  });
-
   it('counts rows in every database, largest first', async () => {
     expect(await cloning.count(server.address, credentials)).toEqual([
       { table: 'goods', rows: 2 },

@@ -6,7 +6,6 @@ import type { BuildEnvironment } from './build-environment.ts';
 import type { Hierarchy } from './cgroup.ts';
 import type { EgressOptions } from './door/egress.ts';
 import type { Bubblewrap } from './launch.ts';
-import type { Scan } from './scan.ts';
 
 /** The part of a logger that is used here; pino's fits. */
 export interface EngineLog {
@@ -24,8 +23,6 @@ export interface EngineContext {
   readonly base: BaseSystem;
   readonly hierarchies: readonly Hierarchy[];
   readonly logBytes: number;
-  /** What of this installation lives, sandboxes not looked into. */
-  readonly scan: Scan;
   /** How builds of untrusted code look up and judge addresses; the default is the public internet. */
   readonly egress?: Omit<EgressOptions, 'directory'> | undefined;
 }

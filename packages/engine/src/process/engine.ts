@@ -11,11 +11,9 @@ import { probeHierarchies, type Resource } from './cgroup.ts';
 import type { EngineContext, EngineLog } from './context.ts';
 import type { EgressOptions } from './door/egress.ts';
 import { type Isolation, probeIsolation } from './isolation.ts';
-import { installationMarker } from './labels.ts';
 import { readLog } from './logs.ts';
 import { createPorts } from './ports.ts';
 import { run } from './run.ts';
-import { createScan } from './scan.ts';
 import { stateDirectory } from './supervisor.ts';
 import { sweep } from './sweep.ts';
 import {
@@ -73,7 +71,6 @@ export async function createProcessEngine(options: ProcessEngineOptions): Promis
     base: await describeBaseSystem(),
     hierarchies: groupsWanted ? await probeHierarchies({ name: `bough-${checkedId(installationId)}` }) : [],
     logBytes: options.logBytes ?? defaultLogBytes,
-    scan: createScan(installationMarker(installationId)),
     egress: options.egress,
   };
   await sweep(context);

@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isAlive } from '@bough/toolchain/process-identity';
 
 export interface ProcessRow {
@@ -15,31 +13,16 @@ const readsAtOnce = 64;
 /** Every living process. Zombies are left out: they hold nothing any more. */
 export async function readProcessTable(): Promise<ProcessRow[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const rows: ProcessRow[] = [];
-  for (const [index, pid] of pids.entries()) {
-    // The kernel answers at once and without a lock, so a thread for each would cost ten times as much.
-    const row = readProcess(pid);
-    if (row !== undefined) rows.push(row);
-    if (index % readsAtOnce === readsAtOnce - 1) await nextTurn();
-  }
-  return rows;
+  return mapBounded(pids, readProcess);
 }
 
-function readProcess(pid: number): ProcessRow | undefined {
-  const stat = readStat(pid);
+async function readProcess(pid: number): Promise<ProcessRow | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined);
   if (stat === undefined) return undefined;
   // The command's name stands in parentheses and may hold spaces; the fields are counted after it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
   return { pid, parent: Number(fields[1]), identity: `${pid}:${fields[19]}` };
-}
-
-function readStat(pid: number): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
-    return undefined;
-  }
 }
 
 export interface LabelledProcess extends ProcessRow {

@@ -71,7 +71,7 @@ export async function startSupervisor(start: SupervisorStart): Promise<void> {
   const deadline = Date.now() + startTimeoutMs;
   while ((await readStatus(directory)) === undefined) {
     if (exited || Date.now() > deadline) throw notStarted(record.id, directory);
-    await delay(3);
+    await delay(10);
   }
 }
 

@@ -8,6 +8,7 @@ import { type EngineContext, findBubblewrap } from './context.ts';
 import { type DoorSpec, makeDoor } from './door/door.ts';
 import { installationMarker, parseRecord, type WorkloadRecord } from './labels.ts';
 import { listeningPorts, type Ports } from './ports.ts';
+import { labelledProcesses, readProcessTable } from './process-table.ts';
 import { type SandboxSpec, sandboxArguments } from './sandbox.ts';
 import { behind, limitLines, temporaryBytes, withSandboxProcesses } from './sealed.ts';
 import { digestSpec } from './spec-digest.ts';
@@ -132,7 +133,7 @@ async function sightAll(context: EngineContext, only?: string): Promise<Sighting
 }
 
 async function livingRecords(context: EngineContext): Promise<Map<string, WorkloadRecord>> {
-  const rows = await context.scan();
+  const rows = await labelledProcesses(await readProcessTable(), installationMarker(context.installationId));
   const supervisors = rows.filter(
     (row) => row.env.BOUGH_STATE !== undefined && !rows.some((other) => other.pid === row.parent),
   );

@@ -8,22 +8,12 @@ import { scramVerifier } from './scram.ts';
  * Makes a copy its environment's own: our password for each role that has one in `to`, none for every other role, and
  * nothing left that knows how to reach other servers. Every step is done again each time, so that a claim that was cut
  * short is finished by the next.
- *
- * A preview waits for this, and each connection to a server that has just started costs it some ten milliseconds: so a
- * copy of a golden is claimed over a single one.
  */
-export async function postgresClaim(
-  address: Address,
-  from: Credentials,
-  to: Credentials,
-  { golden }: { golden: boolean } = { golden: false },
-): Promise<void> {
+export async function postgresClaim(address: Address, from: Credentials, to: Credentials): Promise<void> {
   if (from.username !== to.username) throw new Error('a claim cannot rename the superuser');
-  const databases = await asSuperuser(address, [from, to], async (client) => {
+  const login = await acceptedLogin(address, to, from);
+  const databases = await withConnection(address, login, {}, async (client) => {
     await claimRoles(client, to);
-    if (golden) return [];
-    // What was provisioned in the original is not taken on trust: it is done anew (provision.ts).
-    await client.query(`comment on role ${id(to.username)} is null`);
     return listDatabases(client);
   });
   for (const database of databases) {
@@ -34,15 +24,10 @@ export async function postgresClaim(
   }
 }
 
-/** With the first of the logins that is accepted: after a claim that was cut short it is the second. */
-async function asSuperuser<Result>(
-  address: Address,
-  logins: readonly Login[],
-  work: (client: Client) => Promise<Result>,
-): Promise<Result> {
-  for (const login of logins) {
+async function acceptedLogin(address: Address, to: Login, from: Login): Promise<Login> {
+  for (const login of [to, from]) {
     try {
-      return await withConnection(address, login, {}, work);
+      return await withConnection(address, login, {}, async () => login);
     } catch (error) {
       if (!isRefusal(error)) throw error;
     }

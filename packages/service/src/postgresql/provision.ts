@@ -1,18 +1,16 @@
-import { createHash } from 'node:crypto';
 import { BoughError } from '@bough/domain/bough-error';
 import { type Client, escapeIdentifier as id, escapeLiteral as literal } from 'pg';
 import type { Address, Credentials, ServiceDeclaration } from '../service.ts';
 import { type PostgresConfiguration, type Privilege, readConfiguration, superuser } from './configuration.ts';
-import { type Login, withConnection } from './connection.ts';
+import { withConnection } from './connection.ts';
 import { endpointLogin } from './endpoints.ts';
-import { fitsVerifier, scramVerifier } from './scram.ts';
+import { scramVerifier } from './scram.ts';
 
 /** Comment of the roles that are ours, so that those of endpoints that went can be told from the app's own. */
 const roleComment = 'endpoint of a Bough service';
 
 /**
- * Roles, databases, extensions, privileges; nothing where they are as this declaration left them, which a clone brings
- * along from its parent. Databases and roles that the declaration no longer names stay: dropping
+ * Roles, databases, extensions, privileges. Databases and roles that the declaration no longer names stay: dropping
  * them would drop data; such a role can merely no longer log in.
  */
 export async function postgresProvision(
@@ -28,11 +26,7 @@ export async function postgresProvision(
   const owners = new Map(
     configuration.databases.map((database) => [database, ownerOf(configuration, users, database)]),
   );
-  const mark = provisionMark(configuration, users);
-  const isDone = await withConnection(address, credentials, {}, async (client) => {
-    if (await isProvisioned(client, mark, users)) return true;
-    // Gone while things change: whoever is cut off half-way must not find it.
-    await client.query(`comment on role ${id(superuser)} is null`);
+  await withConnection(address, credentials, {}, async (client) => {
     for (const user of users) await ensureRole(client, user.username, await scramVerifier(user.password));
     await lockFormerRoles(
       client,
@@ -42,9 +36,7 @@ export async function postgresProvision(
       await ensureGroup(client, groupOf(database));
       await ensureDatabase(client, database, configuration);
     }
-    return false;
   });
-  if (isDone) return;
   for (const database of configuration.databases) {
     const grants = users.map((user) => ({
       role: user.username,
@@ -61,29 +53,7 @@ export async function postgresProvision(
     for (const [database, owner] of owners) {
       await client.query(`alter database ${id(database)} owner to ${id(owner)}`);
     }
-    await client.query(`comment on role ${id(superuser)} is ${literal(mark)}`);
   });
-}
-
-/** What was provisioned, in the superuser's comment. The number is that of the way in which it is done. */
-function provisionMark(configuration: PostgresConfiguration, users: readonly Login[]): string {
-  const what = JSON.stringify([configuration, users.map(({ username }) => username)]);
-  return `provisioned v1 ${createHash('sha256').update(what).digest('hex')}`;
-}
-
-/** Whether all is as the mark says, and everybody has the password that they should have. */
-async function isProvisioned(client: Client, mark: string, users: readonly Login[]): Promise<boolean> {
-  const { rows } = await client.query<{ verifier: string | null; mark: string | null }>(
-    `select a.rolpassword as verifier, shobj_description((select oid from pg_roles where rolname = $2), 'pg_authid') as mark
-     from unnest($1::text[]) with ordinality as u (name, place)
-     left join pg_authid a on a.rolname = u.name and a.rolcanlogin order by u.place`,
-    [users.map(({ username }) => username), superuser],
-  );
-  if (rows.some((row) => row.mark !== mark)) return false;
-  const fits = await Promise.all(
-    users.map((user, index) => fitsVerifier(user.password, rows[index]?.verifier)),
-  );
-  return fits.every(Boolean);
 }
 
 interface Grant {

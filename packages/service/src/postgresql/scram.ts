@@ -2,24 +2,14 @@ import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Secret } from '@bough/domain/secret';
 
-const usualIterations = 4096;
+const iterations = 4096;
 
 /**
  * What PostgreSQL stores instead of a password (RFC 5802). Made here, so that the password itself never is part of a
  * statement, which a server may log. Our passwords are plain ASCII, so they need no SASLprep.
  */
 export async function scramVerifier(password: Secret): Promise<string> {
-  return verifierWith(password, randomBytes(16), usualIterations);
-}
-
-/** Whether what PostgreSQL stores was made of this password. */
-export async function fitsVerifier(password: Secret, verifier: string | null | undefined): Promise<boolean> {
-  const [, count, salt] = /^SCRAM-SHA-256\$(\d{1,7}):([A-Za-z0-9+/=]+)\$/.exec(verifier ?? '') ?? [];
-  if (count === undefined || salt === undefined) return false;
-  return verifier === (await verifierWith(password, Buffer.from(salt, 'base64'), Number(count)));
-}
-
-async function verifierWith(password: Secret, salt: Buffer, iterations: number): Promise<string> {
+  const salt = randomBytes(16);
   const salted = await promisify(pbkdf2)(password.reveal(), salt, iterations, 32, 'sha256');
   const keyed = (text: string) => createHmac('sha256', salted).update(text).digest();
   const storedKey = createHash('sha256').update(keyed('Client Key')).digest('base64');

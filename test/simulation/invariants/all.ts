@@ -1,0 +1,21 @@
+import type { Invariant } from '../invariant.ts';
+import { createNewestCommitWins } from './newest-commit-wins.ts';
+import { createNoResurrection } from './no-resurrection.ts';
+import { createNothingRemovedUnasked } from './nothing-removed-unasked.ts';
+import { createNothingWithoutOwner } from './nothing-without-owner.ts';
+import { createOneReconcileAtATime } from './one-reconcile-at-a-time.ts';
+import { createOneTrueComment } from './one-true-comment.ts';
+import { createProductionUntouched } from './production-untouched.ts';
+
+/** Fresh ones for a history: they remember. Quiescence is `rest.ts`'s. */
+export function createInvariants(): Invariant[] {
+  return [
+    createNewestCommitWins(),
+    createNoResurrection(),
+    createNothingWithoutOwner(),
+    createNothingRemovedUnasked(),
+    createOneTrueComment(),
+    createOneReconcileAtATime(),
+    createProductionUntouched(),
+  ];
+}

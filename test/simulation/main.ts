@@ -1,0 +1,85 @@
+import { parseArgs } from 'node:util';
+import { startTestPostgres } from '@bough/testkit/test-database';
+import { openSimDatabase } from './database.ts';
+import { huntMutation } from './hunt-mutation.ts';
+import { mutations } from './mutations.ts';
+import { describeCoverage, describeFailure, uncrashed } from './report.ts';
+import { range, runSeeds } from './run-seeds.ts';
+import { simulate } from './simulate.ts';
+
+const USAGE = `npm run simulate -- --seed N [--aim AWAIT] [--verbose]  one history again
+npm run simulate -- --seeds N [--from N] [--lanes N]  many, with what was covered
+npm run simulate -- --mutations                       each guard taken away: does it show?`;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    aim: { type: 'string' },
+    seeds: { type: 'string' },
+    from: { type: 'string', default: '1' },
+    lanes: { type: 'string', default: '3' },
+    mutations: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+const print = (text: string) => void process.stdout.write(`${text}\n`);
+const postgres = await startTestPostgres();
+try {
+  if (values.seed !== undefined) process.exitCode = await one(Number(values.seed));
+  else if (values.mutations) process.exitCode = await everyMutation();
+  else if (values.seeds !== undefined) process.exitCode = await many(Number(values.seeds));
+  else print(USAGE);
+} finally {
+  await postgres.stop();
+}
+
+async function one(seed: number): Promise<number> {
+  const database = await openSimDatabase(postgres.url);
+  try {
+    const onLine = values.verbose ? print : undefined;
+    const result = await simulate({ seed, aim: values.aim, database, onLine });
+    if (result.failure !== undefined) print(describeFailure(result));
+    else print(values.verbose ? 'nothing is broken' : [...result.history, 'nothing is broken'].join('\n'));
+    return result.failure === undefined ? 0 : 1;
+  } finally {
+    await database.close();
+  }
+}
+
+async function many(count: number): Promise<number> {
+  const started = performance.now();
+  let done = 0;
+  const run = await runSeeds({
+    adminUrl: postgres.url,
+    seeds: range(Number(values.from), count),
+    lanes: Number(values.lanes),
+    onResult(result) {
+      done += 1;
+      if (result.failure !== undefined) print(describeFailure(result));
+      else if (done % 500 === 0) print(`${done} histories`);
+    },
+  });
+  print(describeCoverage(run.histories, run.counts));
+  const missed = uncrashed(run.counts, 1);
+  if (missed.length > 0)
+    print(
+      `never crashed (histories that came by): ${missed.map((name) => `${name} (${run.counts.awaits.get(name)})`).join(', ')}`,
+    );
+  const seconds = (performance.now() - started) / 1000;
+  print(
+    `${run.histories} histories, ${run.steps} steps, ${run.failures.length} failed, ${seconds.toFixed(1)} s`,
+  );
+  return run.failures.length === 0 ? 0 : 1;
+}
+
+async function everyMutation(): Promise<number> {
+  let missed = 0;
+  for (const mutation of mutations) {
+    const found = await huntMutation(postgres.url, mutation, 200);
+    if (found === undefined) missed += 1;
+    print(
+      `${found === undefined ? '✗ unnoticed' : '✓'} ${mutation.name}${found === undefined ? '' : ` (seed ${found.seed}: ${found.text})`}`,
+    );
+  }
+  return missed === 0 ? 0 : 1;
+}

@@ -1,0 +1,116 @@
+import type { Context } from '@bough/reconcile/context';
+import type { Mutation } from './mutation.ts';
+
+/**
+ * Guards of the product, each taken away. A simulation that does not notice would prove nothing: of some hundred
+ * histories at least one has to break one of the invariants named.
+ */
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'writes are not fenced by generation and lease',
+    seed: 77,
+    breaks: ['newest commit wins'],
+    statement: replacing(
+      'id = $1 and generation = $2 and lease = $3',
+      'id = $1 and $2::bigint is not null and $3::bigint is not null',
+    ),
+  },
+  {
+    name: 'the lock is not taken',
+    seed: 16,
+    breaks: ['one reconcile at a time'],
+    statement: replacing(
+      'pg_try_advisory_lock($1, $2::int)',
+      '($1::int is not null and $2::int is not null)',
+    ),
+  },
+  {
+    name: 'a pull request that was open once counts as open',
+    seed: 1,
+    breaks: ['no resurrection'],
+    forge: (forge) => ({
+      ...forge,
+      async readPullRequest(...of) {
+        const pull = await forge.readPullRequest(...of);
+        return pull === 'gone' ? pull : { ...pull, state: 'open' };
+      },
+    }),
+  },
+  {
+    name: 'a read that fails means that the pull request is gone',
+    seed: 22,
+    breaks: ['nothing removed unasked'],
+    forge: (forge) => ({
+      ...forge,
+      readPullRequest: (...of) => forge.readPullRequest(...of).catch(() => 'gone' as const),
+    }),
+  },
+  {
+    name: 'the comment is not looked for by its marker',
+    aim: 'feedback: forge publish comment',
+    breaks: ['one true comment'],
+    forge: (forge) => ({
+      ...forge,
+      publishComment: (repository, comment) =>
+        forge.publishComment(repository, { ...comment, marker: 'a marker that no comment has' }),
+    }),
+  },
+  {
+    name: 'nothing is reaped',
+    aim: 'data: service ready',
+    seed: 5,
+    breaks: ['nothing without an owner'],
+    context: (context) => ({ ...context, mayReap: false }),
+  },
+  {
+    name: 'volumes are not found by their labels',
+    seed: 1,
+    breaks: ['nothing without an owner'],
+    context: (context) => ({ ...context, storage: { ...context.storage, list: async () => [] } }),
+  },
+  {
+    name: 'reaping takes what belongs to living environments',
+    seed: 5,
+    breaks: ['nothing removed unasked', 'production untouched'],
+    statement: replacing(
+      'select id::text from environments where removed_at is null',
+      'select id::text from environments where false',
+    ),
+  },
+  {
+    name: 'a clone is the golden snapshot itself',
+    seed: 4,
+    breaks: ['production untouched'],
+    context: withoutCopies,
+  },
+  {
+    name: 'what cannot be deployed is tried for ever',
+    seed: 9,
+    breaks: ['quiescence'],
+    statement: replacing(
+      'case when $8::timestamptz is null then generation else observed_generation end',
+      'case when $8::timestamptz is null then observed_generation else observed_generation end',
+    ),
+  },
+  {
+    name: 'deliveries are not settled',
+    seed: 2,
+    breaks: ['quiescence'],
+    statement: replacing(`fate in ('received', 'queued') and fate <> $2`, 'fate is null and fate <> $2'),
+  },
+];
+
+/** Every statement that holds the text holds another one instead. */
+function replacing(text: string, by: string): (statement: string) => string {
+  return (statement) => statement.replaceAll(text, by);
+}
+
+function withoutCopies(context: Context): Context {
+  const { storage } = context;
+  const ensure: typeof storage.ensure = async (spec) => {
+    const volume = await storage.ensure(spec);
+    const source = (await storage.listSnapshots()).find(({ id }) => id === spec.from);
+    return source === undefined ? volume : { ...volume, path: source.path };
+  };
+  return { ...context, storage: { ...storage, ensure } };
+}

@@ -1,0 +1,276 @@
+import type { Deliveries } from './deliveries.ts';
+import type { Random } from './random.ts';
+import type { Commits, Content } from './world/commits.ts';
+import { DEFAULT_BRANCH, type ForgeWorld, REPOSITORY_ID, type SimPull } from './world/forge-world.ts';
+
+/** What people do on the forge. Each says in words what it did, or undefined when there was nothing to do. */
+export interface People {
+  /** Something at random. */
+  act(): { event: string; text: string } | undefined;
+  /** A commit on the default branch. */
+  pushProduction(): string;
+}
+
+type Act = () => string | undefined;
+
+const OTHER_REPOSITORY = 2;
+const PULLS_MAX = 3;
+/** Much cannot be done while no pull request is open. */
+const TRIES = 6;
+
+export function createPeople(of: {
+  random: Random;
+  world: ForgeWorld;
+  commits: Commits;
+  deliveries: Deliveries;
+  now: () => number;
+}): People {
+  const { random, world, commits, deliveries } = of;
+
+  const pulls = (state: SimPull['state']) => [...world.pulls.values()].filter((pull) => pull.state === state);
+  const one = (state: SimPull['state'], fits: (pull: SimPull) => boolean = () => true) => {
+    const fitting = pulls(state).filter(fits);
+    return fitting.length === 0 ? undefined : random.pick(fitting);
+  };
+  const newCommit = () => {
+    const content: Content = random.chance(0.7) ? 'good' : random.pick(CONTENTS);
+    return commits.make(content);
+  };
+  const tell = (pull: SimPull, action: string) =>
+    deliveries.send('pull_request', action, { kind: 'subjects', subjects: [`pull/${pull.number}`] });
+  const tellBranch = (event: string, branch: string) =>
+    deliveries.send(event, null, {
+      kind: 'subjects',
+      subjects: [branch === DEFAULT_BRANCH ? 'production' : `branch/${branch}`],
+    });
+  const end = (pull: SimPull) => {
+    pull.state = 'closed';
+    const span = pull.openSpans.at(-1);
+    if (span !== undefined) span.to = of.now();
+  };
+
+  function open(headRepository: number): string | undefined {
+    if (pulls('open').length >= PULLS_MAX) return undefined;
+    const commit = newCommit();
+    const number = world.pulls.size + 1;
+    const branch = `change-${number}`;
+    const pull: SimPull = {
+      ...{ number, branch, state: 'open', merged: false, draft: random.chance(0.2), labels: [] },
+      ...{ base: DEFAULT_BRANCH, head: commit.id, headRepository, title: `Change ${number}` },
+      openSpans: [{ from: of.now(), to: null }],
+    };
+    world.pulls.set(number, pull);
+    if (headRepository === REPOSITORY_ID) {
+      world.branches.set(branch, commit.id);
+      tellBranch('push', branch);
+    }
+    tell(pull, 'opened');
+    return `pull/${number} at ${commit.id.slice(0, 7)} (${commit.content})`;
+  }
+
+  function push(pull: SimPull): string {
+    const commit = newCommit();
+    pull.head = commit.id;
+    if (pull.headRepository === REPOSITORY_ID) {
+      world.branches.set(pull.branch, commit.id);
+      tellBranch('push', pull.branch);
+    }
+    tell(pull, 'synchronize');
+    return `pull/${pull.number} to ${commit.id.slice(0, 7)} (${commit.content})`;
+  }
+
+  function pushProduction(): string {
+    const commit = newCommit();
+    world.branches.set(DEFAULT_BRANCH, commit.id);
+    tellBranch('push', DEFAULT_BRANCH);
+    return `main to ${commit.id.slice(0, 7)} (${commit.content})`;
+  }
+
+  function comment(body: string): Act {
+    return () => {
+      const pull = random.chance(0.8) ? one('open') : one('closed');
+      if (pull === undefined) return undefined;
+      const user = random.pick(['ada', 'ada', 'ada', 'bob', 'eve']);
+      const id = world.nextId();
+      world.comments.set(id, { id, number: pull.number, user, body });
+      const subject = `pull/${pull.number}`;
+      deliveries.send('issue_comment', 'created', { kind: 'comment', subject, body, user, commentId: id });
+      return `${user} writes "${body}" on ${subject}`;
+    };
+  }
+
+  const acts: Readonly<Record<string, { weight: number; act: Act }>> = {
+    open: { weight: 5, act: () => open(REPOSITORY_ID) },
+    'open a fork': { weight: 1, act: () => open(OTHER_REPOSITORY) },
+    push: {
+      weight: 8,
+      act: () => {
+        const pull = one('open', ({ headRepository }) => headRepository !== null);
+        return pull && push(pull);
+      },
+    },
+    'force-push back': {
+      weight: 1,
+      act: () => {
+        const pull = one('open', ({ headRepository }) => headRepository === REPOSITORY_ID);
+        const main = world.branches.get(DEFAULT_BRANCH);
+        if (pull === undefined || main === undefined) return undefined;
+        pull.head = main;
+        world.branches.set(pull.branch, main);
+        tell(pull, 'synchronize');
+        return `pull/${pull.number} to main's ${main.slice(0, 7)}`;
+      },
+    },
+    'push twice at once': {
+      weight: 3,
+      act: () => {
+        const pull = one('open', ({ headRepository }) => headRepository !== null);
+        return pull && `${push(pull)}, then ${push(pull)}`;
+      },
+    },
+    retarget: {
+      weight: 1,
+      act: () => {
+        const pull = one('open');
+        if (pull === undefined) return undefined;
+        pull.base = pull.base === DEFAULT_BRANCH ? 'release' : DEFAULT_BRANCH;
+        tell(pull, 'edited');
+        return `pull/${pull.number} to base ${pull.base}`;
+      },
+    },
+    label: {
+      weight: 1,
+      act: () => {
+        const pull = one('open');
+        if (pull === undefined) return undefined;
+        pull.labels.push(`label-${pull.labels.length}`);
+        tell(pull, 'labeled');
+        return `pull/${pull.number}`;
+      },
+    },
+    draft: {
+      weight: 1,
+      act: () => {
+        const pull = one('open');
+        if (pull === undefined) return undefined;
+        pull.draft = !pull.draft;
+        tell(pull, pull.draft ? 'converted_to_draft' : 'ready_for_review');
+        return `pull/${pull.number} is ${pull.draft ? 'a draft' : 'ready for review'}`;
+      },
+    },
+    close: {
+      weight: 4,
+      act: () => {
+        const pull = one('open');
+        if (pull === undefined) return undefined;
+        end(pull);
+        tell(pull, 'closed');
+        return `pull/${pull.number}`;
+      },
+    },
+    reopen: {
+      weight: 3,
+      act: () => {
+        const pull = one('closed', ({ merged, headRepository }) => !merged && headRepository !== null);
+        if (pull === undefined) return undefined;
+        pull.state = 'open';
+        pull.openSpans.push({ from: of.now(), to: null });
+        tell(pull, 'reopened');
+        return `pull/${pull.number}`;
+      },
+    },
+    merge: {
+      weight: 2,
+      act: () => {
+        const pull = one('open', ({ base }) => base === DEFAULT_BRANCH);
+        if (pull === undefined) return undefined;
+        end(pull);
+        pull.merged = true;
+        world.branches.set(DEFAULT_BRANCH, pull.head);
+        tell(pull, 'closed');
+        tellBranch('push', DEFAULT_BRANCH);
+        return `pull/${pull.number}`;
+      },
+    },
+    'delete branch': {
+      weight: 1,
+      act: () => {
+        const pull = one('open', ({ headRepository }) => headRepository === REPOSITORY_ID);
+        if (pull === undefined) return undefined;
+        end(pull);
+        world.branches.delete(pull.branch);
+        tellBranch('delete', pull.branch);
+        tell(pull, 'closed');
+        return `${pull.branch}, which closes pull/${pull.number}`;
+      },
+    },
+    'delete a fork': {
+      weight: 1,
+      act: () => {
+        const pull = one('open', ({ headRepository }) => headRepository === OTHER_REPOSITORY);
+        if (pull === undefined) return undefined;
+        pull.headRepository = null;
+        tell(pull, 'edited');
+        return `of pull/${pull.number}`;
+      },
+    },
+    rename: {
+      weight: 1,
+      act: () => {
+        world.name = `${world.name}x`;
+        deliveries.send('repository', 'renamed', { kind: 'repositories' });
+        return `to ${world.name}`;
+      },
+    },
+    transfer: {
+      weight: 1,
+      act: () => {
+        world.owner = `${world.owner}x`;
+        deliveries.send('repository', 'transferred', { kind: 'repositories' });
+        return `to ${world.owner}`;
+      },
+    },
+    'comment redeploy': { weight: 2, act: comment('/bough redeploy') },
+    'comment delete': { weight: 2, act: comment('/bough delete') },
+    'comment why': { weight: 1, act: comment('/bough why') },
+    'comment help': { weight: 1, act: comment('/bough help') },
+    'comment chat': { weight: 1, act: comment('Looks good to me.') },
+    'delete our comment': {
+      weight: 1,
+      act: () => {
+        const ours = [...world.comments.values()].filter(({ user }) => user === 'bough[bot]');
+        if (ours.length === 0) return undefined;
+        const comment_ = random.pick(ours);
+        world.comments.delete(comment_.id);
+        world.bereft.add(comment_.number);
+        const subjects = [`pull/${comment_.number}`];
+        deliveries.send('issue_comment', 'deleted', { kind: 'subjects', subjects });
+        return `on pull/${comment_.number}`;
+      },
+    },
+    'push production': { weight: 3, act: pushProduction },
+  };
+  const lots = Object.entries(acts).flatMap(([event, { weight }]) => Array<string>(weight).fill(event));
+
+  return {
+    pushProduction,
+    act() {
+      for (let tries = 0; tries < TRIES; tries += 1) {
+        const event = random.pick(lots);
+        const what = acts[event]?.act();
+        if (what !== undefined) return { event, text: `${event}: ${what}` };
+      }
+      return undefined;
+    },
+  };
+}
+
+const CONTENTS: readonly Content[] = [
+  'without-service',
+  'with-queue',
+  'broken-build',
+  'broken-manifest',
+  'without-manifest',
+  'broken-hook',
+  'silent',
+];

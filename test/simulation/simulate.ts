@@ -1,0 +1,292 @@
+import { insertProject } from '@bough/store/projects';
+import { createCalls } from './calls.ts';
+import { createConnections } from './connections.ts';
+import { type CoverageCounts, createCoverage } from './coverage.ts';
+import type { SimDatabase } from './database.ts';
+import { createDeliveries } from './deliveries.ts';
+import { createCrashPlan } from './faults.ts';
+import { createInvariants } from './invariants/all.ts';
+import { createJudges, type Judges } from './judges.ts';
+import type { Mutation } from './mutation.ts';
+import { createPeople } from './people.ts';
+import type { SimProcess } from './process.ts';
+import {
+  INSTALLATION,
+  RESYNC_MS,
+  type SimServer,
+  type Surroundings,
+  startServer,
+  startWorker,
+} from './processes.ts';
+import { createRandom } from './random.ts';
+import { createScheduler } from './scheduler.ts';
+import { createTrouble } from './trouble.ts';
+import { Violation } from './violation.ts';
+import { createCommits } from './world/commits.ts';
+import { createForge, type ForgeTrouble } from './world/forge.ts';
+import { createForgeWorld, DEFAULT_BRANCH, REPOSITORY_ID } from './world/forge-world.ts';
+import { createMachine } from './world/machine.ts';
+import { createQueueStore } from './world/queue-store.ts';
+import { createDisk } from './world/volumes.ts';
+
+export interface SimulationResult {
+  readonly seed: number;
+  readonly aim: string | undefined;
+  /** What people and faults did, each at its time. */
+  readonly history: readonly string[];
+  /** A broken promise, or an error of the simulation itself. */
+  readonly failure: unknown;
+  readonly counts: CoverageCounts;
+  readonly steps: number;
+  readonly simulatedMs: number;
+}
+
+/** Nothing may still change after this long without people and faults: eight retries up to five minutes apart, and a while. */
+const QUIET_WITHIN_MS = 45 * 60_000;
+/** A resync that changes nothing; what it sees without an owner for the first time is a change. */
+const QUIET_FOR_MS = RESYNC_MS + 15_000;
+const GLANCE_MS = 15_000;
+/** People and faults act so often at most. */
+const ACTS = [4, 8] as const;
+
+/** One history, from the seed and the await that is aimed at alone: what people do, what breaks, how everything interleaves. */
+export async function simulate(options: {
+  seed: number;
+  database: SimDatabase;
+  /** The await at which a process is to die. */
+  aim?: string | undefined;
+  mutation?: Mutation | undefined;
+  /** Every line of it at once, with what Bough says to its log. */
+  onLine?: ((line: string) => void) | undefined;
+}): Promise<SimulationResult> {
+  const { seed, database, mutation } = options;
+  await database.reset();
+  const stream = (name: string) => createRandom(`${seed} ${name}`);
+  const scheduler = createScheduler(stream('interleaving'));
+  const coverage = createCoverage();
+  const history: string[] = [];
+  const note = (text: string) => {
+    const line = `${(scheduler.now() / 1000).toFixed(3).padStart(9)}  ${text}`;
+    history.push(line);
+    options.onLine?.(line);
+  };
+
+  const processes: SimProcess[] = [];
+  const kill = (process: SimProcess, why: string) => {
+    if (!process.isAlive) return;
+    process.isAlive = false;
+    note(`${process.name} dies: ${why}`);
+    coverage.crashed(why.replace(/,[^,]*$/, ''));
+    for (const die of process.onDeath.splice(0)) die();
+    scheduler.at(stream(`restart ${processes.length}`).int(200, 6_000), null, () => startAgain(process));
+  };
+  const crashes = createCrashPlan(stream('crashes'), options.aim);
+  const calls = createCalls({ scheduler, random: stream('durations'), coverage, crashes, kill });
+  const now = () => new Date(scheduler.wall());
+  let judges: Judges | undefined;
+  const witness = { does: async (deed: Parameters<Judges['does']>[0]) => await judges?.does(deed) };
+  const machine = createMachine({ calls, witness, installationId: INSTALLATION, now });
+  const disk = createDisk({ calls, witness, installationId: INSTALLATION, now });
+  const commits = createCommits(calls);
+  const world = createForgeWorld();
+  const forgeTrouble: ForgeTrouble = { share: 0, codes: [] };
+  const connections = createConnections({
+    ...{ scheduler, calls, database },
+    rewrite: mutation?.statement ?? ((text) => text),
+    onWrite: () => judges?.stir(),
+    onLock: (event) => {
+      try {
+        judges?.lock(event);
+      } catch (error) {
+        scheduler.fail(error);
+      }
+    },
+  });
+  const queueStore = createQueueStore({
+    ...{ scheduler, calls, random: stream('queue') },
+    losesAddsWhileActive: mutation?.losesAddsWhileActive ?? false,
+  });
+  const watched = {
+    ...{ now: scheduler.now, watcher: database.watcher, forge: world, disk, commits },
+    workloads: machine.list,
+  };
+  judges = createJudges(createInvariants(), watched, coverage);
+
+  let server: SimServer | undefined;
+  const deliveries = createDeliveries({
+    ...{ scheduler, random: stream('deliveries'), world, server: () => server },
+    onFate: (fate) => {
+      note(`  its webhook is ${fate}`);
+      coverage.did(`webhook ${fate}`);
+    },
+  });
+  const forgeRandom = stream('forge');
+  const surroundings: Surroundings = {
+    ...{ scheduler, calls, connections, queueStore, machine, disk, commits, mutation },
+    watcher: database.watcher,
+    forge: (process) => {
+      const forge = createForge({
+        ...{ world, calls, process, random: forgeRandom, trouble: forgeTrouble },
+        ...{ redeliver: deliveries.redeliver, now: scheduler.now },
+      });
+      return mutation?.forge?.(forge) ?? forge;
+    },
+    log: logTo(options.onLine && ((line) => options.onLine?.(`           ${line}`))),
+  };
+
+  async function start(kind: SimProcess['kind'], name: string): Promise<void> {
+    const process: SimProcess = { name, kind, isAlive: true, onDeath: [] };
+    processes.push(process);
+    if (kind === 'worker') await startWorker(surroundings, process);
+    else server = await startServer(surroundings, process);
+  }
+
+  async function startAgain({ kind, name }: SimProcess): Promise<void> {
+    note(`${name} starts again`);
+    await start(kind, name);
+  }
+
+  const people = createPeople({
+    ...{ random: stream('people'), world, commits, deliveries, now: scheduler.now },
+  });
+  const trouble = createTrouble({
+    ...{
+      random: stream('trouble'),
+      scheduler,
+      forge: forgeTrouble,
+      connections,
+      queueStore,
+      machine,
+      disk,
+      kill,
+    },
+    living: () => processes.filter(({ isAlive }) => isAlive),
+  });
+
+  /** Lets time pass. */
+  async function pass(ms: number): Promise<void> {
+    let isOver = false;
+    scheduler.at(ms, null, () => {
+      isOver = true;
+    });
+    for (let count = 1; !isOver; count += 1) {
+      await scheduler.step();
+      if (count % 40 === 0) await judges?.look();
+    }
+    await judges?.look();
+  }
+
+  async function live(): Promise<void> {
+    const pace = stream('pace');
+    const production = pace.chance(0.6) ? 'managed' : 'external';
+    world.branches.set(DEFAULT_BRANCH, commits.make('good').id);
+    await insertProject(database.watcher as never, {
+      ...{
+        installationId: INSTALLATION,
+        forge: 'github',
+        forgeHost: 'github.com',
+        repositoryId: REPOSITORY_ID,
+      },
+      ...{ owner: world.owner, name: world.name, slug: 'shop', defaultBranch: DEFAULT_BRANCH },
+      ...{ production, intake: 'webhook' },
+    });
+    await start('server', 'server');
+    for (let worker = 1; worker <= pace.int(1, 2); worker += 1) await start('worker', `worker-${worker}`);
+    queueStore.setStalls(0.02);
+    await pass(pace.chance(0.5) ? 4_000 : 200);
+    for (let left = pace.int(...ACTS); left > 0; ) {
+      const did = pace.chance(0.3) ? trouble.strike() : people.act();
+      if (did !== undefined) {
+        left -= 1;
+        coverage.did(did.event);
+        note(did.text);
+      }
+      await pass(pace.pick([0, 30, 300, 1_000, 2_500, 5_000, 12_000]));
+    }
+    crashes.calmDown();
+    trouble.end();
+    queueStore.setStalls(0);
+    deliveries.setReliable();
+    note('nothing more happens');
+    await rest();
+    note('at rest');
+    await judges?.atRest();
+  }
+
+  /** Waits until nothing changes any more. */
+  async function rest(): Promise<void> {
+    const from = scheduler.now();
+    let seen = '';
+    let quietFor = 0;
+    while (quietFor < QUIET_FOR_MS) {
+      await pass(GLANCE_MS);
+      const state = await glance();
+      quietFor = state === seen ? quietFor + GLANCE_MS : 0;
+      seen = state;
+      if (scheduler.now() - from > QUIET_WITHIN_MS) {
+        const busy = queueStore.busy().slice(0, 5).join(', ') || 'none';
+        throw new Violation(
+          'quiescence',
+          `things still change ${QUIET_WITHIN_MS / 60_000} min later; jobs: ${busy}`,
+        );
+      }
+    }
+    const open = await database.watcher.query(
+      `select 'delivery ' || delivery_id as what from deliveries where fate in ('received', 'queued')
+       union all select 'request ' || kind || ' of ' || subject from requests where handled_at is null`,
+    );
+    if (open.rows.length > 0)
+      throw new Violation('quiescence', `${JSON.stringify(open.rows[0])} is never settled`);
+  }
+
+  async function glance(): Promise<string> {
+    const { rows } = await database.watcher.query<{ state: string; refused: boolean }>(GLANCE);
+    const said = [...world.comments.values()].map(({ body }) => body).join();
+    const things = [
+      disk.volumes.size,
+      disk.snapshots.size,
+      (await machine.list()).map(({ id, state }) => id + state),
+    ];
+    // What the forge forbade is said again ten minutes later.
+    const refused = rows[0]?.refused === true ? scheduler.now() : 0;
+    return JSON.stringify([rows[0]?.state, said, things, refused]);
+  }
+
+  let failure: unknown;
+  try {
+    await live();
+  } catch (error) {
+    failure = error;
+  } finally {
+    // What still waits is forgotten, its sessions are given back.
+    for (const process of processes) {
+      process.isAlive = false;
+      for (const die of process.onDeath.splice(0)) die();
+    }
+    await scheduler.settle().catch(() => {});
+  }
+  const { steps } = scheduler;
+  const { counts } = coverage;
+  return { seed, aim: options.aim, history, failure, counts, steps, simulatedMs: scheduler.now() };
+}
+
+const GLANCE = `select md5(coalesce(string_agg(line, ',' order by line), '')) as state,
+  exists (select from publications where detail->>'refusal' = 'forge-forbidden') as refused from (
+  select concat('e', id, ' ', desired_state, generation, ' ', observed_generation, ' ', lease, running_step, failure_code, failures,
+                release_deployment_id, removed_at is null) as line from environments
+  union all select concat('d', id, state) from deployments
+  union all select concat('p', environment_id, kind, key, hash) from publications
+  union all select concat('w', id, fate) from deliveries
+  union all select concat('o', kind, name, listings) from orphans
+  union all select concat('s', id, state) from snapshots) as lines`;
+
+function logTo(onLine: ((line: string) => void) | undefined) {
+  const say = (level: string) => (fields: Record<string, unknown> | object, message: string) => {
+    if (onLine === undefined) return;
+    const plain = Object.entries(fields).map(
+      ([name, value]) => `${name}=${value instanceof Error ? value.message : String(value)}`,
+    );
+    onLine(`${level} ${message} ${plain.join(' ')}`);
+  };
+  return { info: say('info'), warn: say('warn'), error: say('error') };
+}

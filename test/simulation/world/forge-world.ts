@@ -1,0 +1,108 @@
+import type { CheckReport, DeploymentReport, ParsedDelivery, PullRequest } from '@bough/forge/forge';
+
+export const REPOSITORY_ID = 1;
+export const DEFAULT_BRANCH = 'main';
+
+export interface SimPull {
+  readonly number: number;
+  readonly branch: string;
+  state: 'open' | 'closed';
+  merged: boolean;
+  draft: boolean;
+  labels: string[];
+  base: string;
+  head: string;
+  /** The repository of the head; another id is a fork, null a fork that was deleted. */
+  headRepository: number | null;
+  title: string;
+  /** When it was open, in simulated time; the last one may still be. */
+  readonly openSpans: { readonly from: number; to: number | null }[];
+}
+
+export interface SimComment {
+  readonly id: number;
+  readonly number: number;
+  readonly user: string;
+  body: string;
+}
+
+export interface SentDelivery {
+  readonly id: number;
+  readonly parsed: ParsedDelivery;
+  readonly sentAt: number;
+  failed: boolean;
+}
+
+/** The forge as it is: what people did, and what Bough said. It outlives everything. */
+export interface ForgeWorld {
+  owner: string;
+  name: string;
+  readonly branches: Map<string, string>;
+  readonly pulls: Map<number, SimPull>;
+  readonly comments: Map<number, SimComment>;
+  readonly reactions: Map<string, number>;
+  /** By commit and name. */
+  readonly checks: Map<string, { id: string; report: CheckReport }>;
+  readonly deployments: Map<string, { marker: string | undefined; report: DeploymentReport }>;
+  readonly permissions: ReadonlyMap<string, 'admin' | 'write' | 'read' | 'none'>;
+  readonly deliveries: SentDelivery[];
+  /** Pull requests whose comment of ours somebody deleted: we may not have heard of it. */
+  readonly bereft: Set<number>;
+  nextId(): number;
+}
+
+/** Comments of Bough are this user's. */
+export const BOUGH = 'bough[bot]';
+
+export function createForgeWorld(): ForgeWorld {
+  let ids = 100;
+  return {
+    owner: 'acme',
+    name: 'shop',
+    branches: new Map(),
+    pulls: new Map(),
+    comments: new Map(),
+    reactions: new Map(),
+    checks: new Map(),
+    deployments: new Map(),
+    permissions: new Map([
+      ['ada', 'write'],
+      ['bob', 'read'],
+      ['eve', 'none'],
+    ]),
+    deliveries: [],
+    bereft: new Set(),
+    nextId() {
+      ids += 1;
+      return ids;
+    },
+  };
+}
+
+export function toPullRequest(pull: SimPull, world: ForgeWorld): PullRequest {
+  return {
+    number: pull.number,
+    state: pull.state,
+    merged: pull.merged,
+    title: pull.title,
+    author: 'ada',
+    authorIsBot: false,
+    url: `https://github.com/${world.owner}/${world.name}/pull/${pull.number}`,
+    draft: pull.draft,
+    labels: [...pull.labels],
+    head: { branch: pull.branch, commit: pull.head, repositoryId: pull.headRepository },
+    base: {
+      branch: pull.base,
+      commit: world.branches.get(pull.base) ?? pull.head,
+      repositoryId: REPOSITORY_ID,
+    },
+    updatedAt: new Date(0),
+  };
+}
+
+/** Ours on a pull request, by the marker. */
+export function ourComments(world: ForgeWorld, number: number): SimComment[] {
+  return [...world.comments.values()].filter(
+    (comment) => comment.number === number && comment.user === BOUGH,
+  );
+}
