@@ -80,8 +80,8 @@ async function fill(masterKey: Secret): Promise<void> {
   );
   await ask(
     from.url,
-    `insert into snapshots (environment_id, state, sanitize, volumes)
-     values (1, 'frozen', 'none', '{"service:database": {"snapshotId": "s-1", "type": "postgresql:17", "version": "17.4"}}')`,
+    `insert into snapshots (project_id, environment_id, state, sanitize, volumes)
+     values (7, 1, 'frozen', 'none', '{"service:database": {"snapshotId": "s-1", "type": "postgresql:17", "version": "17.4"}}')`,
   );
 }
 
