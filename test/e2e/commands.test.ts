@@ -81,7 +81,7 @@ test(
     await say('ada', '/bough why', 'rocket');
     await untilSaid(`The preview runs \`${commit.slice(0, 7)}\`.`);
     await say('ada', '/bough approve', 'confused');
-    await untilSaid('`/bough approve` is not there yet');
+    await untilSaid('This pull request needs no approval');
 
     await say('ada', '/bough delete', 'rocket');
     await stage.untilRemoved(slug);
