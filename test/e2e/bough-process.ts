@@ -137,7 +137,7 @@ export function operatorEnvironment(home: string): Record<string, string> {
       ),
     ),
     TMPDIR: join(home, '..', 'tmp'),
-    // In that directory, which is removed: processes that are started again and again need not compile again.
+    // Where stage.ts says. Not in use otherwise (apps/cli/bin/bough.js).
     TSX_DISABLE_CACHE: '',
   };
 }

@@ -106,7 +106,11 @@ export async function openStage(
   const faults = join(temporary.path, 'faults');
   await mkdir(faults);
   // Node and PostgreSQL are fetched once for all test runs.
-  await symlink(await testToolchainHome(), join(home, 'toolchains'));
+  const toolchains = await testToolchainHome();
+  await symlink(toolchains, join(home, 'toolchains'));
+  // So is what tsx compiles: a stage starts a dozen processes of the same files.
+  await mkdir(join(toolchains, 'compiled'), { recursive: true, mode: 0o700 });
+  await symlink(join(toolchains, 'compiled'), join(temporary.path, 'tmp', `tsx-${process.getuid?.() ?? 0}`));
   if (options.volumes !== undefined) await symlink(options.volumes, join(home, 'volumes'));
   const environment = {
     ...operatorEnvironment(home),

@@ -72,7 +72,7 @@ test.each(users)('as %s: starts, survives kill -9, is adopted with its data, sto
 test('postgres asks for its password, listens on loopback only and keeps its files private', async () => {
   const toolchain = await testToolchain();
   const place = join(home.path, 'postgres');
-  const postgres = await startEmbeddedPostgres({ home: place, toolchain, log: quiet, isDurable: false });
+  const postgres = await startEmbeddedPostgres({ home: place, toolchain, log: quiet });
   try {
     const wrong = new URL(postgres.url);
     wrong.password = 'wrong';

@@ -134,12 +134,8 @@ describe('what visitors would feel', () => {
     const [alter, update] = measured.statements;
     expect(update?.lock).toMatchObject({ mode: 'RowExclusive', table: 'orders' });
     expect(update?.rows).toBe(60_000);
-    // It took milliseconds, and its lock waited for the update: readers of customers did so too.
-    expect(alter?.durationMs).toBeLessThan(update?.durationMs ?? 0);
+    // Its lock was held until the update had ended, and readers of customers waited as long.
     expect(alter?.readStallMs).toBeGreaterThan((update?.durationMs ?? 0) / 2);
-    expect(measured.tables.find(({ table }) => table === 'orders')?.readStallMs).toBeLessThan(
-      alter?.readStallMs ?? 0,
-    );
   });
 });
 
