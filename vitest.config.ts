@@ -1,9 +1,18 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Set by .ci/run, which counts the tests from that file. */
 const report = process.env.BOUGH_TEST_REPORT;
 
 const ignored = ['**/node_modules/**', 'examples/**'];
+
+/** The longest file first: begun last, it would run alone at the end. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLongest = ({ moduleId }: TestSpecification) => Number(moduleId.includes('/test/simulation/'));
+    return (await super.sort(files)).sort((a, b) => isLongest(b) - isLongest(a));
+  }
+}
 
 /**
  * `unit`: files beside the code, nothing started. `integration`: real servers, processes and disks; one Postgres and one
@@ -13,6 +22,7 @@ export default defineConfig({
   test: {
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     teardownTimeout: 60_000,
     pool: 'forks',
     // Processes that tests start leave no compiled files under /tmp.
