@@ -132,7 +132,6 @@ describe('what visitors would feel', () => {
       'create index on customers (email)',
     ]);
     const [alter, update] = measured.statements;
-    expect(update?.lock).toMatchObject({ mode: 'RowExclusive', table: 'orders' });
     expect(update?.rows).toBe(60_000);
     // Its lock was held until the update had ended, and readers of customers waited as long.
     expect(alter?.readStallMs).toBeGreaterThan((update?.durationMs ?? 0) / 2);
