@@ -136,10 +136,10 @@ async function cancelChecks(
   prefix: string,
   now: Pick<CheckContent, 'name' | 'detailsUrl'> & { commit: string | null },
 ): Promise<void> {
-  for (const { kind, key, detail, failure } of speaker.said) {
+  for (const { kind, key, hash, detail, failure } of speaker.said) {
     const commit = key.slice(key.lastIndexOf(' ') + 1);
     const isOfThis = kind === 'check' && key === `${prefix}${commit}`;
-    const isSaid = detail.final === true && failure === null;
+    const isSaid = detail.final === true && hash !== null && failure === null;
     if (!isOfThis || commit === now.commit || isSaid) continue;
     const title = 'A newer commit took its place';
     await sayCheck(speaker, prefix, {
@@ -191,11 +191,12 @@ async function say(
     hash,
     ...(what.detail ? { detail: what.detail } : {}),
   };
-  // Before the forge hears it: after a crash in between, what stands there is known to be ours and is kept true.
-  if (earlier === undefined)
-    await writePublication(speaker.context.pool, { ...publication, hash: null, externalId: null });
+  // Before the forge hears it, that nobody knows what stands there: after a crash or an answer that got lost, what was said
+  // earlier is no reason to keep silent.
+  const externalId = earlier?.externalId ?? null;
+  await writePublication(speaker.context.pool, { ...publication, hash: null, externalId });
   try {
-    const published = await write(earlier?.externalId ?? null);
+    const published = await write(externalId);
     await writePublication(speaker.context.pool, { ...publication, externalId: published.externalId });
   } catch (error) {
     if (!isRefusal(error)) throw error;
@@ -205,7 +206,7 @@ async function say(
     );
     await writePublication(speaker.context.pool, {
       ...publication,
-      externalId: earlier?.externalId ?? null,
+      externalId,
       failure: error.message,
       detail: { ...what.detail, refusal: error.code },
     });

@@ -331,6 +331,21 @@ describe('checks and deployments', () => {
     ]);
   });
 
+  test('of a commit that was tried again they are cancelled, also when the forge’s answer to that was lost', async () => {
+    const old = commit;
+    await deployed();
+    await publish();
+    await pool.query('update environments set generation = generation + 1 where id = $1', [environmentId]);
+    forge.sandbox.faults.set({ match: 'PATCH /repos/*/check-runs/*', disconnect: 'after' });
+    await expect(publish()).rejects.toMatchObject({ code: 'forge-unreachable' });
+    forge.sandbox.faults.clear();
+    expect(await checksOf(old)).toMatchObject([{ status: 'queued' }]);
+    commit = await head({ 'cart.txt': 'two\n' });
+    await deployed();
+    await publish();
+    expect(await checksOf(old)).toMatchObject([{ status: 'completed', conclusion: 'cancelled' }]);
+  });
+
   test('a check that passed stays passed when a newer commit takes its place', async () => {
     const old = commit;
     await deployed();
