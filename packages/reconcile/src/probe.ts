@@ -2,8 +2,9 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import type { Clock } from '@bough/domain/clock';
 
-/** Between two tries. Small: a preview is ready when it is ready, and a try costs nothing. */
-const RETRY_MS = 50;
+/** Between two tries, growing from the first to the last. Small: somebody waits, and a try costs next to nothing. */
+const FIRST_RETRY_MS = 5;
+const LAST_RETRY_MS = 50;
 
 /** Tries until it works, the time is over, or somebody interrupts. The last failure is handed to `onTimeout`. */
 export async function untilReady<Result>(
@@ -18,7 +19,7 @@ export async function untilReady<Result>(
 ): Promise<Result> {
   const { clock } = options;
   const deadline = clock.now().getTime() + options.timeoutMs;
-  for (;;) {
+  for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 1.5, LAST_RETRY_MS)) {
     options.signal.throwIfAborted();
     const late = new AbortController();
     const timer = clock.after(Math.max(1, deadline - clock.now().getTime()), () => late.abort());
@@ -26,12 +27,12 @@ export async function untilReady<Result>(
       return await attempt(AbortSignal.any([options.signal, late.signal]));
     } catch (error) {
       options.signal.throwIfAborted();
-      const isOver = clock.now().getTime() + RETRY_MS >= deadline || (await options.isHopeless?.()) === true;
+      const isOver = clock.now().getTime() + retryMs >= deadline || (await options.isHopeless?.()) === true;
       if (isOver) throw await options.onTimeout(error);
     } finally {
       timer.cancel();
     }
-    await clock.sleep(RETRY_MS, options.signal);
+    await clock.sleep(retryMs, options.signal);
   }
 }
 

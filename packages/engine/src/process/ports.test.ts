@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createPorts, listeningPorts } from './ports.ts';
 
+const listening: ReadonlySet<number> = new Set();
+
 let directory: string;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'bough-ports-'));
@@ -15,24 +17,24 @@ it('gives everybody a port of his own, however many ask at once, and the same on
   const hosts = [createPorts(directory), createPorts(directory)];
   const ids = Array.from({ length: 40 }, (_, index) => `w${index}`);
   const ports = await Promise.all(
-    ids.map((id, index) => (hosts[index % 2] ?? createPorts(directory)).reserve(id)),
+    ids.map((id, index) => (hosts[index % 2] ?? createPorts(directory)).reserve(id, { listening })),
   );
   expect(new Set(ports).size).toBe(ids.length);
-  expect(await createPorts(directory).reserve('w7')).toBe(ports[7]);
+  expect(await createPorts(directory).reserve('w7', { listening })).toBe(ports[7]);
 });
 
 it('gives another port when one is to be avoided, and the wanted one when it is free', async () => {
   const ports = createPorts(directory);
-  const first = await ports.reserve('a');
-  expect(await ports.reserve('b', { wanted: first })).not.toBe(first);
+  const first = await ports.reserve('a', { listening });
+  expect(await ports.reserve('b', { listening, wanted: first })).not.toBe(first);
   await ports.release('a');
-  expect(await ports.reserve('a', { avoid: first })).not.toBe(first);
-  expect(await ports.reserve('c', { wanted: first })).toBe(first);
+  expect(await ports.reserve('a', { listening, avoid: first })).not.toBe(first);
+  expect(await ports.reserve('c', { listening, wanted: first })).toBe(first);
 });
 
 it('leaves nothing after release, also of what was never reserved', async () => {
   const ports = createPorts(directory);
-  await ports.reserve('a');
+  await ports.reserve('a', { listening });
   await ports.release('a');
   await ports.release('b');
   expect(await readdir(directory)).toEqual([]);

@@ -14,21 +14,30 @@ const attempts = 200;
  * named after the port, made by `link`, which exactly one of any number of processes can do.
  */
 export interface Ports {
-  /** The workload's port, kept from an earlier call when there was one and it is not `avoid`. */
-  reserve(id: string, options?: { avoid?: number; wanted?: number }): Promise<number>;
+  /**
+   * The workload's port, kept from an earlier call when there was one and it is not `avoid`. A new one is none of
+   * `listening`, except for the `wanted` one.
+   */
+  reserve(id: string, options: Reserve): Promise<number>;
   release(id: string): Promise<void>;
 }
 
+export interface Reserve {
+  /** Of {@link listeningPorts}. */
+  readonly listening: ReadonlySet<number>;
+  readonly avoid?: number;
+  readonly wanted?: number;
+}
+
 export function createPorts(directory: string): Ports {
-  async function reserve(id: string, options: { avoid?: number; wanted?: number } = {}): Promise<number> {
+  async function reserve(id: string, options: Reserve): Promise<number> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const kept = (await portsOf(directory, id)).find((port) => port !== options.avoid);
     if (kept !== undefined) return kept;
-    const listening = await listeningPorts();
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       const wanted = attempt === 0 ? options.wanted : undefined;
       const port = wanted ?? randomInt(firstPort, lastPort);
-      if (port === options.avoid || (wanted === undefined && listening.has(port))) continue;
+      if (port === options.avoid || (wanted === undefined && options.listening.has(port))) continue;
       if (await claim(directory, port, id)) return port;
     }
     throw new BoughError({
@@ -74,16 +83,15 @@ async function claim(directory: string, port: number, id: string): Promise<boole
   }
 }
 
+/** `sl: local address:port remote address:port state`; 0A is TCP_LISTEN. Most lines of a busy machine are others. */
+const LISTENING = /^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} 0A /gm;
+
 /** Every TCP port of this network namespace on which somebody listens, whatever the address. */
 export async function listeningPorts(): Promise<Set<number>> {
   const tables = await Promise.all(
     ['/proc/net/tcp', '/proc/net/tcp6'].map((file) => readFile(file, 'utf8').catch(() => '')),
   );
   const ports = new Set<number>();
-  for (const line of tables.join('\n').split('\n')) {
-    const [, local, , state] = line.trim().split(/\s+/);
-    const port = local?.split(':')[1];
-    if (state === '0A' && port !== undefined) ports.add(Number.parseInt(port, 16));
-  }
+  for (const [, port = ''] of tables.join('\n').matchAll(LISTENING)) ports.add(Number.parseInt(port, 16));
   return ports;
 }

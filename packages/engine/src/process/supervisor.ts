@@ -43,9 +43,12 @@ export interface SupervisorStatus {
 /** Starts the supervisor and returns when it has taken over. From then on it does not need this process. */
 export async function startSupervisor(start: SupervisorStart): Promise<void> {
   const { directory, record } = start;
-  await writeFile(join(directory, 'args'), argumentFile(start.bubblewrap, start.args), { mode: 0o600 });
-  for (const name of ['status', 'stopping', 'supervisor']) await rm(join(directory, name), { force: true });
-  await writeRecord(directory, record);
+  const stale = ['status', 'stopping', 'supervisor'];
+  await Promise.all([
+    writeFile(join(directory, 'args'), argumentFile(start.bubblewrap, start.args), { mode: 0o600 }),
+    ...stale.map((name) => rm(join(directory, name), { force: true })),
+    writeRecord(directory, record),
+  ]);
   const child = spawn('/bin/sh', [script, record.id], {
     cwd: '/',
     detached: true,
@@ -71,7 +74,7 @@ export async function startSupervisor(start: SupervisorStart): Promise<void> {
   const deadline = Date.now() + startTimeoutMs;
   while ((await readStatus(directory)) === undefined) {
     if (exited || Date.now() > deadline) throw notStarted(record.id, directory);
-    await delay(10);
+    await delay(3);
   }
 }
 

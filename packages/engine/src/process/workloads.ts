@@ -59,9 +59,15 @@ export async function ensureWorkload(
   const { context } = host;
   const id = checkedId(spec.id);
   const specDigest = await digestSpec(context.home, spec);
-  const before = await sight(context, id);
+  const seen = await sightSupervised(context, id);
+  if (seen && isAsWanted(seen, specDigest)) return describe(seen);
+  // Side by side: each of them waits for the kernel, and somebody waits for a preview.
+  const [before, prepared, listening] = await Promise.all([
+    seen ?? sightAnywhere(context, id),
+    prepare(host, spec, signal),
+    spec.listens ? listeningPorts() : undefined,
+  ]);
   if (before && isAsWanted(before, specDigest)) return describe(before);
-  const prepared = await prepare(host, spec, signal);
   signal?.throwIfAborted();
   if (before?.isAlive) await stop(context, before.record, signal);
   const common = { id, labels: spec.labels, stopSignal: spec.stopSignal, stopGraceMs: spec.stopGraceMs };
@@ -69,7 +75,9 @@ export async function ensureWorkload(
   await makeStateDirectory(directory);
   // From here on it is listed, so that whatever a crash leaves of it can be found and removed.
   await writeRecord(directory, { ...common, specDigest: '', ...portOf(before?.record.port) });
-  const port = spec.listens ? await choosePort(host, id, before) : undefined;
+  // What it listened on itself until it was stopped is free now.
+  const taken = before?.isAlive ? undefined : listening;
+  const port = spec.listens ? await choosePort(host, id, before, taken) : undefined;
   const record: WorkloadRecord = { ...common, specDigest, ...portOf(port) };
   await start(host, { spec, record, prepared });
   context.log.info({ workload: id, environmentId: spec.labels.environmentId, port }, 'workload started');
@@ -110,11 +118,20 @@ function isAsWanted(sighting: Sighting, specDigest: string): boolean {
 }
 
 async function sight(context: EngineContext, id: string): Promise<Sighting | undefined> {
+  return (await sightSupervised(context, id)) ?? (await sightAnywhere(context, id));
+}
+
+async function sightAnywhere(context: EngineContext, id: string): Promise<Sighting | undefined> {
+  return (await sightAll(context, id))[0];
+}
+
+/** Spares a look at every process there is. */
+async function sightSupervised(context: EngineContext, id: string): Promise<Sighting | undefined> {
   const directory = stateDirectory(context.home, id);
   const env = (await supervisorEnvironment(directory)) ?? {};
   const record = env.BOUGH_INSTALLATION === context.installationId ? parseRecord(env) : undefined;
-  if (record?.id === id) return { record, isAlive: true, status: await readStatus(directory) };
-  return (await sightAll(context, id))[0];
+  if (record?.id !== id) return undefined;
+  return { record, isAlive: true, status: await readStatus(directory) };
 }
 
 async function sightAll(context: EngineContext, only?: string): Promise<Sighting[]> {
@@ -189,14 +206,14 @@ async function choosePort(
   { context, ports }: WorkloadHost,
   id: string,
   before: Sighting | undefined,
+  known?: ReadonlySet<number>,
 ): Promise<number> {
-  const port = await ports.reserve(
-    id,
-    before?.record.port === undefined ? {} : { wanted: before.record.port },
-  );
-  if (!(await listeningPorts()).has(port)) return port;
+  const listening = known ?? (await listeningPorts());
+  const wanted = before?.record.port;
+  const port = await ports.reserve(id, { listening, ...(wanted === undefined ? {} : { wanted }) });
+  if (!listening.has(port)) return port;
   await ports.release(id);
-  const other = await ports.reserve(id, { avoid: port });
+  const other = await ports.reserve(id, { listening, avoid: port });
   context.log.warn(
     { workload: id, taken: port, port: other },
     'port is taken by another process on this machine, another one is used',
@@ -234,8 +251,10 @@ async function start({ context }: WorkloadHost, { spec, record, prepared }: Star
   const memoryBytes = temporaryBytes(spec.limits);
   await removeGroup(context.hierarchies, spec.id);
   const limits = withSandboxProcesses(spec.limits, spec.seclusion !== undefined);
-  const group = await createGroup(context.hierarchies, spec.id, limits);
-  await stageFiles(stage, { hosts: spec.hosts, command: workloadScript(context, spec) });
+  const [group] = await Promise.all([
+    createGroup(context.hierarchies, spec.id, limits),
+    stageFiles(stage, { hosts: spec.hosts, command: workloadScript(context, spec) }),
+  ]);
   const door = spec.seclusion && (await makeDoor(stage, doorOf(spec, spec.seclusion, record.port)));
   const sandbox: SandboxSpec = {
     ...{

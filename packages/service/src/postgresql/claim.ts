@@ -1,8 +1,11 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { type Client, escapeIdentifier as id, escapeLiteral as literal } from 'pg';
 import type { Address, Credentials } from '../service.ts';
-import { isRefusal, type Login, withConnection } from './connection.ts';
+import { connect, disconnect, isRefusal, type Login, withConnection } from './connection.ts';
 import { scramVerifier } from './scram.ts';
+
+/** At once; a copy allows few more. */
+const CONNECTIONS = 4;
 
 /**
  * Makes a copy its environment's own: our password for each role that has one in `to`, none for every other role, and
@@ -11,23 +14,32 @@ import { scramVerifier } from './scram.ts';
  */
 export async function postgresClaim(address: Address, from: Credentials, to: Credentials): Promise<void> {
   if (from.username !== to.username) throw new Error('a claim cannot rename the superuser');
-  const login = await acceptedLogin(address, to, from);
-  const databases = await withConnection(address, login, {}, async (client) => {
-    await claimRoles(client, to);
-    return listDatabases(client);
-  });
-  for (const database of databases) {
-    await withConnection(address, to, { database }, async (client) => {
-      await dropSubscriptions(client);
-      await dropUserMappings(client);
-    });
-  }
+  const client = await connectAccepted(address, to, from);
+  const databases = await claimRoles(client, to)
+    .then(() => listDatabases(client))
+    .finally(() => disconnect(client));
+  await inLanes(databases, (database) =>
+    withConnection(address, to, { database }, async (inside) => {
+      await dropSubscriptions(inside);
+      await dropUserMappings(inside);
+    }),
+  );
 }
 
-async function acceptedLogin(address: Address, to: Login, from: Login): Promise<Login> {
+/** Somebody waits for the preview, and each database costs a connection. Resolves or rejects when all lanes have ended. */
+async function inLanes(names: readonly string[], work: (name: string) => Promise<void>): Promise<void> {
+  const queue = names.values();
+  const lanes = Array.from({ length: CONNECTIONS }, async () => {
+    for (const name of queue) await work(name);
+  });
+  const failed = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+async function connectAccepted(address: Address, to: Login, from: Login): Promise<Client> {
   for (const login of [to, from]) {
     try {
-      return await withConnection(address, login, {}, async () => login);
+      return await connect(address, login);
     } catch (error) {
       if (!isRefusal(error)) throw error;
     }

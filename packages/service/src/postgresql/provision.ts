@@ -36,20 +36,18 @@ export async function postgresProvision(
       await ensureGroup(client, groupOf(database));
       await ensureDatabase(client, database, configuration);
     }
-  });
-  for (const database of configuration.databases) {
-    const grants = users.map((user) => ({
-      role: user.username,
-      privilege: configuration.endpoints[user.endpoint]?.privileges[database],
-    }));
-    const owner = owners.get(database) ?? superuser;
-    await withConnection(address, credentials, { database }, async (client) => {
-      await ensureExtensions(client, configuration.extensions, declaration);
-      await transaction(client, () => ensurePrivileges(client, database, owner, grants));
-    });
-  }
-  // Last, for `reassign owned` in one database hands over the ownership of others too.
-  await withConnection(address, credentials, {}, async (client) => {
+    for (const database of configuration.databases) {
+      const grants = users.map((user) => ({
+        role: user.username,
+        privilege: configuration.endpoints[user.endpoint]?.privileges[database],
+      }));
+      const owner = owners.get(database) ?? superuser;
+      await withConnection(address, credentials, { database }, async (inside) => {
+        await ensureExtensions(inside, configuration.extensions, declaration);
+        await transaction(inside, () => ensurePrivileges(inside, database, owner, grants));
+      });
+    }
+    // Last, for `reassign owned` in one database hands over the ownership of others too.
     for (const [database, owner] of owners) {
       await client.query(`alter database ${id(database)} owner to ${id(owner)}`);
     }
@@ -124,6 +122,7 @@ async function ensureExtensions(
   extensions: readonly string[],
   declaration: ServiceDeclaration,
 ): Promise<void> {
+  if (extensions.length === 0) return;
   const { rows } = await client.query<{ name: string }>(
     'select name from pg_available_extensions order by name',
   );
