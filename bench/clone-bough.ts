@@ -108,7 +108,12 @@ export async function openCloneSide(options: {
     signingKey: new Secret(randomBytes(32).toString('hex')),
     directories: { mirrors: join(disk.home, 'mirrors'), dumps: join(disk.home, 'dumps') },
     gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
-    ...{ previewUrl: 'http://*.localhost:8080', publicUrl: 'http://localhost:3000', mayReap: false },
+    ...{
+      linkKey: new Secret('link key'),
+      previewUrl: 'http://*.localhost:8080',
+      publicUrl: 'http://localhost:3000',
+      mayReap: false,
+    },
     isolation: await engine.probeIsolation(),
     seclusion: { ok: false, reason: 'nothing is secluded here' },
     ...{ buildSlots: createBuildSlots(1, () => {}), deadlines: { ...DEFAULT_DEADLINES, serviceMs: 300_000 } },

@@ -89,6 +89,7 @@ export async function startWorker(around: Surroundings, process: SimProcess): Pr
     signingKey: new Secret('signing'),
     directories: { mirrors: '/mirrors', dumps: '/dumps' },
     gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
+    linkKey: new Secret('link key'),
     previewUrl: 'http://*.localhost:8080',
     publicUrl: 'http://localhost:3000',
     mayReap: true,

@@ -3,19 +3,33 @@ import type { IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
 import type { Route } from '@bough/domain/route';
 import type { Secret } from '@bough/domain/secret';
+import { decideLink, type LinkDecision } from './link-access.ts';
 
-export type AccessDecision = 'granted' | 'access-required' | 'too-many-attempts';
+export type AccessDecision =
+  | { readonly kind: 'access-required' | 'too-many-attempts' }
+  /** Signed links, also where nobody can check them. */
+  | LinkDecision;
 
-export interface AccessGuard {
-  decide(request: IncomingMessage, route: Route, clientAddress: string): AccessDecision;
+/** What access depends on, apart from the route. */
+export interface Visitor {
+  readonly request: IncomingMessage;
+  readonly url: string;
+  readonly address: string;
+  readonly scheme: 'http' | 'https';
 }
 
+export interface AccessGuard {
+  decide(visitor: Visitor, route: Route): AccessDecision;
+}
+
+const GRANTED: AccessDecision = { kind: 'granted' };
 const windowMs = 60_000;
 /** Addresses remembered at once. Over it the oldest are forgotten: memory is worth more than their count. */
 const maxAddresses = 10_000;
 
 export function createAccessGuard(options: {
   probeToken: Secret | null;
+  linkKey: Secret | null;
   failuresPerMinute: number;
   now?: () => number;
 }): AccessGuard {
@@ -40,19 +54,25 @@ export function createAccessGuard(options: {
   }
 
   return {
-    decide(request, route, clientAddress) {
-      const { access } = route;
-      if (access.kind === 'open' || isProbe(request, options.probeToken)) return 'granted';
+    decide({ request, url, address: clientAddress, scheme }, route) {
+      const { access, environmentId } = route;
+      if (access.kind === 'open' || isProbe(request, options.probeToken)) return GRANTED;
+      if (access.kind === 'link') {
+        if (options.linkKey === null) return { kind: 'link-required' };
+        const scope = { environmentId, epoch: access.epoch };
+        const cookies = request.headers.cookie;
+        return decideLink({ key: options.linkKey, scope, url, cookies, scheme, now: new Date(now()) });
+      }
       const credentials = readBasic(request.headers.authorization);
       // A browser's first visit brings no password: that is a question, not an attempt.
-      if (credentials === null) return 'access-required';
+      if (credentials === null) return { kind: 'access-required' };
       const address = attemptKey(clientAddress);
-      if ((recent(address)?.count ?? 0) >= options.failuresPerMinute) return 'too-many-attempts';
+      if ((recent(address)?.count ?? 0) >= options.failuresPerMinute) return { kind: 'too-many-attempts' };
       const nameFits = timingSafeEqual(sha256(credentials.username), sha256(access.username));
       const passwordFits = equalsHash(sha256(credentials.password), access.passwordHash);
-      if (nameFits && passwordFits) return 'granted';
+      if (nameFits && passwordFits) return GRANTED;
       recordFailure(address);
-      return 'access-required';
+      return { kind: 'access-required' };
     },
   };
 }

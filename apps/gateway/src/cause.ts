@@ -42,6 +42,18 @@ export const causes = {
     message: () => 'This environment is closed to the public.',
     hint: 'Sign in with the user name and password that `bough env show` prints.',
   },
+  'link-required': {
+    status: 403,
+    title: 'A link is needed',
+    message: () => 'This environment is opened by a signed link, and this address has none that fits.',
+    hint: 'Take the link in the pull request’s comment, or ask somebody who runs Bough for one: `bough env url <environment>`.',
+  },
+  'link-expired': {
+    status: 403,
+    title: 'The link has expired',
+    message: () => 'The signed link that opened this environment is too old.',
+    hint: 'The pull request’s comment has a newer one where its repository is private; `bough env url <environment>` makes one.',
+  },
   'too-many-attempts': {
     status: 429,
     title: 'Too many wrong passwords',

@@ -11,6 +11,8 @@ import type { GatewayLog } from './gateway-log.ts';
 import { type GatewayMetrics, noMetrics, type VisitOutcome } from './gateway-metrics.ts';
 import { createHolding } from './holding.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
+import { enterHeaders, type LinkEntry } from './link-access.ts';
+import { visitorScheme } from './proxy-headers.ts';
 import { redirectLocation } from './redirect-location.ts';
 import { refuseBytes } from './refuse-bytes.ts';
 import { requestTarget } from './request-target.ts';
@@ -31,6 +33,8 @@ export interface GatewayOptions {
   readonly limits?: Partial<GatewayLimits> | undefined;
   /** What the worker sends as `x-bough-probe` to look at environments that are closed to the public. */
   readonly probeToken?: Secret | undefined;
+  /** Checks signed links. Without it they open nothing. */
+  readonly linkKey?: Secret | undefined;
   /** Who is told of visits, and asked to wake what sleeps. Without it nothing wakes. */
   readonly visits?: Visits | undefined;
   readonly log: GatewayLog;
@@ -47,10 +51,10 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** A route that can be proxied to, or why not. */
+/** A route that can be proxied to, or why not; or a signed link, whose visitor is sent to the clean address first. */
 type Settled =
-  | { readonly route: Route; readonly cause: null }
-  | { readonly route: Route | null; readonly cause: Cause };
+  | { readonly route: Route; readonly cause: null; readonly entry: LinkEntry | null }
+  | { readonly route: Route | null; readonly cause: Cause; readonly entry?: undefined };
 
 /** Below the five seconds after which most Node servers close an idle connection: fewer races for us to lose. */
 const pooledIdleMs = 4_000;
@@ -66,6 +70,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const holding = createHolding({ limits, onCount: (count) => metrics.held(count) });
   const guard = createAccessGuard({
     probeToken: options.probeToken ?? null,
+    linkKey: options.linkKey ?? null,
     failuresPerMinute: limits.passwordFailuresPerMinute,
   });
   const pool = new http.Agent({
@@ -129,17 +134,23 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (index === null) return { route: null, cause: 'no-table' };
     const lookup = index.find(visit.target.host, visit.target.path);
     if (lookup.kind !== 'found') return { route: null, cause: lookup.kind };
-    const decision = guard.decide(visit.request, lookup.route, proxies.clientAddress(visit.request));
+    const { request, target } = visit;
+    const scheme = visitorScheme(request, forwarding);
+    const visitor = { request, url: target.url, address: proxies.clientAddress(request), scheme };
+    const decision = guard.decide(visitor, lookup.route);
+    if (decision.kind === 'granted') return { route: lookup.route, cause: null, entry: null };
+    if (decision.kind === 'enter') return { route: lookup.route, cause: null, entry: decision };
     // Who may not come in is not told what state the environment is in.
-    return decision === 'granted' ? { route: lookup.route, cause: null } : { route: null, cause: decision };
+    return { route: null, cause: decision.kind };
   }
 
   async function proxy(visit: Visit): Promise<VisitOutcome> {
     const tried = new Set<Cause>();
     for (;;) {
-      const { route, cause } = await settle(visit);
+      const { route, cause, entry } = await settle(visit);
       if (visit.gone.aborted) return 'abandoned';
       if (cause !== null) return refuse(visit.request, visit.response, cause, route);
+      if (entry) return enter(visit, entry);
       if (route.redirect !== null) return redirect(visit, route, route.redirect);
       if (route.target === null) return refuse(visit.request, visit.response, 'gateway-error', route);
 
@@ -157,6 +168,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       // The app may be a moment away from listening, or the table about to name another target.
       if (outcome.cause === 'upstream-refused') await holding.untilChange(limits.refusedRetryMs, visit.gone);
     }
+  }
+
+  function enter({ request, response }: Visit, entry: LinkEntry): VisitOutcome {
+    const { status, headers } = enterHeaders(request, entry);
+    response.writeHead(status, headers);
+    response.end();
+    return 'redirected';
   }
 
   function redirect(visit: Visit, route: Route, { to, code }: { to: string; code: number }): VisitOutcome {
@@ -177,7 +195,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     try {
       for (;;) {
         const admitted = admit(visit);
-        if (admitted.cause !== null) return admitted;
+        // Nothing is woken for a link: its visitor comes back in a moment, or was a program that only looked at it.
+        if (admitted.cause !== null || admitted.entry !== null) return admitted;
         const { route } = admitted;
         if (route.state === 'serving' || route.redirect !== null) return admitted;
         if (route.state === 'starting' || route.state === 'failed') return { route, cause: route.state };

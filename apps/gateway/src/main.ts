@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { openHome } from '@bough/boot/home';
+import { linkKey } from '@bough/boot/link-key';
 import { createLogger } from '@bough/boot/logger';
 import { createMetrics } from '@bough/boot/metrics';
 import { probeToken } from '@bough/boot/probe-token';
@@ -41,6 +42,7 @@ try {
     previewUrl: config.previewUrl,
     trustedProxies: config.trustedProxies,
     probeToken: probeToken(home.masterKey),
+    linkKey: linkKey(home.masterKey),
     visits,
     metrics: prometheusMetrics(metrics),
     log,

@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Route } from '@bough/domain/route';
+import { withoutAccessCookies } from './link-access.ts';
 import type { RequestTarget } from './request-target.ts';
 import { peerAddress, type TrustedProxies } from './trusted-proxies.ts';
 
@@ -44,10 +45,15 @@ export function requestHeaders(
   delete headers.expect;
   // The password is the gateway's business; the app must not get to see or log it.
   if (route.access.kind === 'basic') delete headers.authorization;
+  if (headers.cookie !== undefined) {
+    const cookies = headers.cookie.flatMap((value) => withoutAccessCookies(value) ?? []);
+    if (cookies.length === 0) delete headers.cookie;
+    else headers.cookie = cookies;
+  }
 
   const earlier = headers['x-forwarded-for'] ?? [];
   headers['x-forwarded-for'] = [[...earlier, peer].join(', ')];
-  headers['x-forwarded-proto'] = [forwardedScheme(headers['x-forwarded-proto'], trusted, context.scheme)];
+  headers['x-forwarded-proto'] = [visitorScheme(request, context)];
   headers['x-forwarded-host'] = headers['x-forwarded-host'] ?? [target.hostHeader];
   headers['x-real-ip'] = headers['x-real-ip'] ?? [context.proxies.clientAddress(request)];
   headers.host = [target.hostHeader];
@@ -90,10 +96,12 @@ function isForwarding(name: string): boolean {
   return name === 'forwarded' || name === 'x-real-ip' || name.startsWith('x-forwarded-');
 }
 
-function forwardedScheme(values: string[] | undefined, trusted: boolean, scheme: 'http' | 'https'): string {
-  const value = values?.[0]?.split(',')[0]?.trim().toLowerCase();
-  if (trusted) return value === 'https' || value === 'http' ? value : scheme;
-  return 'http';
+/** How the visitor came: a proxy that is trusted says it, anybody else came to us directly. */
+export function visitorScheme(request: IncomingMessage, context: ForwardingContext): 'http' | 'https' {
+  if (!context.proxies.trusts(peerAddress(request))) return 'http';
+  const [given] = [request.headers['x-forwarded-proto']].flat();
+  const value = given?.split(',')[0]?.trim().toLowerCase();
+  return value === 'https' || value === 'http' ? value : context.scheme;
 }
 
 /** Says the length of the body anew: as announced, chunked when it was, and 0 where Node would otherwise guess. */

@@ -24,6 +24,7 @@ const Route = z.object({
   access: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('open') }),
     z.object({ kind: z.literal('basic'), username: z.string(), passwordHash: z.string() }),
+    z.object({ kind: z.literal('link'), epoch: z.int() }),
   ]),
   indexable: z.boolean(),
   statusUrl: z.string(),

@@ -1,4 +1,5 @@
 import { openHome } from '@bough/boot/home';
+import { linkKey } from '@bough/boot/link-key';
 import { createLogger } from '@bough/boot/logger';
 import { createMetrics } from '@bough/boot/metrics';
 import { createShutdown } from '@bough/boot/signals';
@@ -38,6 +39,7 @@ try {
     forges,
     adminToken: home.adminToken,
     publicUrl: config.publicUrl,
+    linkKey: linkKey(home.masterKey),
     previewUrl: config.previewUrl,
     metrics: createMetrics('server'),
     logsDir: home.directories.logs,

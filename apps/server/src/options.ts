@@ -19,6 +19,8 @@ export interface ServerOptions {
   readonly adminToken: Secret;
   /** Where people reach this server: `https://bough.example.com`. */
   readonly publicUrl: string;
+  /** Signs the links of previews. */
+  readonly linkKey: Secret;
   /** Pattern of the previews' addresses: `http://*.localhost:8080`. */
   readonly previewUrl: string;
   readonly metrics: Metrics;

@@ -1,12 +1,13 @@
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
+import { readAccess } from '@bough/domain/access-link';
 import { Secret } from '@bough/domain/secret';
 import type { Engine, Workload } from '@bough/engine/engine';
 import { ensureCredential } from '@bough/store/credentials';
 import { closeDeployment, openDeployment } from '@bough/store/deployments';
 import { takeLease, writeDesired, writeFailure } from '@bough/store/environments';
-import { appendEvent } from '@bough/store/events';
+import { appendEvent, listEvents } from '@bough/store/events';
 import type { Project } from '@bough/store/projects';
 import { openRequests } from '@bough/store/requests';
 import { replaceRoutes } from '@bough/store/routes';
@@ -214,6 +215,55 @@ test('an environment is found by slug and by id, with routes and the way in', as
   expect((await api('GET', `/environments?project=${project.slug}&phase=ready`)).body.environments).toEqual(
     [],
   );
+});
+
+test('links are signed for one environment and can all be revoked', async () => {
+  const path = `/environments/${slug}/links`;
+  expect((await api('POST', path)).body.error).toMatchObject({ code: 'not-by-link' });
+  const shared = {
+    deploymentId: null,
+    state: 'serving',
+    target: null,
+    redirect: null,
+    indexable: false,
+  } as const;
+  const access = { kind: 'link', epoch: 0 } as const;
+  await replaceRoutes(server.pool, environmentId, [
+    {
+      ...shared,
+      access,
+      host: `api--${slug}.localhost`,
+      path: '/',
+      route: 'https://api.{default}/',
+      isPrimary: false,
+    },
+    { ...shared, access, host: `${slug}.localhost`, path: '/', route: 'https://{default}/', isPrimary: true },
+  ]);
+  expect((await api('POST', path, { expires: '31d' })).body.error).toMatchObject({ code: 'bad-duration' });
+  const made = await api('POST', path, { expires: '1h', askedBy: 'ada' });
+  expect(made.status).toBe(201);
+  const [first, second] = made.body.links as { url: string; primary: boolean }[];
+  expect([first?.primary, second?.primary]).toEqual([true, false]);
+  const url = new URL(first?.url ?? '');
+  expect(`${url.host}${url.pathname}`).toBe(`${slug}.localhost:8080/`);
+  const token = url.searchParams.get('bough_link') ?? '';
+  const worth = (epoch: number, now = new Date()) =>
+    readAccess(new Secret('link key'), 'link', { environmentId, epoch }, token, now).kind;
+  expect([worth(0), worth(1), worth(0, new Date(Date.now() + 3_601_000))]).toEqual([
+    'valid',
+    'wrong',
+    'expired',
+  ]);
+  expect((await api('DELETE', `${path}?askedBy=ada`)).body).toEqual({ revoked: true });
+  const [anew] = (await api('POST', path)).body.links as { url: string }[];
+  const next = new URL(anew?.url ?? '').searchParams.get('bough_link') ?? '';
+  expect(readAccess(new Secret('link key'), 'link', { environmentId, epoch: 1 }, next, new Date()).kind).toBe(
+    'valid',
+  );
+  const kinds = (await listEvents(server.pool, { environmentId })).map(
+    ({ kind, actor }) => `${kind} ${actor}`,
+  );
+  expect(kinds.slice(0, 3)).toEqual(['links.made admin', 'links.revoked ada', 'links.made ada']);
 });
 
 test('deployments with their steps, and a log as text', async () => {

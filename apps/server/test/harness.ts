@@ -62,6 +62,7 @@ export async function startServer(
     forges: { github: createForge() },
     adminToken: new Secret(token),
     publicUrl: 'http://bough.test',
+    linkKey: new Secret('link key'),
     previewUrl: 'http://*.localhost:8080',
     metrics: createMetrics('server'),
     projects: {

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { embeddedPackageDirectories } from '@bough/boot/embedded-toolchain';
 import type { BoughHome } from '@bough/boot/home';
+import { linkKey } from '@bough/boot/link-key';
 import { probeToken } from '@bough/boot/probe-token';
 import { BoughError } from '@bough/domain/bough-error';
 import { systemClock } from '@bough/domain/clock';
@@ -90,6 +91,7 @@ export async function makeContext(
     signingKey: home.signingKey,
     directories: { mirrors: home.directories.mirrors, dumps: join(home.path, 'dumps') },
     gateway: { ...config.gateway, probeToken: probeToken(home.masterKey) },
+    linkKey: linkKey(home.masterKey),
     previewUrl: config.previewUrl,
     publicUrl: config.publicUrl,
     mayReap: mayReapHere,

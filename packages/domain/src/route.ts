@@ -34,4 +34,6 @@ export type RouteState = 'serving' | 'swapping' | 'starting' | 'asleep' | 'faile
 export type RouteAccess =
   | { readonly kind: 'open' }
   /** `passwordHash`: hex sha256 of the password; passwords are generated, 128 random bits. */
-  | { readonly kind: 'basic'; readonly username: string; readonly passwordHash: string };
+  | { readonly kind: 'basic'; readonly username: string; readonly passwordHash: string }
+  /** A link signed for this environment and epoch (access-link.ts), exchanged for a cookie. */
+  | { readonly kind: 'link'; readonly epoch: number };

@@ -1,4 +1,5 @@
 import { type Environment, type Phase, phase } from '@bough/domain/environment';
+import type { Secret } from '@bough/domain/secret';
 import { type Command, lastAnsweredCommand } from '@bough/store/commands';
 import type { Database } from '@bough/store/database';
 import { type Deployment, listDeploymentArtifacts, listDeployments } from '@bough/store/deployments';
@@ -9,6 +10,7 @@ import { lastRequest } from '@bough/store/requests';
 import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
 import { findFailedCapture, findSnapshot, newestFrozenSnapshot } from '@bough/store/snapshots';
 import { listSteps, type Step } from '@bough/store/steps';
+import { signLinks } from './sign-links.ts';
 
 /** Everything that is said about an environment on the forge, as facts. Rendering it is pure. */
 export interface FeedbackState {
@@ -38,6 +40,8 @@ export interface FeedbackState {
   readonly isDeleted: boolean;
   /** Of the newest deployment's migrations. */
   readonly rehearsal: Rehearsal | null;
+  /** Addresses with a signature, by those without; null where none may stand in a comment, or none is needed. */
+  readonly links: { readonly urls: ReadonlyMap<string, string>; readonly expireAt: Date } | null;
   readonly publicUrl: string;
   readonly previewUrl: string;
 }
@@ -45,8 +49,9 @@ export interface FeedbackState {
 export async function readFeedbackState(
   db: Database,
   environmentId: string,
-  addresses: { publicUrl: string; previewUrl: string },
+  surroundings: { publicUrl: string; previewUrl: string; linkKey: Secret; now: Date },
 ): Promise<FeedbackState | undefined> {
+  const { publicUrl, previewUrl } = surroundings;
   const environment = await findEnvironment(db, environmentId);
   const project = environment && (await findProject(db, environment.projectId));
   if (environment === undefined || project === undefined) return undefined;
@@ -61,6 +66,7 @@ export async function readFeedbackState(
     subject,
     kinds: ['open', 'delete', 'redeploy', 'rebuild'],
   });
+  const routes = await listRoutes(db, environmentId);
   return {
     installationId: environment.installationId,
     project,
@@ -69,14 +75,15 @@ export async function readFeedbackState(
     deployments,
     steps: newest === undefined ? [] : await listSteps(db, newest.id),
     artifacts: newest === undefined ? [] : await listDeploymentArtifacts(db, newest.id),
-    routes: await listRoutes(db, environmentId),
+    routes,
     data: snapshot === undefined ? null : { capturedAt: snapshot.capturedAt, sanitize: snapshot.sanitize },
     noNewerData: await readNoNewerData(db, environment),
     newestDataAt: (await newestFrozenSnapshot(db, projectId))?.capturedAt ?? null,
     asked: asked ?? null,
     rehearsal: newest === undefined ? null : ((await findRehearsal(db, newest.id)) ?? null),
     isDeleted: lasting?.kind === 'delete',
-    ...addresses,
+    links: signLinks({ ...surroundings, project, environmentId, routes }),
+    ...{ publicUrl, previewUrl },
   };
 }
 
@@ -89,10 +96,4 @@ async function readNoNewerData(
   if (failed === undefined || failed.failingSince === null) return null;
   const { failureMessage: message, failureHint: hint, failingSince: since } = failed;
   return { since, message: message ?? 'unknown', hint };
-}
-
-/** `http://*.localhost:8080` and a route's host → the address as a visitor types it. */
-export function routeUrl(previewUrl: string, route: { host: string; path: string }): string {
-  const pattern = new URL(previewUrl.replace('*.', ''));
-  return `${pattern.protocol}//${route.host}${pattern.port === '' ? '' : `:${pattern.port}`}${route.path}`;
 }

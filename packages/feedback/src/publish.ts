@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BoughError } from '@bough/domain/bough-error';
+import { type Clock, systemClock } from '@bough/domain/clock';
+import type { Secret } from '@bough/domain/secret';
 import type { Forge, Published, RepositoryRef } from '@bough/forge/forge';
 import {
   listPublications,
@@ -22,6 +24,8 @@ export interface FeedbackContext {
   readonly forge: (kind: string) => Forge;
   readonly publicUrl: string;
   readonly previewUrl: string;
+  readonly linkKey: Secret;
+  readonly clock?: Pick<Clock, 'now'>;
   readonly log: { warn(fields: Record<string, unknown>, message: string): void };
 }
 
@@ -40,7 +44,8 @@ export async function publishFeedback(context: FeedbackContext, environmentId: s
       [FEEDBACK_LOCK_CLASS, Number(environmentId) % 2_147_483_647],
     );
     if (rows[0]?.locked !== true) return { kind: 'again', delayMs: BUSY_RETRY_MS };
-    const state = await readFeedbackState(context.pool, environmentId, context);
+    const now = (context.clock ?? systemClock).now();
+    const state = await readFeedbackState(context.pool, environmentId, { ...context, now });
     if (state !== undefined) await publishState(context, state);
     return { kind: 'done' };
   } finally {

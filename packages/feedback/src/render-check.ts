@@ -1,8 +1,9 @@
 import type { CheckReport, DeploymentReport } from '@bough/forge/forge';
 import type { Deployment } from '@bough/store/deployments';
 import { detailsUrl } from './details-url.ts';
-import { type FeedbackState, routeUrl } from './feedback-state.ts';
+import type { FeedbackState } from './feedback-state.ts';
 import { codeBlock, prose } from './markdown.ts';
+import { routeUrl } from './route-url.ts';
 import { seconds } from './seconds.ts';
 
 export type CheckContent = Omit<CheckReport, 'externalId'>;

@@ -32,6 +32,7 @@ const atBuild = {
   steps: [exampleStep('checkout'), exampleStep('build', { state: 'running', finishedAt: null })],
   data: null,
 };
+const link = { kind: 'link', epoch: 0 } as const;
 const basic = { kind: 'basic', username: 'preview', passwordHash: 'ab' } as const;
 
 const states: [string, FeedbackState][] = [
@@ -46,6 +47,22 @@ const states: [string, FeedbackState][] = [
       },
     ),
   ],
+  [
+    'ready-by-link',
+    exampleState(
+      {},
+      {
+        routes: [exampleRoute({ access: link })],
+        links: {
+          urls: new Map([
+            ['http://pr-7--shop.localhost:8080/', 'http://pr-7--shop.localhost:8080/?bough_link=x.y'],
+          ]),
+          expireAt: new Date(Date.UTC(2026, 0, 9)),
+        },
+      },
+    ),
+  ],
+  ['ready-by-link-in-public', exampleState({}, { routes: [exampleRoute({ access: link })] })],
   ['ready-with-older-data', exampleState({}, { newestDataAt: new Date(Date.UTC(2027, 0, 1)) })],
   [
     'ready-without-newer-data',

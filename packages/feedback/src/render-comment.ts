@@ -1,9 +1,11 @@
 import type { Phase } from '@bough/domain/environment';
+import type { EnvironmentRoute } from '@bough/store/routes';
 import type { Step } from '@bough/store/steps';
 import { detailsUrl } from './details-url.ts';
-import { type FeedbackState, routeUrl } from './feedback-state.ts';
+import type { FeedbackState } from './feedback-state.ts';
 import { code, codeBlock, escapeMarkdown, prose } from './markdown.ts';
 import { renderRehearsal } from './render-rehearsal.ts';
+import { routeUrl } from './route-url.ts';
 import { seconds } from './seconds.ts';
 
 /** GitHub's limit is 65,536 characters; a comment that long helps nobody. */
@@ -113,7 +115,7 @@ function facts(state: FeedbackState): string {
   if (release !== undefined && serving.length > 0) {
     rows.push([
       serving.length === 1 ? 'Preview' : 'Previews',
-      serving.map((route) => `**<${routeUrl(state.previewUrl, route)}>**`).join('<br>'),
+      serving.map((route) => address(state, route)).join('<br>'),
     ]);
     rows.push(['Commit', `${code(release.commit.slice(0, 7))}${elapsed(state, release)}`]);
   }
@@ -124,9 +126,24 @@ function facts(state: FeedbackState): string {
       `password, user ${code(access.username)}: ${code(`bough env show ${state.environment.slug}`)} shows it`,
     ]);
   }
+  if (access?.kind === 'link') rows.push(['Access', linkWords(state)]);
   if (state.environment.dataState !== 'undecided') rows.push(['Data', dataWords(state)]);
   if (rows.length === 0) return '';
   return ['| | |', '| --- | --- |', ...rows.map(([name, value]) => `| **${name}** | ${value} |`)].join('\n');
+}
+
+/** The signature is long, and nobody reads it: the address is shown without. */
+function address({ previewUrl, links }: FeedbackState, route: EnvironmentRoute): string {
+  const url = routeUrl(previewUrl, route);
+  const link = links?.urls.get(url);
+  return link === undefined ? `**<${url}>**` : `**[${url}](<${link}>)**`;
+}
+
+function linkWords({ links, environment }: FeedbackState): string {
+  const anew = code(`bough env url ${environment.slug}`);
+  if (links === null)
+    return `by a signed link, which does not stand where anybody can read it: ${anew} makes one`;
+  return `by the link above, for whoever has it, until ${utc(links.expireAt)}; it is renewed here before that, and ${anew} makes others`;
 }
 
 function elapsed(state: FeedbackState, release: FeedbackState['deployments'][number]): string {

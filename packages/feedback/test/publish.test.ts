@@ -1,8 +1,10 @@
+import { readAccess } from '@bough/domain/access-link';
+import { Secret } from '@bough/domain/secret';
 import { insertCommand } from '@bough/store/commands';
 import { createPool } from '@bough/store/database';
 import { closeDeployment, openDeployment } from '@bough/store/deployments';
 import { type Fence, takeLease, writeDesired, writeFailure, writeSettled } from '@bough/store/environments';
-import { insertProject } from '@bough/store/projects';
+import { insertProject, writeRepository } from '@bough/store/projects';
 import { listPublications } from '@bough/store/publications';
 import { handleRequests, openRequests } from '@bough/store/requests';
 import { replaceRoutes } from '@bough/store/routes';
@@ -42,6 +44,7 @@ beforeEach(async () => {
     pool,
     forge: () => forge.forge,
     publicUrl: 'http://localhost:3000',
+    linkKey: new Secret('link key'),
     previewUrl: 'http://*.localhost:8080',
     log: { warn: (_, message) => warnings.push(message) },
   };
@@ -378,4 +381,40 @@ describe('checks and deployments', () => {
     expect(await checksOf(commit)).toMatchObject([{ conclusion: 'failure' }]);
     expect((await forge.comments(number))[0]?.body).toContain('an earlier commit keeps serving');
   });
+});
+
+test('a link stands in comments of private repositories alone, and is renewed some days before it ends', async () => {
+  await deployed();
+  const host = `pr-${number}--p${projectId}.localhost`;
+  await replaceRoutes(pool, environmentId, [exampleRoute({ host, access: { kind: 'link', epoch: 0 } })]);
+  const body = async () => {
+    const [comment] = await read<{ body: string }[]>(`/issues/${number}/comments`);
+    return comment?.body ?? '';
+  };
+  const at = (days: number) => {
+    const now = new Date(Date.UTC(2026, 0, 1) + days * 86_400_000);
+    return publishFeedback({ ...context, clock: { now: () => now } }, environmentId).then(() => now);
+  };
+  await at(0);
+  expect(await body()).not.toContain('bough_link');
+  expect(await body()).toContain(`bough env url pr-${number}--p${projectId}`);
+
+  const names = { owner: 'acme', name: 'shop', defaultBranch: 'main' };
+  await writeRepository(pool, projectId, { ...names, private: true });
+  const seen = new Set<string>();
+  for (let day = 0; day < 9; day += 0.5) {
+    const now = await at(day);
+    const [, token = ''] = /bough_link=([\w.-]+)/.exec(await body()) ?? [];
+    const worth = readAccess(new Secret('link key'), 'link', { environmentId, epoch: 0 }, token, now);
+    const left = worth.kind === 'valid' ? worth.expiresAt.getTime() - now.getTime() : 0;
+    expect(left).toBeGreaterThanOrEqual(4 * 86_400_000 - 1_000);
+    expect(left).toBeLessThanOrEqual(7 * 86_400_000);
+    seen.add(token);
+  }
+  expect(seen.size).toBeGreaterThanOrEqual(3);
+  expect(seen.size).toBeLessThanOrEqual(4);
+
+  await writeRepository(pool, projectId, { ...names, private: false });
+  await at(9);
+  expect(await body()).not.toContain('bough_link');
 });

@@ -3,7 +3,7 @@ import { DEFAULT_FORKS, type ForksPolicy } from './forks-policy.ts';
 /** `previews:` as the default branch has it: which pull requests get a preview, and how such a preview lives. */
 export interface PreviewPolicy {
   /** Null: open, but for previews that hold cloned data. */
-  readonly access: 'open' | 'basic' | null;
+  readonly access: 'open' | 'basic' | 'link' | null;
   /** Any of them makes a preview. */
   readonly triggers: readonly Trigger[];
   readonly drafts: 'yes' | 'no' | 'lazy';

@@ -55,14 +55,14 @@ export function readPreviews(report: Report, node: Located | undefined): Preview
 }
 
 function readAccess(report: Report, node: Located | undefined): PreviewPolicy['access'] {
-  const words = ['open', 'basic'] as const;
+  const words = ['open', 'basic', 'link'] as const;
   const access = textOf(report, node, 'previews: access');
   const known = words.find((word) => word === access);
   if (access === null || node === undefined || known !== undefined) return known ?? null;
   report.problem(
     node.place,
     `previews: access cannot be "${access}".`,
-    `${meant(access, words)} "open" lets anybody in, "basic" asks for a generated password.`,
+    `${meant(access, words)} "open" lets anybody in, "basic" asks for a generated password, "link" for a signed link.`,
   );
   return null;
 }

@@ -50,6 +50,7 @@ export async function connectProject(connecting: Connecting, wish: ConnectionWis
     name: repository.name,
     slug: slugify(repository.name),
     defaultBranch: repository.defaultBranch,
+    private: repository.private,
     production: wish.production,
     intake: 'poll',
     forgeInstallationId: repository.forgeInstallationId ?? null,

@@ -40,6 +40,8 @@ export interface Context {
   readonly signingKey: Secret;
   readonly directories: Directories;
   readonly gateway: { readonly host: string; readonly port: number; readonly probeToken: Secret };
+  /** Signs the links of previews. */
+  readonly linkKey: Secret;
   readonly previewUrl: string;
   readonly publicUrl: string;
   /** False while database and BOUGH_HOME name different installations: then nothing is reaped (DESIGN §5). */

@@ -6,7 +6,13 @@ import { type DeclinedSubject, listDeclined } from '@bough/store/declined-subjec
 import { deleteDeliveries, unsettledDeliveries } from '@bough/store/deliveries';
 import { listEnvironments, listUnsettledEnvironments } from '@bough/store/environments';
 import { deleteEvents } from '@bough/store/events';
-import { findProjectByRepository, listProjects, type Project, writePollEtag } from '@bough/store/projects';
+import {
+  findProjectByRepository,
+  listProjects,
+  type Project,
+  writePollEtag,
+  writeRepository,
+} from '@bough/store/projects';
 import { listOpenRehearsals } from '@bough/store/rehearsals';
 import type { Context } from './context.ts';
 import { warmGoldens } from './data/warm-goldens.ts';
@@ -50,6 +56,7 @@ export async function resync(
     try {
       corrections.subjects += await compareWithForge(context, project, options.signal);
       if (options.thorough) {
+        await readRepositoryAgain(context, project, options.signal);
         corrections.redelivered += await redeliverFailed(context, project);
         await lookAtStrangers(context, project.id);
       }
@@ -166,6 +173,16 @@ export function differingSubjects(
     )
     .map((row) => row.subject);
   return [...behind, ...closed];
+}
+
+/** Renamed, or made public, while no delivery came. */
+async function readRepositoryAgain(context: Context, project: Project, signal: AbortSignal): Promise<void> {
+  const forge = context.forge(project.forge);
+  const repository = await forge.readRepository(
+    { id: project.repositoryId, forgeInstallationId: project.forgeInstallationId ?? undefined },
+    signal,
+  );
+  if (repository !== 'gone') await writeRepository(context.pool, project.id, repository);
 }
 
 /** The forge redelivers only when asked; it keeps failures for three days. */

@@ -106,6 +106,7 @@ export async function openHarness(): Promise<Harness> {
       signingKey: new Secret('signing'),
       directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
       gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
+      linkKey: new Secret('link key'),
       previewUrl: 'http://*.localhost:8080',
       publicUrl: 'http://localhost:3000',
       mayReap: true,

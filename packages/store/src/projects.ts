@@ -14,6 +14,8 @@ export interface Project {
   readonly name: string;
   readonly slug: string;
   readonly defaultBranch: string;
+  /** As last read from the forge; false also where it was not asked yet. */
+  readonly private: boolean;
   readonly production: 'external' | 'managed';
   readonly intake: 'webhook' | 'app' | 'poll';
   readonly webhookId: string | null;
@@ -33,7 +35,7 @@ interface ProjectRow extends Omit<Project, 'repositoryId' | 'forgeInstallationId
 }
 
 const COLUMNS = `id::text, installation_id as "installationId", forge, forge_host as "forgeHost", repository_id::text as "repositoryId",
-  owner, name, slug, default_branch as "defaultBranch", production, intake, webhook_id::text as "webhookId",
+  owner, name, slug, default_branch as "defaultBranch", private, production, intake, webhook_id::text as "webhookId",
   forge_installation_id::text as "forgeInstallationId", poll_etag as "pollEtag", entropy, state,
   variables_revision::text as "variablesRevision", created_at as "createdAt"`;
 
@@ -59,20 +61,21 @@ export interface NewProject {
   readonly production: 'external' | 'managed';
   readonly intake: 'webhook' | 'app' | 'poll';
   readonly forgeInstallationId?: number | null;
+  readonly private?: boolean;
 }
 
 /** Adds a project, or takes one that was removed (or added before) back into service under its old slug and id. */
 export async function insertProject(db: Database, project: NewProject): Promise<Project> {
   const { rows } = await db.query<ProjectRow>(
     `insert into projects (installation_id, forge, forge_host, repository_id, owner, name, slug, default_branch, production, intake,
-                           forge_installation_id, entropy)
+                           forge_installation_id, entropy, private)
      values ($1, $2, $3, $4, $5, $6,
              case when exists (select from projects where slug = $7 and (forge_host, repository_id) <> ($3, $4::bigint))
                then $7 || '-' || $4 else $7 end,
-             $8, $9, $10, $11, $12)
+             $8, $9, $10, $11, $12, $13)
      on conflict (forge_host, repository_id) do update set
        state = 'active', owner = excluded.owner, name = excluded.name, default_branch = excluded.default_branch,
-       production = excluded.production, intake = excluded.intake,
+       production = excluded.production, intake = excluded.intake, private = excluded.private,
        forge_installation_id = coalesce(excluded.forge_installation_id, projects.forge_installation_id)
      returning ${COLUMNS}`,
     [
@@ -88,6 +91,7 @@ export async function insertProject(db: Database, project: NewProject): Promise<
       project.intake,
       project.forgeInstallationId ?? null,
       randomBytes(32).toString('base64url'),
+      project.private ?? false,
     ],
   );
   return toProject(only(rows));
@@ -134,16 +138,25 @@ export async function listProjects(db: Database): Promise<Project[]> {
   return rows.map(toProject);
 }
 
-/** What the forge says of the repository now. True when something differed. */
+/**
+ * What the forge says of the repository now. True when something differed. One that becomes public has comments that anybody
+ * reads: links in them end.
+ */
 export async function writeRepository(
   db: Database,
   id: string,
-  repository: { owner: string; name: string; defaultBranch: string },
+  repository: { owner: string; name: string; defaultBranch: string; private: boolean },
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update projects set owner = $2, name = $3, default_branch = $4
-     where id = $1 and (owner, name, default_branch) is distinct from ($2, $3, $4)`,
-    [id, repository.owner, repository.name, repository.defaultBranch],
+    `with before as (select private from projects where id = $1 for update),
+     published as (
+       update environments set link_epoch = link_epoch + 1
+       where project_id = $1 and not $5 and (select private from before) returning id
+     ),
+     told as (select pg_notify('routes', id::text) from published)
+     update projects set owner = $2, name = $3, default_branch = $4, private = $5
+     where id = $1 and (owner, name, default_branch, private) is distinct from ($2, $3, $4, $5) and (select count(*) from told) >= 0`,
+    [id, repository.owner, repository.name, repository.defaultBranch, repository.private],
   );
   return rowCount === 1;
 }

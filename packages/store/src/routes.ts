@@ -99,7 +99,8 @@ interface RouteRow extends Omit<EnvironmentRoute, 'target' | 'redirect'> {
 }
 
 const COLUMNS = `r.host, r.path, r.deployment_id::text as "deploymentId", r.route, r.state, r.target_host as "targetHost",
-  r.target_port as "targetPort", r.redirect_to as "redirectTo", r.redirect_code as "redirectCode", r.access, r.indexable,
+  r.target_port as "targetPort", r.redirect_to as "redirectTo", r.redirect_code as "redirectCode", r.indexable,
+  case when r.access->>'kind' = 'link' then r.access || jsonb_build_object('epoch', e.link_epoch) else r.access end as access,
   r.is_primary as "isPrimary", e.id::text as "environmentId", e.slug as "environmentSlug", e.subject, p.slug as "projectSlug"`;
 
 const FROM =

@@ -1,7 +1,9 @@
 import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { revokeLinks } from '../src/access-links.ts';
 import { createPool } from '../src/database.ts';
+import { writeDesired } from '../src/environments.ts';
 import {
   findProject,
   findProjectByFullName,
@@ -14,6 +16,8 @@ import {
   writeIntake,
   writeRepository,
 } from '../src/projects.ts';
+import { listRoutes, replaceRoutes } from '../src/routes.ts';
+import { examplePreview } from './example-rows.ts';
 
 let database: TestDatabase;
 let pool: pg.Pool;
@@ -75,12 +79,33 @@ test('a slug that another project has gets the repository id added', async () =>
 
 test('what the forge says is written when it differs', async () => {
   const { id } = await insertProject(pool, { ...shop, repositoryId: 8, slug: 'eight' });
-  const renamed = { owner: 'Acme', name: 'Eight', defaultBranch: 'trunk' };
+  const renamed = { owner: 'Acme', name: 'Eight', defaultBranch: 'trunk', private: true };
   expect(await writeRepository(pool, id, renamed)).toBe(true);
   expect(await writeRepository(pool, id, renamed)).toBe(false);
   await writeIntake(pool, id, { intake: 'app', webhookId: '12', forgeInstallationId: 34 });
   const expected = { ...renamed, intake: 'app', webhookId: '12', forgeInstallationId: 34 };
   expect(await findProject(pool, id)).toMatchObject(expected);
+});
+
+test('links end when a repository becomes public, and only then', async () => {
+  const { id } = await insertProject(pool, { ...shop, repositoryId: 10, slug: 'ten', private: true });
+  const { environment } = await writeDesired(pool, examplePreview(id, 10));
+  await replaceRoutes(pool, environment.id, [
+    {
+      ...{ host: 'ten.localhost', path: '/', deploymentId: null, route: 'r', state: 'asleep', target: null },
+      ...{ redirect: null, access: { kind: 'link', epoch: 0 }, indexable: false, isPrimary: true },
+    },
+  ]);
+  const epoch = async () => (await listRoutes(pool, environment.id)).map(({ access }) => access);
+  const repository = { owner: 'Acme', name: 'Ten', defaultBranch: 'main' };
+  await writeRepository(pool, id, { ...repository, private: true });
+  expect(await epoch()).toEqual([{ kind: 'link', epoch: 0 }]);
+  await writeRepository(pool, id, { ...repository, private: false });
+  expect(await epoch()).toEqual([{ kind: 'link', epoch: 1 }]);
+  await writeRepository(pool, id, { ...repository, private: true });
+  expect(await epoch()).toEqual([{ kind: 'link', epoch: 1 }]);
+  await revokeLinks(pool, environment.id);
+  expect(await epoch()).toEqual([{ kind: 'link', epoch: 2 }]);
 });
 
 test('a removed project is listed no more, and can come back', async () => {

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { age, duration, EXIT, table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
+import { environmentUrlVerb, primaryUrl } from './environment-url.ts';
 import { EnvironmentDetail, EnvironmentView } from './views.ts';
 
 const Action = z.object({ requestId: z.string(), queued: z.boolean() });
@@ -45,13 +46,7 @@ export function environmentVerbs(program: Command, context: VerbContext): void {
       if (detail.phase === 'failed') process.exitCode = EXIT.unwell;
     });
 
-  env
-    .command('url <environment>')
-    .description('its primary address')
-    .action(async (slug: string) => {
-      const url = primary(await read(context, slug));
-      context.output.result({ url }, () => url);
-    });
+  environmentUrlVerb(env, context);
 
   env
     .command('open <environment>')
@@ -61,7 +56,7 @@ export function environmentVerbs(program: Command, context: VerbContext): void {
     .option('--branch <branch>', 'make an environment for this branch of the repository instead')
     .action(async (what: string, options: { branch?: string }) => {
       if (options.branch === undefined) {
-        const url = primary(await read(context, what));
+        const url = primaryUrl(await read(context, what));
         spawn('xdg-open', [url], { stdio: 'ignore', detached: true })
           .on('error', () => {})
           .unref();
@@ -161,16 +156,6 @@ async function read(context: VerbContext, slug: string): Promise<EnvironmentDeta
   return EnvironmentDetail.parse(
     await (await context.api()).get(`/environments/${encodeURIComponent(slug)}`),
   );
-}
-
-function primary(detail: EnvironmentDetail): string {
-  const route = detail.routes.find((candidate) => candidate.primary) ?? detail.routes[0];
-  if (route !== undefined) return route.url;
-  throw new BoughError({
-    code: 'no-address',
-    message: `${detail.slug} has no address (it is ${detail.phase}).`,
-    hint: `Ask why: bough why ${detail.slug}`,
-  });
 }
 
 async function logPath(

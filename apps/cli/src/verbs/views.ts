@@ -61,6 +61,11 @@ export const GoldensView = z.object({
 });
 export type GoldensView = z.infer<typeof GoldensView>;
 
+export const LinksView = z.object({
+  links: z.array(z.object({ url: z.string(), primary: z.boolean() })).min(1),
+  expiresAt: z.string(),
+});
+
 export const EnvironmentDetail = EnvironmentView.extend({
   golden: z
     .object({

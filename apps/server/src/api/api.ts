@@ -9,6 +9,7 @@ import { dataRoutes } from './data.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { environmentRoutes } from './environments.ts';
+import { linkRoutes } from './links.ts';
 import { projectRoutes } from './projects.ts';
 import { rehearsalRoutes } from './rehearsals.ts';
 import { statusRoutes } from './status.ts';
@@ -52,6 +53,7 @@ export function registerApi(
         for (const routes of [
           projectRoutes(options),
           environmentRoutes(options),
+          linkRoutes(options),
           dataRoutes(options),
           workloadRoutes(options),
           deploymentRoutes(options),

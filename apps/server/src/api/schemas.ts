@@ -112,11 +112,16 @@ export const RouteView = z.object({
   state: z.enum(['serving', 'swapping', 'starting', 'asleep', 'failed']),
   target: z.object({ host: z.string(), port: z.number() }).nullable(),
   redirect: z.object({ to: z.string(), code: z.number() }).nullable(),
-  access: z.enum(['open', 'basic']),
+  access: z.enum(['open', 'basic', 'link']),
   indexable: z.boolean(),
   primary: z.boolean(),
 });
 export type RouteView = z.infer<typeof RouteView>;
+
+export const LinksView = z.object({
+  links: z.array(z.object({ url: z.string(), primary: z.boolean() })).describe('The primary address first'),
+  expiresAt: Time,
+});
 
 export const GoldenView = z.object({
   id: Id,

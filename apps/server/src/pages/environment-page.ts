@@ -50,7 +50,8 @@ function reason({ heldReason, waitingReason, runningStep, retryAt }: Environment
 
 function routeLine({ url, access, state }: RouteView): Html {
   const closed =
-    access === 'basic' && html` <span class="muted">(password: <code>bough env show</code>)</span>`;
+    (access === 'basic' && html` <span class="muted">(password: <code>bough env show</code>)</span>`) ||
+    (access === 'link' && html` <span class="muted">(by a link: <code>bough env url</code>)</span>`);
   return html`<li><a href="${url}">${url}</a> <span class="muted">${state}</span>${closed}</li>`;
 }
 

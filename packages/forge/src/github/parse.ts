@@ -190,6 +190,8 @@ function repository(event: Event): Meaning {
     case 'edited':
     case 'archived':
     case 'unarchived':
+    case 'publicized':
+    case 'privatized':
       return {
         kind: 'repositories',
         added: [{ id: found.id, owner, name: found.name, ...installationOf(event.envelope) }],
