@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { systemClock } from '@bough/domain/clock';
 import { Secret } from '@bough/domain/secret';
 import type { Engine } from '@bough/engine/engine';
-import { createFakeMachine } from '@bough/engine/fake/engine';
+import { createFakeMachine, type FakeMachine } from '@bough/engine/fake/engine';
 import type { Forge } from '@bough/forge/forge';
 import { createSources } from '@bough/forge/git/sources';
 import type { Service } from '@bough/service/service';
@@ -35,6 +35,7 @@ export interface Harness {
   readonly context: Context;
   readonly pool: pg.Pool;
   readonly engine: Engine;
+  readonly machine: FakeMachine;
   readonly projectId: string;
   /** What was enqueued, and what happens when something is; a test may let it fail. */
   onEnqueue: (queue: string) => void;
@@ -57,7 +58,8 @@ export async function openHarness(): Promise<Harness> {
   const database = await createTestDatabase();
   const pool = createPool({ url: database.url, max: 10, applicationName: 'test' });
   const home = await createTempHome('reconcile');
-  const engine = createFakeMachine().engine('i1');
+  const machine = createFakeMachine();
+  const engine = machine.engine('i1');
   const git = await testGit();
   const repository = await createGitRepository(join(home.path, 'repository'));
   const { id: projectId } = await insertProject(pool, {
@@ -84,6 +86,7 @@ export async function openHarness(): Promise<Harness> {
   const harness: Harness = {
     pool,
     engine,
+    machine,
     projectId,
     onEnqueue: () => {},
     onPoint: async () => {},

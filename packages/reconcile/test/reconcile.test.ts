@@ -2,7 +2,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import { listDeployments } from '@bough/store/deployments';
 import { Interrupted } from '@bough/store/environment-lock';
 import { writeAbsent } from '@bough/store/environments';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Harness, MANIFEST, openHarness, QUEUE } from './harness.ts';
 
 let bough: Harness;
@@ -157,4 +157,79 @@ test('a version that cannot read what the volume holds is refused before anythin
   expect(failure?.message).toContain('holds the files of version 7.0');
   expect(releaseDeploymentId).toBe(release);
   expect(await bough.running(id)).toEqual(running);
+});
+
+describe('what something else stops while it is waited for', () => {
+  const web = '    web: { commands: { start: "echo listening" } }\n';
+  const manifest = MANIFEST.replace('    workers:', `${web}    workers:`);
+  const files = { '.bough/config.yaml': manifest };
+
+  /** What listens is what runs; before it does, the machine restarts so often. */
+  function restartMachine(times: number): { readonly starts: () => number } {
+    let left = times;
+    let starts = 0;
+    const accepts = async (): Promise<void> => {
+      starts += 1;
+      const workloads = await bough.engine.list();
+      if (left > 0) for (const { id } of workloads) await bough.engine.stop(id);
+      left -= 1;
+      const webs = (await bough.engine.list()).filter(({ labels }) => labels.role === 'web');
+      if (!webs.some(({ state }) => state === 'running')) throw new Error('connect ECONNREFUSED');
+    };
+    const get = async () => {
+      const release = (await bough.engine.list())[0]?.labels.release ?? '';
+      return { status: 200, headers: { 'x-bough-deployment': release }, body: '' };
+    };
+    Object.assign(bough.context, { network: { accepts, get } });
+    return { starts: () => starts };
+  }
+
+  test('is started again', async () => {
+    const { starts } = restartMachine(2);
+    const { id } = await deployFirst(files);
+    expect(starts()).toBe(3);
+    expect((await listDeployments(bough.pool, id)).map(({ state }) => state)).toEqual(['ready']);
+  });
+
+  test('is tried again later, when that does not help', async () => {
+    restartMachine(1_000);
+    const id = await bough.wish(await bough.commit(files));
+    expect(await bough.look(id)).toMatchObject({ kind: 'again' });
+    const row = await bough.row(id);
+    expect(row.failure).toMatchObject({ code: 'stopped-meanwhile' });
+    expect(row.retryAt).not.toBeNull();
+  });
+
+  test('an app that exits by itself keeps its own error', async () => {
+    const accepts = async (): Promise<void> => {
+      const [started] = await bough.engine.list();
+      bough.machine.crash(started?.id ?? '', 3);
+      throw new Error('connect ECONNREFUSED');
+    };
+    Object.assign(bough.context, { network: { ...bough.context.network, accepts } });
+    const id = await bough.wish(await bough.commit(files));
+    expect(await bough.look(id)).toEqual({ kind: 'done' });
+    const { failure } = await bough.row(id);
+    expect(failure).toMatchObject({ code: 'app-crashes' });
+    expect(failure?.message).toContain('exit code 3');
+  });
+
+  test('lets a deploy hook fail without blame, when it was its service', async () => {
+    const services = 'services: { queue: { type: "redis:7" } }\n';
+    const hook = MANIFEST.replace('build: "echo built"', 'build: "echo built", deploy: "exit 1"').replace(
+      '    workers:',
+      '    relationships: { queue: "queue:redis" }\n    workers:',
+    );
+    const id = await bough.wish(await bough.commit({ '.bough/config.yaml': hook + services }));
+    bough.onPoint = async (point) => {
+      if (point !== 'before-deploy-hook') return;
+      for (const workload of await bough.engine.list()) await bough.engine.stop(workload.id);
+    };
+    expect(await bough.look(id)).toMatchObject({ kind: 'again' });
+    expect((await bough.row(id)).failure).toMatchObject({ code: 'stopped-meanwhile' });
+    bough.onPoint = async () => {};
+    await bough.pool.query('update environments set retry_at = null');
+    expect(await bough.look(id)).toEqual({ kind: 'done' });
+    expect((await bough.row(id)).failure).toMatchObject({ code: 'deploy-hook-failed' });
+  });
 });

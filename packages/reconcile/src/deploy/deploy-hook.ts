@@ -13,6 +13,7 @@ import {
   serviceVolumeName,
   serviceWorkloadId,
 } from './services.ts';
+import { findStopped } from './stopped-meanwhile.ts';
 import { type AppAddresses, surroundingsOf } from './surroundings.ts';
 
 /**
@@ -113,6 +114,11 @@ async function runHook(
   });
   lock.signal.throwIfAborted();
   if (result.exitCode === 0) return;
+  const services = what.services.map(
+    ({ declaration: { name } }) => [`Service "${name}"`, serviceWorkloadId(run, name)] as const,
+  );
+  const stopped = what.hook === 'deploy' ? await findStopped(context, services) : undefined;
+  if (stopped !== undefined) throw stopped;
   const why =
     result.killedBy === 'timeout'
       ? `did not end within ${context.deadlines.hookMs / 60_000} minutes`

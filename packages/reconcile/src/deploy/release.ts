@@ -9,6 +9,7 @@ import { secludedWith } from '../trust/untrusted-tier.ts';
 import type { Artifacts } from './build.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
 import { lastLines, type RunningService } from './services.ts';
+import { isStopped, isStoppedMeanwhile, stoppedMeanwhile } from './stopped-meanwhile.ts';
 import { surroundingsOf } from './surroundings.ts';
 
 /** Web processes by app, once they listen. */
@@ -53,13 +54,32 @@ async function startWebs(
 ): Promise<void> {
   for (const app of inOrder(run.plan.common.apps)) {
     if (app.web === null) continue;
-    const command = [app.web.preStart, app.web.start].filter((script) => script !== null).join('\n');
-    const what = { app, name: app.name, role: 'web' as const, command, part: app };
-    const workload = await ensureWorkload(run, { ...what, ...with_, addresses });
-    const address = await untilListening(run, app, workload);
+    const address = await startWeb(run, app, { ...with_, addresses }, voice);
     await runPostStart(run, app, { ...with_, addresses, address }, voice);
     addresses.set(app.name, address);
     voice.line(`${app.name}: listens on port ${address.port}`);
+  }
+}
+
+/** So often a web process is started that something else stops while it is waited for; then all is tried again later. */
+const STARTS_MAX = 3;
+
+async function startWeb(
+  run: PlannedRun,
+  app: PlannedApp,
+  with_: { artifacts: Artifacts; services: readonly RunningService[]; addresses: WebAddresses },
+  voice: StepVoice,
+): Promise<{ host: string; port: number }> {
+  const command = [app.web?.preStart ?? null, app.web?.start ?? null].filter((script) => script !== null);
+  const what = { app, name: app.name, role: 'web' as const, command: command.join('\n'), part: app };
+  for (let starts = 1; ; starts += 1) {
+    const workload = await ensureWorkload(run, { ...what, ...with_ });
+    try {
+      return await untilListening(run, app, workload);
+    } catch (error) {
+      if (!isStoppedMeanwhile(error) || starts === STARTS_MAX) throw error;
+      voice.line(`${app.name}: something stopped it while it was starting; it is started again`);
+    }
   }
 }
 
@@ -69,6 +89,12 @@ export function releaseWorkloadIds(run: PlannedRun): string[] {
     ...(app.web === null ? [] : [releaseWorkloadId(run, app.name)]),
     ...app.workers.map((worker) => releaseWorkloadId(run, `${app.name}/${worker.name}`)),
   ]);
+}
+
+/** Web processes by their words in a sentence. */
+export function webWorkloadIds(run: PlannedRun): (readonly [what: string, id: string])[] {
+  const webs = run.plan.common.apps.filter(({ web }) => web !== null);
+  return webs.map(({ name }) => [`App "${name}"`, releaseWorkloadId(run, name)]);
 }
 
 /** What the gateway had taken in for the old release just before the swap gets its answer. */
@@ -173,9 +199,13 @@ async function untilListening(
       clock: context.clock,
       timeoutMs: context.deadlines.listenMs,
       signal: lock.signal,
-      isHopeless: async () => ((await context.engine.observe(workload.id))?.restarts ?? 0) >= CRASHES_MAX,
+      isHopeless: async () => {
+        const now = await context.engine.observe(workload.id);
+        return isStopped(now) || (now?.restarts ?? 0) >= CRASHES_MAX;
+      },
       onTimeout: async (cause) => {
         const now = await context.engine.observe(workload.id);
+        if (isStopped(now)) return stoppedMeanwhile(`App "${app.name}"`);
         const crashed = (now?.restarts ?? 0) > 0;
         return new BoughError({
           code: crashed ? 'app-crashes' : 'app-not-listening',

@@ -1,8 +1,9 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { type Answer, untilReady } from '../probe.ts';
-import { releaseWorkloadIds, whatServes } from './release.ts';
+import { releaseWorkloadIds, webWorkloadIds, whatServes } from './release.ts';
 import type { PlannedRun, StepVoice } from './run.ts';
 import { lastLines } from './services.ts';
+import { findStopped } from './stopped-meanwhile.ts';
 
 const ATTEMPT_TIMEOUT_MS = 10_000;
 
@@ -20,6 +21,7 @@ export async function verify(run: PlannedRun, voice: StepVoice): Promise<void> {
       timeoutMs: run.context.deadlines.verifyMs,
       signal: run.lock.signal,
       onTimeout: async (cause) =>
+        (await findStopped(run.context, webWorkloadIds(run))) ??
         new BoughError({
           code: 'verify-failed',
           message: `${host.url} did not answer from this deployment: ${cause instanceof Error ? cause.message : String(cause)}.`,
