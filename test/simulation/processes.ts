@@ -57,7 +57,7 @@ export async function startServer(around: Surroundings, process: SimProcess): Pr
   const counted = { inc: () => {}, startAtZero: async () => {} };
   const receiver = createDeliveryReceiver({ ...common, repositoryChanges, counted });
   const job = { id: 0, process, kind: 'receive', key: 'resume' };
-  void currentJob.run(job, () => repositoryChanges.resume()).catch(() => {});
+  void currentJob.run(job, () => repositoryChanges.resume());
   return { process, forge, receiver };
 }
 

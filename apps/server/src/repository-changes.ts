@@ -53,17 +53,21 @@ export function createRepositoryChanges(context: Context): RepositoryChanges {
     last = last.then(() => work(forge, parsed, deliveryRowId));
   }
 
-  return {
-    apply,
-    async resume() {
-      for (const { id, forge: kind, payload } of await unsettledDeliveries(context.pool, new Date())) {
-        const forge = Object.values(context.forges).find((candidate) => candidate.kind === kind);
-        // It was parsed by the forge's schema when it was stored.
-        const parsed = payload as ParsedDelivery;
-        if (forge && parsed.kind === 'repositories') apply(forge, parsed, id);
-      }
-    },
-  };
+  async function resume(): Promise<void> {
+    const left = await unsettledDeliveries(context.pool, clock.now()).catch((error: unknown) => {
+      context.log.warn({ err: error }, 'the store is away: what an earlier start left is looked at later');
+      clock.after(storeRetryMs, () => void resume(), { background: true });
+      return [];
+    });
+    for (const { id, forge: kind, payload } of left) {
+      const forge = Object.values(context.forges).find((candidate) => candidate.kind === kind);
+      // It was parsed by the forge's schema when it was stored.
+      const parsed = payload as ParsedDelivery;
+      if (forge && parsed.kind === 'repositories') apply(forge, parsed, id);
+    }
+  }
+
+  return { apply, resume };
 }
 
 /** What came of it, in words. The first failure ends it: a redelivery does it all again, and nothing is done twice. */

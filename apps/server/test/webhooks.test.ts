@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
+import { systemClock } from '@bough/domain/clock';
+import type { Forge } from '@bough/forge/forge';
 import { findDeliveryByForgeId, listDeliveries, receiveDelivery } from '@bough/store/deliveries';
 import { writeDesired } from '@bough/store/environments';
 import { findProject, findProjectByFullName } from '@bough/store/projects';
@@ -7,6 +9,7 @@ import { createTestDatabase, startTestPostgres, type TestDatabase } from '@bough
 import { createTestRedis, startTestRedis, type TestRedis } from '@bough/testkit/test-redis';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createRepositoryChanges } from '../src/repository-changes.ts';
 import { pullRequestEvent, secondSecret, signed, startServer, type TestServer } from './harness.ts';
 
 let database: TestDatabase;
@@ -201,6 +204,31 @@ test('what a crash left unfinished goes on at the next start', async () => {
   } finally {
     await next.close();
   }
+});
+
+test('and as soon as the store is there, when it was away at that start', async () => {
+  const parsed = { kind: 'repositories', added: [{ id: 54, owner: 'Allowed', name: 'left' }], removed: [] };
+  await receiveDelivery(server.pool, {
+    ...{ forge: 'github', deliveryId: 'd-away', event: 'installation', action: 'created' },
+    ...{ repositoryId: null, subjects: [], payload: parsed },
+  });
+  const isAway = [true, true];
+  const query = async (text: string, values: unknown[]) => {
+    if (isAway.pop() === true) throw new Error('connect ECONNREFUSED');
+    return await server.pool.query(text, values);
+  };
+  const { resume } = createRepositoryChanges({
+    pool: { query } as never,
+    clock: { ...systemClock, after: (_ms, run) => systemClock.after(0, run) },
+    forges: { github: { kind: 'github', host: 'github.com' } as Forge },
+    isAllowedOwner: () => false,
+    // No owner is allowed and nothing is a project, so nothing is connected.
+    projects: {} as never,
+    log: { info() {}, warn() {}, error() {} },
+  });
+  await resume();
+  expect((await stored('d-away'))?.fate).toBe('received');
+  await waitFor('it to be done', async () => (await stored('d-away'))?.fate === 'observed');
 });
 
 test('over a real connection: 202, an oversized body is 413, and the next request still works', async () => {
