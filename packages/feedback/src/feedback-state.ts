@@ -3,7 +3,7 @@ import type { Secret } from '@bough/domain/secret';
 import { type Command, lastAnsweredCommand } from '@bough/store/commands';
 import type { Database } from '@bough/store/database';
 import { type Deployment, listDeploymentArtifacts, listDeployments } from '@bough/store/deployments';
-import { findEnvironment } from '@bough/store/environments';
+import { findEnvironment, findLastEnvironment } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
 import { findRehearsal, type Rehearsal } from '@bough/store/rehearsals';
 import { lastRequest } from '@bough/store/requests';
@@ -17,6 +17,8 @@ export interface FeedbackState {
   readonly installationId: string;
   readonly project: Project;
   readonly environment: Environment;
+  /** A newer environment of the same subject, which speaks for it now; null for the newest. */
+  readonly successor: Environment | null;
   readonly phase: Phase;
   /** Newest first; at most 20. */
   readonly deployments: readonly Deployment[];
@@ -60,6 +62,7 @@ export async function readFeedbackState(
   const snapshot =
     environment.dataSnapshotId === null ? undefined : await findSnapshot(db, environment.dataSnapshotId);
   const { projectId, subject } = environment;
+  const last = await findLastEnvironment(db, { projectId, subject });
   const asked = await lastAnsweredCommand(db, { projectId, subject });
   const lasting = await lastRequest(db, {
     projectId,
@@ -71,6 +74,7 @@ export async function readFeedbackState(
     installationId: environment.installationId,
     project,
     environment,
+    successor: last === undefined || last.id === environmentId ? null : last,
     phase: phase(environment),
     deployments,
     steps: newest === undefined ? [] : await listSteps(db, newest.id),

@@ -3,6 +3,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import { type Clock, systemClock } from '@bough/domain/clock';
 import type { Secret } from '@bough/domain/secret';
 import type { Forge, Published, RepositoryRef } from '@bough/forge/forge';
+import { findEnvironment } from '@bough/store/environments';
 import {
   listPublications,
   type Publication,
@@ -36,12 +37,14 @@ export type Outcome = { readonly kind: 'done' } | { readonly kind: 'again'; read
  * Throws when the forge does not answer; whoever called tries later, and the preview itself is never the worse for it.
  */
 export async function publishFeedback(context: FeedbackContext, environmentId: string): Promise<Outcome> {
+  const environment = await findEnvironment(context.pool, environmentId);
+  if (environment === undefined) return { kind: 'done' };
   const client = await context.pool.connect();
   try {
-    // Two publishers of one environment would each write a first comment.
+    // Two publishers of one subject would each write a first comment, or the earlier environment its goodbye last.
     const { rows } = await client.query<{ locked: boolean }>(
-      'select pg_try_advisory_lock($1, $2::int) as locked',
-      [FEEDBACK_LOCK_CLASS, Number(environmentId) % 2_147_483_647],
+      'select pg_try_advisory_lock($1, hashtext($2)) as locked',
+      [FEEDBACK_LOCK_CLASS, `${environment.projectId} ${environment.subject}`],
     );
     if (rows[0]?.locked !== true) return { kind: 'again', delayMs: BUSY_RETRY_MS };
     const now = (context.clock ?? systemClock).now();
@@ -86,7 +89,7 @@ async function publishState(context: FeedbackContext, state: FeedbackState): Pro
 
 async function publishComment(speaker: Speaker, state: FeedbackState): Promise<void> {
   const { number } = state.environment.facts;
-  if (number === undefined) return;
+  if (number === undefined || state.successor !== null) return;
   const body = renderComment(state);
   // A comment that was never written need not be written to say goodbye.
   const isUnsaid = !speaker.said.some((publication) => publication.kind === 'comment');
@@ -110,14 +113,16 @@ function isQuiet({ phase, environment }: FeedbackState): boolean {
 const REHEARSAL = 'rehearsal ';
 
 async function publishChecks(speaker: Speaker, state: FeedbackState): Promise<void> {
+  // What the newer environment of the same subject says about a commit is not this one's to say.
+  const others = state.successor?.desiredCommit ?? null;
   const check = renderCheck(state);
   if (check !== undefined) {
-    await sayCheck(speaker, '', check);
-    await cancelChecks(speaker, '', check);
+    if (check.commit !== others) await sayCheck(speaker, '', check);
+    await cancelChecks(speaker, '', { ...check, kept: [check.commit, others] });
   }
   const rehearsal = renderRehearsalCheck(state);
-  if (rehearsal.state !== null) await sayCheck(speaker, REHEARSAL, rehearsal);
-  await cancelChecks(speaker, REHEARSAL, rehearsal);
+  if (rehearsal.state !== null && rehearsal.commit !== others) await sayCheck(speaker, REHEARSAL, rehearsal);
+  await cancelChecks(speaker, REHEARSAL, { ...rehearsal, kept: [rehearsal.commit, others] });
 }
 
 async function sayCheck(speaker: Speaker, prefix: string, check: CheckContent): Promise<void> {
@@ -139,13 +144,13 @@ async function sayCheck(speaker: Speaker, prefix: string, check: CheckContent): 
 async function cancelChecks(
   speaker: Speaker,
   prefix: string,
-  now: Pick<CheckContent, 'name' | 'detailsUrl'> & { commit: string | null },
+  now: Pick<CheckContent, 'name' | 'detailsUrl'> & { readonly kept: readonly (string | null)[] },
 ): Promise<void> {
   for (const { kind, key, hash, detail, failure } of speaker.said) {
     const commit = key.slice(key.lastIndexOf(' ') + 1);
     const isOfThis = kind === 'check' && key === `${prefix}${commit}`;
     const isSaid = detail.final === true && hash !== null && failure === null;
-    if (!isOfThis || commit === now.commit || isSaid) continue;
+    if (!isOfThis || now.kept.includes(commit) || isSaid) continue;
     const title = 'A newer commit took its place';
     await sayCheck(speaker, prefix, {
       ...{ name: now.name, detailsUrl: now.detailsUrl, commit },

@@ -134,6 +134,7 @@ export function exampleState(
       createdAt: new Date(START),
     },
     environment: changed,
+    successor: null,
     phase: phase(changed),
     deployments: [exampleDeployment()],
     steps: [

@@ -3,7 +3,15 @@ import { Secret } from '@bough/domain/secret';
 import { insertCommand } from '@bough/store/commands';
 import { createPool } from '@bough/store/database';
 import { closeDeployment, openDeployment } from '@bough/store/deployments';
-import { type Fence, takeLease, writeDesired, writeFailure, writeSettled } from '@bough/store/environments';
+import {
+  type Fence,
+  takeLease,
+  writeAbsent,
+  writeDesired,
+  writeFailure,
+  writeRemoved,
+  writeSettled,
+} from '@bough/store/environments';
 import { insertProject, writeRepository } from '@bough/store/projects';
 import { listPublications } from '@bough/store/publications';
 import { handleRequests, openRequests } from '@bough/store/requests';
@@ -222,6 +230,26 @@ describe('the comment', () => {
     expect(comment?.body).toContain('**ada** asked for `/bough redeploy`');
     expect(comment?.body).toContain('> the shop is to run it');
     expect(comment?.body).not.toContain('says 2');
+  });
+
+  test('is the newer environment’s, once there is one: what the earlier learns late does not overwrite it', async () => {
+    await publish();
+    const earlier = environmentId;
+    await writeAbsent(pool, { projectId, subject: `pull/${number}` });
+    const lease = (await takeLease(pool, earlier)) ?? '';
+    expect(await writeRemoved(pool, { environmentId: earlier, generation: '2', lease })).toBe(true);
+    await publish();
+    environmentId = (await wish()).id;
+    await deployed();
+    await publish();
+    await insertCommand(pool, {
+      ...{ projectId, subject: `pull/${number}`, commentId: 9, askedBy: 'ada', command: '/bough help' },
+      ...{ verdict: 'accepted', reason: null, request: null, answer: 'There are some.' },
+    });
+    expect(await publishFeedback(context, earlier)).toEqual({ kind: 'done' });
+    const [comment] = await forge.comments(number);
+    expect(comment?.body).toContain('Preview is ready');
+    expect((await checksOf(commit)).map(({ conclusion }) => conclusion)).toEqual(['success']);
   });
 
   test('an environment that is gone from the store is done', async () => {
