@@ -12,6 +12,8 @@ export interface Surroundings {
 export interface Report {
   readonly text: string;
   readonly json: unknown;
+  /** Where something is promised: whether it held. The command ends with 1 when it did not. */
+  readonly isKept?: boolean;
 }
 
 export interface Benchmark {

@@ -44,6 +44,7 @@ try {
   };
   const report = await call.benchmark.run(call.numbers, surroundings, call.lists);
   process.stdout.write(call.isJson ? `${JSON.stringify(report.json, null, 2)}\n` : `\n${report.text}\n`);
+  if (report.isKept === false) process.exitCode = 1;
 } catch (error) {
   process.exitCode = 1;
   // What fails after Ctrl-C fails because of it.
