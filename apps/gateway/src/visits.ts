@@ -59,6 +59,8 @@ export function createVisits(options: VisitsOptions): Visits {
   return {
     enter(environmentId) {
       note(environmentId, new Date());
+      // It woke. Put to sleep again the next moment, it is to be woken again at once.
+      rung.delete(environmentId);
       inside.set(environmentId, (inside.get(environmentId) ?? 0) + 1);
       let left = false;
       return () => {

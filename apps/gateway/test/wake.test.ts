@@ -51,6 +51,19 @@ test('a visitor wakes it and gets the answer, and the next ones wait with the fi
   await visits.close();
 });
 
+test('put to sleep again at once, it is woken again at once', async () => {
+  const visits = await open();
+  const app = await bench.app((_request, response) => response.end('awake'));
+  for (const times of [1, 2]) {
+    bench.set(route(null, { state: 'asleep' }));
+    const answer = ask(bench, '/');
+    await waitFor('it to be rung for', () => rung.length === times);
+    bench.set(route(app.port));
+    expect((await answer).status).toBe(200);
+  }
+  await visits.close();
+});
+
 test('who reads pages gets one that asks again, others a 503 that says when', async () => {
   const visits = await open({ wakePageMs: 50, holdMs: 50 });
   bench.set(route(null, { state: 'asleep' }));

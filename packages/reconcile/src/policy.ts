@@ -56,9 +56,9 @@ export async function readPolicyAt(
   context: Reading,
   at: { mirror: string; commit: string; signal?: AbortSignal },
 ): Promise<Policy> {
-  const key = `${at.mirror} ${at.commit}`;
+  const policy = recallPolicyAt(context, at) ?? (await parsePolicyAt(context, at));
   const known = remembered.get(context.sources) ?? new Map<string, Policy>();
-  const policy = known.get(key) ?? (await parsePolicyAt(context, at));
+  const key = keyOf(at);
   // The one that was used longest ago goes first.
   known.delete(key);
   known.set(key, policy);
@@ -66,6 +66,15 @@ export async function readPolicyAt(
   if (known.size > REMEMBERED_MAX && oldest.done !== true) known.delete(oldest.value);
   remembered.set(context.sources, known);
   return policy;
+}
+
+/** The same where it was read before; then the commit need not be fetched. */
+export function recallPolicyAt(context: Reading, at: { mirror: string; commit: string }): Policy | undefined {
+  return remembered.get(context.sources)?.get(keyOf(at));
+}
+
+function keyOf({ mirror, commit }: { mirror: string; commit: string }): string {
+  return `${mirror} ${commit}`;
 }
 
 /** A commit never changes, and every look at every pull request needs the policy of the same one. */

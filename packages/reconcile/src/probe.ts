@@ -2,9 +2,10 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import type { Clock } from '@bough/domain/clock';
 
-/** Between two tries, growing from the first to the last. Small: somebody waits, and a try costs next to nothing. */
-const FIRST_RETRY_MS = 5;
-const LAST_RETRY_MS = 50;
+/** Between two tries, a tenth of what was waited so far: somebody waits, and a try costs next to nothing. */
+const SHORTEST_RETRY_MS = 5;
+const LONGEST_RETRY_MS = 50;
+const RETRY_SHARE = 0.1;
 
 /** Tries until it works, the time is over, or somebody interrupts. The last failure is handed to `onTimeout`. */
 export async function untilReady<Result>(
@@ -18,9 +19,12 @@ export async function untilReady<Result>(
   },
 ): Promise<Result> {
   const { clock } = options;
-  const deadline = clock.now().getTime() + options.timeoutMs;
-  for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(retryMs * 1.5, LAST_RETRY_MS)) {
+  const startedAt = clock.now().getTime();
+  const deadline = startedAt + options.timeoutMs;
+  for (;;) {
     options.signal.throwIfAborted();
+    const share = (clock.now().getTime() - startedAt) * RETRY_SHARE;
+    const retryMs = Math.min(Math.max(share, SHORTEST_RETRY_MS), LONGEST_RETRY_MS);
     const late = new AbortController();
     const timer = clock.after(Math.max(1, deadline - clock.now().getTime()), () => late.abort());
     try {

@@ -37,8 +37,9 @@ import { deploy, stopEarlier } from './deploy/deploy.ts';
 import { releaseWorkloadIds, stopReleasesBut } from './deploy/release.ts';
 import { type DeploymentRun, type PlannedRun, Waiting } from './deploy/run.ts';
 import { serviceWorkloadId } from './deploy/services.ts';
+import { createLaps } from './laps.ts';
 import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
-import { type Policy, readPolicyAt } from './policy.ts';
+import { type Policy, readPolicyAt, recallPolicyAt } from './policy.ts';
 import { askForRehearsal, wantsRehearsal } from './rehearse/wants-rehearsal.ts';
 import { removeEnvironment } from './remove-environment.ts';
 import { restoreRelease } from './restore-release.ts';
@@ -117,14 +118,24 @@ async function act(
       await callWaiting(context);
       return { kind: 'done' };
     case 'restore':
-      await restoreRelease(context, { ...of, policy: await policyOf(context, of) });
+      await restoreRelease(context, {
+        ...of,
+        policy: await policyOf(context, of),
+        isAsDeployed: false,
+        laps: createLaps(context.clock),
+      });
       await forgetFailedRestore(context, of);
       return { kind: 'done' };
     case 'wake': {
+      const laps = createLaps(context.clock, environment.changedAt);
+      laps.end('lock');
       await cancelDeployments(context.pool, environment.id);
       const policy = await policyOf(context, of);
+      laps.end('policy');
       await admit(context, { ...of, policy, needsDisk: false });
-      await restoreRelease(context, { ...of, policy });
+      laps.end('place');
+      await restoreRelease(context, { ...of, policy, isAsDeployed: true, laps });
+      context.log.info({ environmentId: environment.id, ...laps.taken() }, 'woken');
       if (!(await writeSettled(context.pool, lock.fence, { deploymentId: null })))
         throw new Interrupted('superseded');
       return { kind: 'done' };
@@ -323,7 +334,11 @@ async function standBack(
     else if (environment.releaseDeploymentId !== previous) {
       if (!(await writeRelease(context.pool, lock.fence, previous))) throw new Interrupted('superseded');
       const release = { ...environment, releaseDeploymentId: previous };
-      await restoreRelease(context, { ...of, environment: release, policy: await policyOf(context, of) });
+      await restoreRelease(context, {
+        ...{ ...of, environment: release, policy: await policyOf(context, of) },
+        isAsDeployed: false,
+        laps: createLaps(context.clock),
+      });
     }
     await stopReleasesBut(context, environment.id, [previous]);
   } catch (error) {
@@ -372,11 +387,15 @@ async function policyOf(
 ): Promise<Policy | null> {
   const { environment, project, lock } = of;
   if (environment.policyCommit === null) return null;
-  const mirror = mirrorOf(context, project);
-  await context
-    .forge(project.forge)
-    .fetch(repositoryOf(project), { mirror, commit: environment.policyCommit, signal: lock.signal });
-  return await readPolicyAt(context, { mirror, commit: environment.policyCommit, signal: lock.signal });
+  const at = {
+    mirror: mirrorOf(context, project),
+    commit: environment.policyCommit,
+    signal: lock.signal,
+  };
+  const known = recallPolicyAt(context, at);
+  if (known !== undefined) return known;
+  await context.forge(project.forge).fetch(repositoryOf(project), at);
+  return await readPolicyAt(context, at);
 }
 
 async function fail(

@@ -8,6 +8,7 @@ import { startRelease, stopOtherReleases } from './deploy/release.ts';
 import { swapRoutes } from './deploy/routes.ts';
 import type { PlannedRun, StepVoice } from './deploy/run.ts';
 import { ensureServices, removeDroppedServices } from './deploy/services.ts';
+import type { Laps } from './laps.ts';
 import type { Policy } from './policy.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
@@ -17,8 +18,17 @@ import { withoutSecrets } from './without-secrets.ts';
  */
 export async function restoreRelease(
   context: Context,
-  of: { project: Project; environment: Environment; lock: EnvironmentLock; policy: Policy | null },
+  of: {
+    project: Project;
+    environment: Environment;
+    lock: EnvironmentLock;
+    policy: Policy | null;
+    /** Nothing was deployed since: its services are as its own deployment left them. */
+    isAsDeployed: boolean;
+    laps: Laps;
+  },
 ): Promise<void> {
+  const { laps } = of;
   const release = await readRelease(context, of.project, of.environment, of.lock);
   const run: PlannedRun = { ...release, policy: of.policy };
   const voice: StepVoice = {
@@ -29,9 +39,13 @@ export async function restoreRelease(
     (await listDeploymentArtifacts(context.pool, run.deployment.id)).map((use) => [use.app, use.key]),
   );
   try {
-    const services = await ensureServices(run, {}, voice);
+    laps.end('read');
+    const services = await ensureServices(run, {}, voice, { areProvisioned: of.isAsDeployed });
+    laps.end('services');
     const addresses = await startRelease(run, { artifacts, services }, voice);
+    laps.end('apps');
     await swapRoutes(run, addresses);
+    laps.end('routes');
     await stopOtherReleases(run);
     await removeDroppedServices(run);
   } catch (error) {

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const firstPauseMs = 10;
+const shortestPauseMs = 10;
 const longestPauseMs = 250;
+/** Of the time waited so far: what is found too late by a pause is never much against the whole. */
+const pauseShare = 0.1;
 
 /**
  * Asks again and again, with pauses that grow, until `ask` answers or the signal fires. `isFinal` tells the failures
@@ -12,7 +14,8 @@ export async function waitUntilReady<Answer>(
   isFinal: (error: unknown) => boolean,
   signal: AbortSignal,
 ): Promise<Answer> {
-  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {
+  const startedAt = performance.now();
+  for (;;) {
     signal.throwIfAborted();
     try {
       return await ask();
@@ -20,6 +23,7 @@ export async function waitUntilReady<Answer>(
       signal.throwIfAborted();
       if (isFinal(error)) throw error;
     }
-    await delay(pauseMs, undefined, { signal });
+    const pauseMs = (performance.now() - startedAt) * pauseShare;
+    await delay(Math.min(Math.max(pauseMs, shortestPauseMs), longestPauseMs), undefined, { signal });
   }
 }

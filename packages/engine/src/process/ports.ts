@@ -32,6 +32,10 @@ export interface Reserve {
 export function createPorts(directory: string): Ports {
   async function reserve(id: string, options: Reserve): Promise<number> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
+    const { wanted: former } = options;
+    // The one that it had last is still its own: no need to read everybody's.
+    if (former !== undefined && former !== options.avoid && (await ownerOf(directory, former)) === id)
+      return former;
     const kept = (await portsOf(directory, id)).find((port) => port !== options.avoid);
     if (kept !== undefined) return kept;
     for (let attempt = 0; attempt < attempts; attempt += 1) {
@@ -60,12 +64,13 @@ export function createPorts(directory: string): Ports {
 async function portsOf(directory: string, id: string): Promise<number[]> {
   const names = (await readdir(directory).catch(() => [])).filter((name) => /^\d+$/.test(name));
   const owned = await Promise.all(
-    names.map(async (name) => {
-      const owner = await readFile(join(directory, name), 'utf8').catch(() => undefined);
-      return owner === id ? Number(name) : undefined;
-    }),
+    names.map(async (name) => ((await ownerOf(directory, Number(name))) === id ? Number(name) : undefined)),
   );
   return owned.filter((port) => port !== undefined);
+}
+
+function ownerOf(directory: string, port: number): Promise<string | undefined> {
+  return readFile(join(directory, String(port)), 'utf8').catch(() => undefined);
 }
 
 /** Written aside and linked, so that a reservation is never seen without its owner. */

@@ -25,6 +25,8 @@ launch() {
 # When the disk is full, lines are dropped rather than the workload stopped.
 keep_log() {
   trap '' TERM HUP INT
+  # Both ends are open now.
+  rm -f "$BOUGH_STATE/pipe"
   log="$BOUGH_STATE/output.log"
   while :; do
     size=$(log_size)
@@ -59,9 +61,13 @@ port_taken() {
   grep -qE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$BOUGH_PORT") [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
-memory_kills() {
-  [ -n "$BOUGH_OOM_FILE" ] || return 0
-  sed -n 's/^oom_kill //p' "$BOUGH_OOM_FILE" 2>/dev/null
+# Into `kills`. Without a process of its own: a visitor may be waiting.
+count_memory_kills() {
+  kills=
+  [ -r "$BOUGH_OOM_FILE" ] || return 0
+  while read -r name count; do
+    [ "$name" != oom_kill ] || kills=$count
+  done <"$BOUGH_OOM_FILE"
 }
 
 pause() {
@@ -73,7 +79,8 @@ pause() {
 
 run_once() {
   started=$(date +%s)
-  kills=$(memory_kills)
+  count_memory_kills
+  kills_before=$kills
   report running
   # In the foreground: a shell lets what it runs in the background ignore SIGINT and SIGQUIT. The trap on SIGTERM acts
   # when it has ended, which is soon enough.
@@ -81,7 +88,8 @@ run_once() {
   code=$?
   [ -z "$stopping" ] || return 0
   why="exited with code $code"
-  [ "$(memory_kills)" = "$kills" ] || why="was killed because it used more memory than its limit"
+  count_memory_kills
+  [ "$kills" = "$kills_before" ] || why="was killed because it used more memory than its limit"
   restarts=$((restarts + 1))
   [ $(($(date +%s) - started)) -lt 60 ] || delay=1
   report restarting
@@ -93,11 +101,10 @@ main() {
   trap 'stopping=1' TERM
   trap '' HUP INT PIPE
   cd / || exit 1
-  rm -f "$BOUGH_STATE/pipe"
+  [ ! -e "$BOUGH_STATE/pipe" ] || rm -f "$BOUGH_STATE/pipe"
   mkfifo -m 600 "$BOUGH_STATE/pipe" || exit 1
   keep_log <"$BOUGH_STATE/pipe" >/dev/null 2>&1 &
   exec >"$BOUGH_STATE/pipe" 2>&1
-  rm -f "$BOUGH_STATE/pipe"
   while [ -z "$stopping" ]; do
     if port_taken; then
       report port-taken

@@ -15,6 +15,9 @@ import { removeTree } from './remove-tree.ts';
 
 const script = fileURLToPath(new URL('./supervisor.sh', import.meta.url));
 const startTimeoutMs = 10_000;
+const statusPollMs = 3;
+/** In the place of a supervisor's identity: it was stopped to the last process, and nothing was started since. */
+const NOBODY = 'nobody';
 
 /** One workload's own directory: its record, bubblewrap's arguments, its status and its log. */
 export function stateDirectory(home: string, id: string): string {
@@ -74,14 +77,25 @@ export async function startSupervisor(start: SupervisorStart): Promise<void> {
   const deadline = Date.now() + startTimeoutMs;
   while ((await readStatus(directory)) === undefined) {
     if (exited || Date.now() > deadline) throw notStarted(record.id, directory);
-    await delay(3);
+    await delay(statusPollMs);
   }
 }
 
-/** The environment of the supervisor that was started last, if it lives. Spares a look at every process there is. */
-export async function supervisorEnvironment(directory: string): Promise<Record<string, string> | undefined> {
+/**
+ * The environment of the supervisor that was started last, if it lives, or that there is none. Both spare a look at every
+ * process there is; undefined says that only such a look can tell.
+ */
+export async function supervisorEnvironment(
+  directory: string,
+): Promise<Record<string, string> | typeof NOBODY | undefined> {
   const identity = await readFile(join(directory, 'supervisor'), 'utf8').catch(() => '');
+  if (identity === NOBODY) return NOBODY;
   return /^\d+:\d+$/.test(identity) ? environmentOf(identity) : undefined;
+}
+
+/** For whoever stopped it and saw that nothing of it is left. */
+export async function noteNobody(directory: string): Promise<void> {
+  await writeFile(join(directory, 'supervisor'), NOBODY);
 }
 
 export async function readStatus(directory: string): Promise<SupervisorStatus | undefined> {

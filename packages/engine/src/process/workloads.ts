@@ -18,6 +18,7 @@ import {
   listStateDirectories,
   makeStateDirectory,
   markStopping,
+  noteNobody,
   readRecord,
   readStatus,
   removeStateDirectory,
@@ -59,7 +60,7 @@ export async function ensureWorkload(
   const { context } = host;
   const id = checkedId(spec.id);
   const specDigest = await digestSpec(context.home, spec);
-  const seen = await sightSupervised(context, id);
+  const seen = await sightKnown(context, id);
   if (seen && isAsWanted(seen, specDigest)) return describe(seen);
   // Side by side: each of them waits for the kernel, and somebody waits for a preview.
   const [before, prepared, listening] = await Promise.all([
@@ -97,6 +98,7 @@ export async function stopWorkload({ context }: WorkloadHost, id: string): Promi
   await removeGroup(context.hierarchies, id);
   // Bubblewrap's arguments hold the secrets, which nobody needs while it is stopped.
   await rm(join(directory, 'args'), { force: true });
+  await noteNobody(directory);
 }
 
 export async function removeWorkload(host: WorkloadHost, id: string): Promise<void> {
@@ -118,20 +120,29 @@ function isAsWanted(sighting: Sighting, specDigest: string): boolean {
 }
 
 async function sight(context: EngineContext, id: string): Promise<Sighting | undefined> {
-  return (await sightSupervised(context, id)) ?? (await sightAnywhere(context, id));
+  return (await sightKnown(context, id)) ?? (await sightAnywhere(context, id));
 }
 
 async function sightAnywhere(context: EngineContext, id: string): Promise<Sighting | undefined> {
   return (await sightAll(context, id))[0];
 }
 
-/** Spares a look at every process there is. */
-async function sightSupervised(context: EngineContext, id: string): Promise<Sighting | undefined> {
+/** By what its directory says of its supervisor. Spares a look at every process there is; undefined when it cannot tell. */
+async function sightKnown(context: EngineContext, id: string): Promise<Sighting | undefined> {
   const directory = stateDirectory(context.home, id);
-  const env = (await supervisorEnvironment(directory)) ?? {};
-  const record = env.BOUGH_INSTALLATION === context.installationId ? parseRecord(env) : undefined;
+  const env = await supervisorEnvironment(directory);
+  if (env === 'nobody') return await sightStopped(context, id);
+  const record = env?.BOUGH_INSTALLATION === context.installationId ? parseRecord(env) : undefined;
   if (record?.id !== id) return undefined;
   return { record, isAlive: true, status: await readStatus(directory) };
+}
+
+/** Of one that is known not to run. */
+async function sightStopped(context: EngineContext, id: string): Promise<Sighting | undefined> {
+  const directory = stateDirectory(context.home, id);
+  const record = await readRecord(directory);
+  if (record?.labels.installationId !== context.installationId) return undefined;
+  return { record, isAlive: false, status: await readStatus(directory) };
 }
 
 async function sightAll(context: EngineContext, only?: string): Promise<Sighting[]> {

@@ -41,10 +41,14 @@ export async function ensureServices(
   run: PlannedRun,
   inherited: InheritedCredentials,
   voice: StepVoice,
+  /** Their databases and roles are there already, as far as a volume keeps them. */
+  { areProvisioned }: { areProvisioned: boolean } = { areProvisioned: false },
 ): Promise<RunningService[]> {
   for (const planned of run.plan.common.services) await refuseOtherFiles(run, planned);
   const running = await Promise.all(
-    run.plan.common.services.map((planned) => ensureService(run, planned, inherited[planned.name], voice)),
+    run.plan.common.services.map((planned) =>
+      ensureService(run, planned, { inherited: inherited[planned.name], areProvisioned }, voice),
+    ),
   );
   await voice.note(
     running
@@ -136,9 +140,10 @@ export async function credentialsOf(
 async function ensureService(
   run: PlannedRun,
   planned: PlannedService,
-  inherited: Credentials | undefined,
+  found: { inherited: Credentials | undefined; areProvisioned: boolean },
   voice: StepVoice,
 ): Promise<RunningService> {
+  const { inherited } = found;
   const { context, environment, lock } = run;
   const service = context.service(planned.type);
   const declaration = declarationOf(planned);
@@ -177,7 +182,8 @@ async function ensureService(
     signal: lock.signal,
     onTimeout: (cause) => serviceNotReady(run, declaration, started.workload, cause),
   });
-  await service.provision(declaration, started.address, credentials);
+  if (!found.areProvisioned || volume === null)
+    await service.provision(declaration, started.address, credentials);
   voice.line(`${declaration.name}: ${declaration.type} ${version} answers on port ${started.address.port}`);
   return {
     declaration,
