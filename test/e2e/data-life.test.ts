@@ -8,6 +8,7 @@ import { waitFor } from '@bough/testkit/wait-for';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createServiceRunner } from '../../packages/service/test/service-runner.ts';
+import { boughCommand } from './fixtures/bough-command.ts';
 import { connectRepository, openStage, READY_MS, type Repository, type Stage } from './stage.ts';
 import { tinyProject } from './tiny-project.ts';
 
@@ -65,6 +66,32 @@ async function volumes(slug: string): Promise<string[]> {
   return names.filter((name) => name.includes(`-e${row?.id}-service-`));
 }
 
+/** A branch of that preview by the command line: its commit on its golden, without a word on the forge; then gone whole. */
+async function branchAndBack(
+  pull: { slug: string; number: number; commit: string },
+  runs: string[],
+): Promise<void> {
+  const branch = (...args: string[]) => boughCommand(stage.home, ['branch', ...args, '--project', 'tiny']);
+  expect(await branch('bug', '--from', `pr-${pull.number}`, '--expires', '12h')).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('bug--tiny is being made'),
+  });
+  const source = await stage.readEnvironment(pull.slug);
+  const bug = await stage.untilReady('bug--tiny', pull.commit);
+  expect(bug.golden?.id).toBe(source?.golden?.id);
+  expect(await hookRuns('bug--tiny')).toEqual(runs);
+  expect((await branch('list')).stdout).toMatch(/bug\s+bug--tiny\s+pull\/\d+\s+ready/);
+  expect(await branch('bug')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('already') });
+  const said =
+    "select 1 from publications p join environments e on e.id = p.environment_id where e.slug = 'bug--tiny'";
+  expect(await stage.query(said)).toEqual([]);
+  expect(await volumes('bug--tiny')).toHaveLength(1);
+  expect(await branch('delete', 'bug')).toMatchObject({ exitCode: 0 });
+  const { id } = await stage.untilRemoved('bug--tiny');
+  const names = await readdir(join(stage.home, 'volumes/volumes'));
+  expect(names.filter((name) => name.includes(`-e${id}-`))).toEqual([]);
+}
+
 test('reset, newer data through a crash, and a hook that fails on newer data', {
   timeout: WHOLE_MS,
 }, async () => {
@@ -114,6 +141,8 @@ if (count > 2) { console.error('too many runs: ' + count); process.exit(1); }
   await waitFor('the old volume to go', async () => (await volumes(pull.slug)).length === 1, {
     timeoutMs: READY_MS,
   });
+
+  await branchAndBack(pull, [head, newer, pull.commit]);
 
   await ask(strict.slug, 'sync', 'failed');
   const failed = await stage.readEnvironment(strict.slug);

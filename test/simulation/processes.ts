@@ -51,7 +51,7 @@ export async function startServer(around: Surroundings, process: SimProcess): Pr
   const queues = await createQueuesOn(around.queueStore.backend(process), { log: around.log, clock });
   const common = {
     ...{ pool, queues, clock, log: around.log, forges: { github: forge }, isAllowedOwner: () => false },
-    projects: { connect: unused, disconnect: unused, propose: unused },
+    projects: { connect: unused, disconnect: unused, propose: unused, branch: unused },
   };
   const repositoryChanges = createRepositoryChanges(common);
   const counted = { inc: () => {}, startAtZero: async () => {} };

@@ -1,5 +1,6 @@
 import type { BoughHome } from '@bough/boot/home';
 import { BoughError } from '@bough/domain/bough-error';
+import { systemClock } from '@bough/domain/clock';
 import type { Forge } from '@bough/forge/forge';
 import type { ForgeLog } from '@bough/forge/forge-log';
 import { createGitHubForge } from '@bough/forge/github/forge';
@@ -10,6 +11,7 @@ import {
   disconnectProject,
   proposeManifest,
 } from '@bough/reconcile/connect-project';
+import { openBranch } from '@bough/reconcile/open-branch';
 import type pg from 'pg';
 import type { ServerConfig } from './config.ts';
 import type { ServerOptions } from './options.ts';
@@ -43,6 +45,8 @@ export function connectRepositories(given: {
       connect: (request) => connectProject(connecting(), request),
       disconnect: (project) => disconnectProject(connecting(), project),
       propose: (project, app) => proposeManifest(connecting(), project, app),
+      branch: (project, wish, signal) =>
+        openBranch({ pool, forge: connecting().forge, clock: systemClock }, project, wish, signal),
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Secret } from '@bough/domain/secret';
 import type { Engine } from '@bough/engine/engine';
 import type { Forge } from '@bough/forge/forge';
 import type { Queues } from '@bough/queue/queue';
+import type { BranchWish, OpenedBranch } from '@bough/reconcile/open-branch';
 import type { Encryption } from '@bough/store/encryption';
 import type { Project } from '@bough/store/projects';
 import type pg from 'pg';
@@ -36,6 +37,8 @@ export interface ServerOptions {
     disconnect(project: Project): Promise<void>;
     /** Opens (or finds) the pull request that adds the project's first manifest. */
     propose(project: Project, app: { type: string; start: string }): Promise<{ number: number; url: string }>;
+    /** Asks for an environment for a bug, without a pull request; whoever calls makes somebody look. */
+    branch(project: Project, wish: BranchWish, signal: AbortSignal): Promise<OpenedBranch>;
   };
   /** Whether repositories of this account may become projects by installing the App (BOUGH_ALLOWED_OWNERS). */
   readonly isAllowedOwner: (owner: string) => boolean;

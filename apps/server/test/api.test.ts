@@ -510,3 +510,37 @@ function talkingEngine(): Pick<Engine, 'list' | 'logs'> {
     },
   };
 }
+
+test('branches: listed apart, removed by name, and no other request takes their place', async () => {
+  const path = `/projects/${project.id}/branches`;
+  const { environment } = await writeDesired(server.pool, {
+    ...{
+      projectId: project.id,
+      installationId: project.installationId,
+      subject: 'branch/bug',
+      kind: 'preview',
+    },
+    ...{ slug: `bug--${project.slug}`, facts: {}, desiredState: 'running', desiredCommit: 'b'.repeat(40) },
+    ...{ policyCommit: null, heldReason: null, variablesRevision: '0', requestId: null },
+    branchOf: { from: 'production', data: 'none', snapshotId: null },
+    expiresAt: new Date('2026-12-01T00:00:00Z'),
+  });
+  const listed = await api('GET', path);
+  expect(listed.body.branches).toMatchObject([
+    { id: environment.id, branchOf: { from: 'production' }, expiresAt: '2026-12-01T00:00:00.000Z' },
+  ]);
+  const open = { kind: 'open', subject: 'branch/bug' };
+  expect(await api('POST', `/projects/${project.id}/actions`, open)).toMatchObject({ status: 409 });
+  const order = { branchOf: environment.branchOf, commit: 'c'.repeat(40), expiresAt: '2026-12-01T00:00:00Z' };
+  const smuggled = { kind: 'open', subject: 'branch/raw', argument: JSON.stringify(order) };
+  expect(await api('POST', `/projects/${project.id}/actions`, smuggled)).toMatchObject({ status: 400 });
+  expect(await api('POST', path, { name: 'Bug' })).toMatchObject({
+    status: 422,
+    body: { error: { code: 'branch-name' } },
+  });
+  expect(await api('POST', path, { name: 'bug', expires: 'soon' })).toMatchObject({ status: 400 });
+  expect(await api('DELETE', `${path}/other`)).toMatchObject({ status: 404 });
+  expect(await api('DELETE', `${path}/bug?askedBy=ada`)).toMatchObject({ status: 202 });
+  const asked = await openRequests(server.pool, { projectId: project.id, subject: 'branch/bug' });
+  expect(asked).toMatchObject([{ kind: 'delete', askedBy: 'ada' }]);
+});

@@ -1,9 +1,11 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { createMetrics } from '@bough/boot/metrics';
+import { systemClock } from '@bough/domain/clock';
 import { Secret } from '@bough/domain/secret';
 import type { Forge } from '@bough/forge/forge';
 import { createGitHubForge } from '@bough/forge/github/forge';
 import { createQueues, type Queues } from '@bough/queue/queue';
+import { openBranch } from '@bough/reconcile/open-branch';
 import { createPool } from '@bough/store/database';
 import { createEncryption, type Encryption } from '@bough/store/encryption';
 import { insertProject, type Project, removeProject } from '@bough/store/projects';
@@ -69,6 +71,7 @@ export async function startServer(
       connect: ({ name }) => project(4711, name),
       disconnect: async ({ id }) => void (await removeProject(pool, id)),
       propose: async ({ owner, name }) => ({ number: 1, url: `https://github.com/${owner}/${name}/pull/1` }),
+      branch: (at, wish) => openBranch({ pool, forge: createForge(), clock: systemClock }, at, wish),
     },
     isAllowedOwner: (owner) => owner === 'Allowed',
     ...over,

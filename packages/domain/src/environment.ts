@@ -1,3 +1,5 @@
+import type { BranchOf } from './branch-of.ts';
+
 /** The row of an environment: facts only (DESIGN §5). Ids are decimal strings, times are Dates. */
 export interface Environment {
   readonly id: string;
@@ -35,7 +37,10 @@ export interface Environment {
   readonly dataPending: DataChange | null;
   /** The last visit of a person, some seconds late: the gateway tells of visits in batches. */
   readonly lastRequestAt: Date | null;
+  /** When a branch's time is over; null for whatever goes with a pull request. */
   readonly expiresAt: Date | null;
+  /** Not null: `bough branch` made it, there is no pull request, and the forge is told nothing about it. */
+  readonly branchOf: BranchOf | null;
   /** The generation at which what it is made of changed last; sleep and wake change nothing of that. */
   readonly deployGeneration: string;
   readonly sleepReason: string | null;

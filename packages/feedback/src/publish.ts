@@ -70,6 +70,8 @@ interface Speaker {
 
 async function publishState(context: FeedbackContext, state: FeedbackState): Promise<void> {
   const { project, environment } = state;
+  // Nobody proposed anything: its check would stand on a commit that a pull request or production has one on.
+  if (environment.branchOf !== null) return;
   const speaker: Speaker = {
     context,
     forge: context.forge(project.forge),

@@ -41,6 +41,7 @@ const environment: Environment = {
   dataPending: null,
   lastRequestAt: null,
   expiresAt: null,
+  branchOf: null,
   deployGeneration: '1',
   sleepReason: null,
   idleSeconds: null,

@@ -99,6 +99,20 @@ export function describeForge(name: string, start: () => Promise<ForgeFixture>):
       expect(await forge.readBranch(repository, 'feature/slash')).toBe('gone');
     });
 
+    it('finds commits by whole and short ids, and says which are in a branch', async () => {
+      const { forge, repository } = fixture;
+      const commit = await fixture.push('located', { 'located.txt': '1\n' });
+      const main = await forge.readBranch(repository, 'main');
+      if (main === 'gone') throw new Error('gone');
+      const ask = (id: string) => forge.locateCommit(repository, { id, branch: 'main' });
+      expect(await ask(main.commit)).toEqual({ commit: main.commit, isInBranch: true });
+      const later = await fixture.push('main', { 'later.txt': '1\n' });
+      expect(await ask(main.commit.slice(0, 10))).toEqual({ commit: main.commit, isInBranch: true });
+      expect(await ask(later)).toEqual({ commit: later, isInBranch: true });
+      expect(await ask(commit)).toEqual({ commit, isInBranch: false });
+      expect(await ask('0123456789abcdef0123456789abcdef01234567')).toBe('gone');
+    });
+
     it('lists the open pull requests, and says when nothing changed', async () => {
       const { forge, repository } = fixture;
       await fixture.push('listed', { 'listed.txt': '1\n' });

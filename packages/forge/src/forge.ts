@@ -32,6 +32,15 @@ export interface Forge {
     signal?: AbortSignal,
   ): Promise<{ commit: string } | 'gone'>;
   /**
+   * The commit that an id names, whole or abbreviated to at least seven digits, and whether it is in the history of a branch:
+   * forges also show commits that exist only in forks. `gone`: there is none, or more than one.
+   */
+  locateCommit(
+    repository: RepositoryRef,
+    of: { id: string; branch: string },
+    signal?: AbortSignal,
+  ): Promise<{ commit: string; isInBranch: boolean } | 'gone'>;
+  /**
    * Paths that the whole pull request changes, from the repository's root; of what it moves, both. `too-many`: more than the
    * forge lists.
    */

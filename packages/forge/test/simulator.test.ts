@@ -106,6 +106,7 @@ const every: readonly [string, (forge: Forge) => Promise<unknown>][] = [
   ['readRepository', (forge) => forge.readRepository({ owner: 'acme', name: 'shop' })],
   ['readPullRequest', (forge) => forge.readPullRequest(repository, 1)],
   ['readBranch', (forge) => forge.readBranch(repository, 'main')],
+  ['locateCommit', (forge) => forge.locateCommit(repository, { id: '6dcb09b5', branch: 'main' })],
   ['listOpen', (forge) => forge.listOpen(repository)],
   [
     'publishComment',
@@ -235,6 +236,7 @@ it('was asked for everything that the driver does', () => {
     'pulls/get',
     'pulls/list',
     'reactions/create-for-issue-comment',
+    'repos/compare-commits-with-basehead',
     'repos/create-commit-status',
     'repos/create-deployment',
     'repos/create-deployment-status',
@@ -244,6 +246,7 @@ it('was asked for everything that the driver does', () => {
     'repos/get',
     'repos/get-branch',
     'repos/get-collaborator-permission-level',
+    'repos/get-commit',
     'repos/get-content',
     'repos/list-deployments',
     'repos/list-webhook-deliveries',

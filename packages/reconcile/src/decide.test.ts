@@ -36,6 +36,7 @@ const row: Environment = {
   dataPending: null,
   lastRequestAt: null,
   expiresAt: null,
+  branchOf: null,
   deployGeneration: '1',
   sleepReason: null,
   idleSeconds: null,

@@ -1,3 +1,4 @@
+import type { BranchOf } from '@bough/domain/branch-of';
 import type { Environment, SubjectFacts } from '@bough/domain/environment';
 import type { PullRequest } from '@bough/forge/forge';
 import type { Request } from '@bough/store/requests';
@@ -22,7 +23,16 @@ export type Observation =
       readonly verdict?: Verdict;
       readonly trust?: Trust;
     }
-  | { readonly kind: 'branch'; readonly branch: string; readonly head: { commit: string } | 'gone' };
+  | { readonly kind: 'branch'; readonly branch: string; readonly head: { commit: string } | 'gone' }
+  /** What `bough branch` asked for: one commit, whatever the forge has under that name. `verdict`: only room is asked for. */
+  | {
+      readonly kind: 'branched';
+      readonly name: string;
+      readonly commit: string;
+      readonly branchOf: BranchOf;
+      readonly expiresAt: Date | null;
+      readonly verdict?: Extract<Verdict, { kind: 'hold' }> | undefined;
+    };
 
 export type Desired =
   | {
@@ -63,6 +73,10 @@ export function desire(
       );
     case 'branch':
       return desireBranch(observation, requestId, lastLasting, (commit) =>
+        stateOf(commit, requests, current, false),
+      );
+    case 'branched':
+      return desireBranched(observation, requestId, lastLasting, (commit) =>
         stateOf(commit, requests, current, false),
       );
   }
@@ -233,4 +247,35 @@ function desireBranch(
     requestId: requestId ?? lastLasting.id,
     ...state(observation.head.commit),
   };
+}
+
+/** Only its removal ends it: no pull request, no push and no branch of that name on the forge has a say. */
+function desireBranched(
+  { name, commit, branchOf, verdict }: Extract<Observation, { kind: 'branched' }>,
+  requestId: string | null,
+  lastLasting: Request | undefined,
+  state: (commit: string) => State,
+): Desired {
+  if (lastLasting?.kind !== 'open')
+    return {
+      kind: 'absent',
+      reason: lastLasting === undefined ? 'nobody asked for it' : reasonOfBranch(lastLasting),
+    };
+  return {
+    kind: 'running',
+    commit,
+    heldReason: verdict?.reason ?? null,
+    heldQuiet: false,
+    heldWaits: verdict?.waits ?? false,
+    trust: 'trusted',
+    facts: { branch: name, title: `branched of ${branchOf.from} by ${lastLasting.askedBy}` },
+    requestId: requestId ?? lastLasting.id,
+    ...state(commit),
+  };
+}
+
+function reasonOfBranch({ askedBy, argument }: Request): string {
+  return argument?.startsWith(EXPIRED) === true
+    ? 'its time is over; `bough branch` makes another'
+    : `${askedBy} asked for its deletion`;
 }

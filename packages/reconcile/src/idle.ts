@@ -36,12 +36,15 @@ export async function putToSleep(
   return true;
 }
 
-/** Asks previews away that are older than their policy allows. A push, or whoever asks, brings one back. */
+/**
+ * Asks previews away that are older than their policy allows, and branches whose time is over. A push, or whoever asks,
+ * brings a preview back; a branch stays away.
+ */
 export async function expire(context: Pick<Context, 'pool' | 'enqueue' | 'clock'>): Promise<number> {
   const expired = await listExpired(context.pool, context.clock.now());
-  for (const { projectId, subject, desiredCommit } of expired) {
+  for (const { projectId, subject, desiredCommit, isAsked } of expired) {
     const asked = { projectId, subject, kind: 'delete' as const, askedBy: 'bough' };
-    await insertRequest(context.pool, { ...asked, argument: expiredAt(desiredCommit) });
+    if (!isAsked) await insertRequest(context.pool, { ...asked, argument: expiredAt(desiredCommit) });
     await context.enqueue('observe', observeKey(projectId, subject));
   }
   return expired.length;

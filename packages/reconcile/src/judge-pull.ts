@@ -70,7 +70,11 @@ function refuse({ policy, pull, changedFiles }: Judged): Verdict | undefined {
   return undefined;
 }
 
-function waitForRoom({ policy, others }: Judged): Verdict | undefined {
+/** Not undefined: the project has as many previews as its policy allows, and this one waits. */
+export function waitForRoom({
+  policy,
+  others,
+}: Pick<Judged, 'policy' | 'others'>): Extract<Verdict, { kind: 'hold' }> | undefined {
   const limit = policy.limits.environments;
   if (limit === null || others.made + others.waiting < limit) return undefined;
   const before = others.waiting === 0 ? 'it is next' : `${others.waiting} wait before it`;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { readBranchOrder } from '@bough/domain/branch-of';
 import { parseDuration } from '@bough/domain/duration';
 import type { Environment } from '@bough/domain/environment';
-import { environmentSlug, shortHash, slugify } from '@bough/domain/names';
+import { environmentSlug } from '@bough/domain/names';
 import { parseSubject, type Subject } from '@bough/domain/subject';
 import type { Forge, RepositoryRef } from '@bough/forge/forge';
 import type { PreviewPolicy } from '@bough/manifest/preview-policy';
@@ -23,8 +24,9 @@ import { answerCommands } from './answer-commands.ts';
 import type { Context } from './context.ts';
 import { type Desired, desire, isAway, type Observation } from './desire.ts';
 import { hearCommands } from './hear-commands.ts';
-import { type Judged, judgePull, needsChangedFiles, priorityOf } from './judge-pull.ts';
+import { type Judged, judgePull, needsChangedFiles, priorityOf, waitForRoom } from './judge-pull.ts';
 import { type Policy, readPolicyAt } from './policy.ts';
+import { subjectSlug } from './subject-slug.ts';
 import { hearButtons } from './trust/hear-buttons.ts';
 import { readTrust } from './trust/read-trust.ts';
 
@@ -61,25 +63,25 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
     subject,
   });
 
-  const seen = await lookAt(forge, project, parsed, signal);
+  // Nobody comments on a branch, so what was asked for is known before the forge is asked, or instead.
+  const early = parsed.kind === 'branch' ? await readAsked(context, { projectId, subject }) : undefined;
+  const branched = parsed.kind === 'branch' && early ? branchedOf(early, parsed.branch) : undefined;
+  const seen = branched ?? (await lookAt(forge, project, parsed, signal));
   const repository = repositoryOf(project);
   const pull = seen.kind === 'pull' ? seen.pull : undefined;
   const listening = { pool: context.pool, forge, repository, project, subject, pull };
   const heard = await hearCommands(listening, deliveries);
   await hearButtons(listening, deliveries);
-  const requests = await openRequests(context.pool, { projectId, subject });
-  const lasting = await lastRequest(context.pool, {
-    projectId,
-    subject,
-    kinds: ['open', 'delete', 'redeploy', 'rebuild'],
-  });
-  const current = await findLivingEnvironment(context.pool, { projectId, subject });
+  const { requests, lasting, current } = early ?? (await readAsked(context, { projectId, subject }));
   const policy = await policyFor(context, { project, forge, seen, signal });
   const mirror = mirrorOf(context, project);
   const asking = { project, subject, forge, repository, mirror, seen, policy, current, requests, signal };
   const trust = await readTrust(context, asking);
-  const judging = { project, forge, seen, lasting, current, policy: policy?.previews, signal };
-  const judged = await judge(context, judging);
+  const judging = { project, subject, forge, seen, lasting, current, policy: policy?.previews, signal };
+  const judged =
+    seen.kind === 'branched'
+      ? { ...seen, verdict: await judgeBranched(context, judging) }
+      : await judge(context, judging);
   const observation: Observation = judged.kind === 'pull' ? { ...judged, trust } : judged;
   const desired = desire(observation, requests, lasting, current);
   if (deliveries.some((delivery) => delivery.event === 'issue_comment' && delivery.action === 'deleted')) {
@@ -111,6 +113,45 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   if (failure !== undefined) throw failure;
   // More commands than one look takes.
   return heard.postponed.length > 0 ? { kind: 'again', delayMs: 0 } : { kind: 'done' };
+}
+
+interface Asked {
+  /** Open ones, oldest first. */
+  readonly requests: readonly Request[];
+  readonly lasting: Request | undefined;
+  readonly current: Environment | undefined;
+}
+
+/** In this order: what is asked for meanwhile is among the open requests of the next look. */
+async function readAsked(
+  { pool }: ObserveContext,
+  of: { projectId: string; subject: string },
+): Promise<Asked> {
+  const requests = await openRequests(pool, of);
+  const isBranch = of.subject.startsWith('branch/');
+  const lasting = await lastRequest(pool, {
+    ...of,
+    // A pull request comes back when it is asked for anything; a branch is opened and deleted.
+    kinds: isBranch ? ['open', 'delete'] : ['open', 'delete', 'redeploy', 'rebuild'],
+  });
+  return { requests, lasting, current: await findLivingEnvironment(pool, of) };
+}
+
+/** What `bough branch` asked for under this name; undefined: it is a branch of the repository. */
+function branchedOf(
+  { current, lasting }: Asked,
+  name: string,
+): Extract<Observation, { kind: 'branched' }> | undefined {
+  const order = lasting?.kind === 'open' ? readBranchOrder(lasting.argument) : undefined;
+  // What is there stays what it is, whatever is asked for under its name.
+  if (current !== undefined) {
+    const { branchOf, desiredCommit, expiresAt } = current;
+    if (branchOf === null || desiredCommit === null) return undefined;
+    return { kind: 'branched', name, branchOf, commit: desiredCommit, expiresAt };
+  }
+  if (order === undefined) return undefined;
+  const { branchOf, commit } = order;
+  return { kind: 'branched', name, branchOf, commit, expiresAt: new Date(order.expiresAt) };
 }
 
 /** The default branch may say something else now about code that was let in, so each is judged anew. */
@@ -213,14 +254,33 @@ async function policyFor(
   of: { project: Project; forge: Forge; seen: Observation; signal: AbortSignal },
 ): Promise<Policy | undefined> {
   const { project, forge, seen, signal } = of;
-  const isGone =
-    seen.kind === 'pull' ? seen.pull === 'gone' || seen.pull.state === 'closed' : seen.head === 'gone';
-  if (isGone || seen.kind === 'production') return undefined;
+  if (seen.kind === 'production' || isGone(seen)) return undefined;
   const head = await forge.readBranch(repositoryOf(project), project.defaultBranch, signal);
   if (head === 'gone') return undefined;
   const at = { mirror: mirrorOf(context, project), commit: head.commit, signal };
   await forge.fetch(repositoryOf(project), at);
   return await readPolicyAt(context, at);
+}
+
+function isGone(seen: Exclude<Observation, { kind: 'production' }>): boolean {
+  if (seen.kind === 'branched') return false;
+  return seen.kind === 'pull' ? seen.pull === 'gone' || seen.pull.state === 'closed' : seen.head === 'gone';
+}
+
+/** A branch was asked for by a person, so the policy has one word in it: how many there may be. */
+async function judgeBranched(
+  context: ObserveContext,
+  of: {
+    project: Project;
+    subject: string;
+    current: Environment | undefined;
+    policy: PreviewPolicy | undefined;
+  },
+) {
+  const { project, subject, current, policy } = of;
+  if (policy === undefined || hasOf(current) === 'preview') return undefined;
+  const others = await countOtherPreviews(context.pool, { projectId: project.id, subject });
+  return waitForRoom({ policy, others });
 }
 
 /** Adds what the policy says of an open pull request, unless it gets nothing anyway. */
@@ -288,6 +348,7 @@ async function writeDown(
     return desired.reason;
   }
 
+  const branched = observation.kind === 'branched' ? observation : undefined;
   const labels = observation.kind === 'pull' && observation.pull !== 'gone' ? observation.pull.labels : [];
   const { environment, changed } = await writeDesired(context.pool, {
     projectId: project.id,
@@ -306,7 +367,10 @@ async function writeDown(
     heldQuiet: desired.heldQuiet,
     heldWaits: desired.heldWaits,
     idleSeconds: policy?.previews.idleSeconds ?? null,
-    expiresSeconds: policy?.previews.expiresSeconds ?? null,
+    // A branch has its own time, and goes by that alone.
+    expiresSeconds: branched === undefined ? (policy?.previews.expiresSeconds ?? null) : null,
+    branchOf: branched?.branchOf ?? null,
+    expiresAt: branched?.expiresAt ?? null,
     priority: policy === undefined ? 0 : priorityOf(policy.previews, labels),
     variablesRevision: project.variablesRevision,
     requestId: desired.requestId,
@@ -343,21 +407,4 @@ async function noteDeclined(
       subjectUpdatedAt: pull.updatedAt,
     });
   else await forgetDeclined(context.pool, { projectId, subject });
-}
-
-/** The environment's part of a host name; made once, when the row is. */
-function subjectSlug(subject: Subject): string {
-  switch (subject.kind) {
-    case 'production':
-      return 'production';
-    case 'pull':
-      return `pr-${subject.number}`;
-    case 'branch': {
-      // Branch names differ where their slugs do not (`a/b`, `a-b`), and `pr-7` is taken by pull requests.
-      const slug = slugify(subject.branch);
-      return slug === subject.branch && !/^pr-\d+$/.test(slug)
-        ? slug
-        : `${slug}-${shortHash(subject.branch)}`;
-    }
-  }
 }

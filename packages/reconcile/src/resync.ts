@@ -14,6 +14,7 @@ import {
   writeRepository,
 } from '@bough/store/projects';
 import { listOpenRehearsals } from '@bough/store/rehearsals';
+import { listUnheardSubjects } from '@bough/store/requests';
 import type { Context } from './context.ts';
 import { warmGoldens } from './data/warm-goldens.ts';
 import { expire, sleepIdle } from './idle.ts';
@@ -68,6 +69,7 @@ export async function resync(
     }
   }
   corrections.deliveries += await requeueDeliveries(context);
+  corrections.subjects += await requeueRequests(context);
   corrections.environments += await requeueEnvironments(context, options.thorough);
   await sleepIdle(context);
   await queueRefreshes(context, options.thorough);
@@ -213,6 +215,15 @@ async function requeueDeliveries(context: Context): Promise<number> {
   }
   for (const key of keys) await context.enqueue('observe', key);
   return lost.length;
+}
+
+/** What a person asked for while the queue was away: of a branch nothing on the forge would ever remind. */
+async function requeueRequests(context: Context): Promise<number> {
+  const before = new Date(context.clock.now().getTime() - UNSETTLED_AFTER_MS);
+  const unheard = await listUnheardSubjects(context.pool, before);
+  for (const { projectId, subject } of unheard)
+    await context.enqueue('observe', observeKey(projectId, subject));
+  return unheard.length;
 }
 
 /** The timer of golden snapshots. Which are due is decided at the look; thorough looks read each policy anew. */

@@ -1,3 +1,4 @@
+import type { Environment } from '@bough/domain/environment';
 import type { Database } from './database.ts';
 import { Interrupted } from './environment-lock.ts';
 import type { Fence } from './environments.ts';
@@ -171,4 +172,17 @@ export async function listDeploymentArtifacts(
     [deploymentId],
   );
   return rows;
+}
+
+/** Whether an environment of that trust ever began to deploy the commit. */
+export async function wasDeployed(
+  db: Database,
+  of: { projectId: string; commit: string; trust: Environment['trust'] },
+): Promise<boolean> {
+  const { rows } = await db.query(
+    `select from deployments d join environments e on e.id = d.environment_id
+     where e.project_id = $1 and d.commit = $2 and e.trust = $3 limit 1`,
+    [of.projectId, of.commit, of.trust],
+  );
+  return rows.length > 0;
 }

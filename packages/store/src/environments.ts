@@ -1,3 +1,4 @@
+import type { BranchOf } from '@bough/domain/branch-of';
 import {
   type DataChange,
   type Environment,
@@ -25,7 +26,7 @@ const COLUMNS = `
   e.failures, e.retry_at as "retryAt", e.release_deployment_id::text as "releaseDeploymentId",
   e.data_snapshot_id::text as "dataSnapshotId", e.data_state as "dataState", e.data_note as "dataNote",
   e.data_epoch::text as "dataEpoch", e.data_answered_id::text as "dataAnsweredId", e.data_pending as "dataPending",
-  e.last_request_at as "lastRequestAt", e.expires_at as "expiresAt", e.deploy_generation::text as "deployGeneration",
+  e.last_request_at as "lastRequestAt", e.expires_at as "expiresAt", e.branch_of as "branchOf", e.deploy_generation::text as "deployGeneration",
   e.sleep_reason as "sleepReason", e.idle_seconds::float8 as "idleSeconds", e.expires_seconds::float8 as "expiresSeconds", e.priority,
   e.kept_until as "keptUntil", e.admitted_at as "admittedAt", e.waiting_since as "waitingSince",
   e.waiting_position as "waitingPosition", e.held_quiet as "heldQuiet",
@@ -68,6 +69,9 @@ export interface DesiredRow {
   readonly idleSeconds?: number | null;
   readonly expiresSeconds?: number | null;
   readonly priority?: number;
+  /** Of a branch: written with its row, and never again. */
+  readonly branchOf?: BranchOf | null;
+  readonly expiresAt?: Date | null;
 }
 
 /**
@@ -113,9 +117,9 @@ async function insertOrUpdate(
      )
      insert into environments as e (project_id, installation_id, subject, slug, kind, facts, desired_state, desired_commit,
                                policy_commit, held_reason, variables_revision, request_id, sleep_reason, held_quiet,
-                               idle_seconds, expires_seconds, priority, waiting_since, trust)
+                               idle_seconds, expires_seconds, priority, waiting_since, trust, branch_of, expires_at)
      values ($1, $2, $3, $4, $5, $6, case when $7 = 'kept' then 'running' else $7 end, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-             case when $18::boolean then now() end, $19)
+             case when $18::boolean then now() end, $19, $20, $21)
      on conflict (project_id, subject) where removed_at is null do update set
        facts = excluded.facts,
        generation = e.generation + case when ${DIFFERS} then 1 else 0 end,
@@ -165,6 +169,8 @@ async function insertOrUpdate(
       desired.priority ?? 0,
       desired.heldWaits ?? false,
       desired.trust ?? 'trusted',
+      desired.branchOf ? JSON.stringify(desired.branchOf) : null,
+      desired.expiresAt ?? null,
     ],
   );
   const { changed, ...row } = only(rows);

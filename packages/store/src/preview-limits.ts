@@ -33,21 +33,30 @@ export async function listWaitingSubjects(db: Database, projectId: string, limit
   return rows.map(({ subject }) => subject);
 }
 
-/** Previews that nobody visited or changed for longer than their policy allows; at most 500. */
-export async function listExpired(
-  db: Database,
-  now: Date,
-): Promise<{ id: string; projectId: string; subject: string; desiredCommit: string | null }[]> {
-  const { rows } = await db.query<{
-    id: string;
-    projectId: string;
-    subject: string;
-    desiredCommit: string | null;
-  }>(
-    `select id::text, project_id::text as "projectId", subject, desired_commit as "desiredCommit" from environments
-     where kind = 'preview' and removed_at is null and desired_state <> 'absent' and running_step is null
-       and generation = observed_generation
-       and greatest(changed_at, last_request_at) + make_interval(secs => expires_seconds) < $1
+export interface Expired {
+  readonly id: string;
+  readonly projectId: string;
+  readonly subject: string;
+  readonly desiredCommit: string | null;
+  readonly isAsked: boolean;
+}
+
+/**
+ * Previews that nobody visited or changed for longer than their policy allows, and branches whose time is over, whatever
+ * they do just now; at most 500. `isAsked`: somebody asked them away already, and nobody has looked yet.
+ */
+export async function listExpired(db: Database, now: Date): Promise<Expired[]> {
+  const { rows } = await db.query<Expired>(
+    `select id::text, project_id::text as "projectId", subject, desired_commit as "desiredCommit",
+       exists (
+         select from requests r
+         where r.project_id = environments.project_id and r.subject = environments.subject and r.kind = 'delete' and r.handled_at is null
+       ) as "isAsked"
+     from environments
+     where kind = 'preview' and removed_at is null and desired_state <> 'absent'
+       and (expires_at < $1
+         or (running_step is null and generation = observed_generation
+           and greatest(changed_at, last_request_at) + make_interval(secs => expires_seconds) < $1))
        and (kept_until is null or kept_until < $1)
      order by environments.id limit 500`,
     [now],

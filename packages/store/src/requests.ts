@@ -87,6 +87,19 @@ export async function lastRequest(
   return rows[0];
 }
 
+/** Subjects of active projects with requests that nobody looked at although they were made before then; at most 500. */
+export async function listUnheardSubjects(
+  db: Database,
+  before: Date,
+): Promise<{ projectId: string; subject: string }[]> {
+  const { rows } = await db.query<{ projectId: string; subject: string }>(
+    `select distinct r.project_id::text as "projectId", r.subject from requests r join projects p on p.id = r.project_id
+     where r.handled_at is null and r.asked_at < $1 and p.state = 'active' limit 500`,
+    [before],
+  );
+  return rows;
+}
+
 export async function handleRequests(db: Database, ids: readonly string[], outcome: string): Promise<void> {
   if (ids.length === 0) return;
   await db.query(

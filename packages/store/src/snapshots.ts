@@ -186,7 +186,7 @@ export async function listKeptSnapshots(
   projectId?: string,
 ): Promise<(SnapshotRow & { descendants: number })[]> {
   const { rows } = await db.query<SnapshotRow & { descendants: number }>(
-    `select ${COLUMNS}, (select count(*)::int from environments d where s.id in (d.data_snapshot_id, (d.data_pending->>'snapshotId')::bigint) and d.removed_at is null) as descendants
+    `select ${COLUMNS}, (select count(*)::int from environments d where s.id in (d.data_snapshot_id, (d.data_pending->>'snapshotId')::bigint, (d.branch_of->>'snapshotId')::bigint) and d.removed_at is null) as descendants
      from snapshots s where state not in ('removed') and ($1::bigint is null or project_id = $1) order by s.state = 'failed', s.id desc limit 2000`,
     [projectId ?? null],
   );

@@ -88,6 +88,7 @@ export function createForge(of: {
         },
         signal,
       ),
+    locateCommit: refuse,
     changedFiles: (_repository, _number, signal) => ask('changed files', () => ['app.js'], signal),
     listOpen: (_repository, options) =>
       ask(

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { age, duration, EXIT, table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
+import { endOf } from './branch.ts';
 import { environmentUrlVerb, primaryUrl } from './environment-url.ts';
 import { EnvironmentDetail, EnvironmentView } from './views.ts';
 
@@ -182,6 +183,16 @@ function goldenWords({ slug, golden }: EnvironmentDetail): string {
   return `, captured ${age(golden.capturedAt)}${golden.sanitized ? '' : ', RAW'}${newer}`;
 }
 
+/** Where a branch came from, and when it goes: nobody is asked again before that. */
+function branchLines(detail: EnvironmentDetail): string[] {
+  const end = endOf(detail);
+  if (detail.branchOf === null || end === null) return [];
+  return [
+    `branched of ${detail.branchOf.from}${detail.branchOf.data === 'none' ? ', without its data' : ''}`,
+    `removed  at ${end}, with its data; longer: bough env keep ${detail.slug} 7d`,
+  ];
+}
+
 function describe(detail: EnvironmentDetail): string {
   const lines = [
     `${detail.slug}  ${detail.phase}${detail.runningStep === null ? '' : ` (${detail.runningStep})`}`,
@@ -197,6 +208,7 @@ function describe(detail: EnvironmentDetail): string {
     ...(detail.sleepReason === null ? [] : [`asleep   ${detail.sleepReason}`]),
     ...(detail.lastVisitAt === null ? [] : [`visited  ${age(detail.lastVisitAt)}`]),
     ...(detail.keptUntil === null ? [] : [`kept     until ${detail.keptUntil}`]),
+    ...branchLines(detail),
   ];
   if (detail.failure !== null) {
     lines.push(

@@ -32,10 +32,14 @@ export const EnvironmentView = z.object({
   sleepReason: z.string().nullable(),
   lastVisitAt: z.string().nullable(),
   keptUntil: z.string().nullable(),
+  branchOf: z.object({ from: z.string(), data: z.string() }).nullable(),
+  expiresAt: z.string().nullable(),
   failure: FailureView.nullable(),
   data: z.object({ state: z.string(), note: z.string().nullable() }),
   changedAt: z.string(),
 });
+
+export type EnvironmentView = z.infer<typeof EnvironmentView>;
 
 export const GoldensView = z.object({
   goldens: z.array(

@@ -15,6 +15,7 @@ export function gitRoutes(server: FastifyInstance, world: World): void {
   branchRoutes(server, world);
   refRoutes(server, world);
   contentRoutes(server, world);
+  compareRoute(server, world);
   server.get(`${repo}/commits`, async (request, reply) => {
     const repository = target(world, request);
     const bare = bareOf(world, repository);
@@ -31,6 +32,42 @@ export function gitRoutes(server: FastifyInstance, world: World): void {
     );
     return presentCommit(world, repository, info);
   });
+}
+
+function compareRoute(server: FastifyInstance, world: World): void {
+  server.get(`${repo}/compare/*`, async (request) => {
+    const repository = target(world, request);
+    const bare = bareOf(world, repository);
+    const [base, head] = await Promise.all(
+      param(request, '*')
+        .split('...')
+        .map((ref) => bare.resolve(ref)),
+    );
+    if (!base || !head) throw notFound();
+    const merged = await bare.mergeBase(base, head);
+    if (!merged) throw new GithubError(404, 'No common ancestor.');
+    const [ahead, behind] = await Promise.all([
+      bare.commitsBetween(base, head),
+      bare.commitsBetween(head, base),
+    ]);
+    const commitOf = async (sha: string) => presentCommit(world, repository, await bare.commitInfo(sha));
+    const url = `${world.url}/${fullName(repository)}/compare/${base}...${head}`;
+    return {
+      url: `${repositoryUrl(world, repository)}/compare/${base}...${head}`,
+      ...{ html_url: url, permalink_url: url, diff_url: `${url}.diff`, patch_url: `${url}.patch` },
+      base_commit: await commitOf(base),
+      merge_base_commit: await commitOf(merged),
+      status: statusOf(ahead.length, behind.length),
+      ...{ ahead_by: ahead.length, behind_by: behind.length, total_commits: ahead.length },
+      commits: await Promise.all(ahead.slice(0, Number(queryOf(request).per_page ?? 30)).map(commitOf)),
+      files: [],
+    };
+  });
+}
+
+function statusOf(ahead: number, behind: number): string {
+  if (ahead > 0) return behind > 0 ? 'diverged' : 'ahead';
+  return behind > 0 ? 'behind' : 'identical';
 }
 
 /** GitHub's answer for a commit that is not there is 422, unlike for everything else. */

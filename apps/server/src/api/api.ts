@@ -5,6 +5,7 @@ import type { Authentication } from '../authenticate.ts';
 import type { StreamLimiter } from '../event-stream.ts';
 import type { ServerOptions } from '../options.ts';
 import type { DeliveryReceiver } from '../receive-delivery.ts';
+import { branchRoutes } from './branches.ts';
 import { dataRoutes } from './data.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { deploymentRoutes } from './deployments.ts';
@@ -52,6 +53,7 @@ export function registerApi(
         });
         for (const routes of [
           projectRoutes(options),
+          branchRoutes(options),
           environmentRoutes(options),
           linkRoutes(options),
           dataRoutes(options),

@@ -4,7 +4,7 @@ import { phase } from '@bough/domain/environment';
 import { findCredential } from '@bough/store/credentials';
 import { askForRefresh } from '@bough/store/data-refreshes';
 import { listDeployments } from '@bough/store/deployments';
-import { listEnvironments } from '@bough/store/environments';
+import { findLivingEnvironment, listEnvironments } from '@bough/store/environments';
 import { findProject } from '@bough/store/projects';
 import { insertRequest } from '@bough/store/requests';
 import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
@@ -13,7 +13,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerOptions } from '../options.ts';
 import { notFound, Problem } from '../problem.ts';
-import { checkArgument, checkSubject } from './check-argument.ts';
+import { checkArgument, checkOpen, checkSubject } from './check-argument.ts';
 import { queueRefresh, RefreshBody } from './data.ts';
 import { deploymentDetail } from './deployments.ts';
 import { requireEnvironment, requireProject } from './find.ts';
@@ -102,10 +102,12 @@ export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod
         response: { 202: ActionAnswer, default: Problem },
       },
       handler: async ({ params, body }, reply) => {
-        const { id: environmentId, projectId, subject } = await requireEnvironment(pool, params.environment);
+        const environment = await requireEnvironment(pool, params.environment);
+        const { id: environmentId, projectId, subject } = environment;
         const { kind, argument = null, askedBy = 'admin' } = body;
         checkArgument(kind, argument);
         checkSubject(kind, subject);
+        checkOpen(kind, await findLivingEnvironment(pool, { projectId, subject }));
         const { id } = await insertRequest(pool, { projectId, subject, kind, argument, askedBy });
         // Whoever wakes it waits for it: the forge need not be asked first.
         if (kind === 'wake') await wakeSoon(options, environmentId);

@@ -1,6 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { Secret } from '@bough/domain/secret';
 import { parseSubject } from '@bough/domain/subject';
+import { findLivingEnvironment } from '@bough/store/environments';
 import { findProjectByFullName, listProjects } from '@bough/store/projects';
 import { insertRequest } from '@bough/store/requests';
 import { deleteVariable, listVariables, setVariable } from '@bough/store/variables';
@@ -8,7 +9,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerOptions } from '../options.ts';
 import { notFound, Problem } from '../problem.ts';
-import { checkArgument, checkSubject } from './check-argument.ts';
+import { checkArgument, checkOpen, checkSubject } from './check-argument.ts';
 import { requireProject } from './find.ts';
 import { look, lookAtProject } from './look.ts';
 import { ActionAnswer, ActionBody, ProjectView, VariableView, Why } from './schemas.ts';
@@ -136,6 +137,7 @@ export function projectRoutes(options: ServerOptions): FastifyPluginAsyncZod {
         const { subject, kind, argument = null, askedBy = 'admin' } = body;
         checkArgument(kind, argument);
         checkSubject(kind, subject);
+        checkOpen(kind, await findLivingEnvironment(pool, { projectId: project.id, subject }));
         const asked = { projectId: project.id, subject, kind, argument, askedBy };
         const { id } = await insertRequest(pool, asked);
         return reply.status(202).send({ requestId: id, queued: await look(options, project.id, subject) });

@@ -18,6 +18,12 @@ export const ProjectView = z.object({
 });
 export type ProjectView = z.infer<typeof ProjectView>;
 
+export const BranchOf = z.object({
+  from: z.string().describe('The subject that it was branched from: production, pull/7'),
+  data: z.enum(['golden', 'none']),
+  snapshotId: Id.nullable().describe('The golden snapshot of its source; null: production’s newest'),
+});
+
 export const FailureView = z.object({
   code: z.string(),
   message: z.string(),
@@ -64,6 +70,8 @@ export const EnvironmentView = z.object({
   retryAt: Time.nullable(),
   lastVisitAt: Time.nullable().describe('The last visit of a person, some seconds late'),
   keptUntil: Time.nullable(),
+  branchOf: BranchOf.nullable().describe('What `bough branch` made it of; null: it is none of those'),
+  expiresAt: Time.nullable().describe('When a branch is removed, unless it is kept longer'),
   data: z.object({
     state: z.enum(['undecided', 'empty', 'cloned', 'seeded', 'own']),
     note: z.string().nullable(),

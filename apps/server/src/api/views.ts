@@ -44,6 +44,8 @@ export function viewEnvironment(row: Environment): EnvironmentView {
     sleepReason: row.desiredState === 'asleep' ? row.sleepReason : null,
     lastVisitAt: iso(row.lastRequestAt),
     keptUntil: iso(row.keptUntil),
+    branchOf: row.branchOf,
+    expiresAt: iso(row.expiresAt),
     data: { state: row.dataState, note: row.dataNote },
     createdAt: row.createdAt.toISOString(),
     changedAt: row.changedAt.toISOString(),

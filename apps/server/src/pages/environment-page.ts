@@ -34,8 +34,14 @@ ${failure(environment)}
 ${deployment ? deploymentPart(deployment, given) : html`<p>No deployment yet.</p>`}
 ${given.rehearsal !== null && rehearsalPart(given.rehearsal)}
 <p class="muted">Data: ${environment.data.state}${environment.data.note !== null && `, ${environment.data.note}`}.
-Changed ${utc(environment.changedAt)}; this page was made ${utc(given.now.toISOString())}.</p>`,
+${branchLine(environment)}Changed ${utc(environment.changedAt)}; this page was made ${utc(given.now.toISOString())}.</p>`,
   });
+}
+
+function branchLine({ branchOf, expiresAt, keptUntil }: EnvironmentView): string {
+  if (branchOf === null || expiresAt === null) return '';
+  const end = keptUntil !== null && keptUntil > expiresAt ? keptUntil : expiresAt;
+  return `Branched of ${branchOf.from}, removed ${utc(end)}. `;
 }
 
 /** Facts come from the forge, and a link must not become a script. */

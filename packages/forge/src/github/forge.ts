@@ -9,6 +9,7 @@ import { failedDeliveries } from './failed-deliveries.ts';
 import { fetchCommit } from './fetch-commit.ts';
 import { fetchSubmodule } from './fetch-submodule.ts';
 import { listOpen } from './list-open.ts';
+import { locateCommit } from './locate-commit.ts';
 import type { GitHubForgeOptions } from './options.ts';
 import { parse } from './parse.ts';
 import { permission } from './permission.ts';
@@ -46,6 +47,7 @@ export function createGitHubForge(options: GitHubForgeOptions): Forge {
     readRepository: (...args) => readRepository(context, ...args),
     readPullRequest: (...args) => readPullRequest(context, ...args),
     readBranch: (...args) => readBranch(context, ...args),
+    locateCommit: (...args) => locateCommit(context, ...args),
     changedFiles: (...args) => changedFiles(context, ...args),
     listOpen: (...args) => listOpen(context, ...args),
     fetch: (...args) => fetchCommit(context, ...args),

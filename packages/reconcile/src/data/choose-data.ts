@@ -1,6 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
-import type { SnapshotRow } from '@bough/store/snapshots';
+import { findSnapshot, type SnapshotRow } from '@bough/store/snapshots';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import type { InheritedCredentials } from '../deploy/services.ts';
 import { NO_DATA, refuseToStrangers } from '../trust/untrusted-tier.ts';
@@ -29,6 +29,12 @@ export async function chooseData(run: PlannedRun, voice: StepVoice): Promise<Gol
       reason: `no data is cloned because this machine cannot isolate previews: ${why}`,
     };
   }
+  // It begins with what it was branched of; who asks for newer data by `sync` later asks for production's.
+  const branchOf = run.environment.dataState === 'undecided' ? run.environment.branchOf : null;
+  if (branchOf?.data === 'none')
+    return { kind: 'none', reason: 'it was branched with `--data none`; the deploy hook seeds it' };
+  if (branchOf !== null && branchOf.snapshotId !== null)
+    return { kind: 'golden', snapshot: await goldenOf(run, branchOf.snapshotId) };
   return await findOrCaptureGolden(context, { project, policy, data: policy.data, lock, voice }).catch(
     (error: unknown): GoldenSource => {
       const reason = unfitNote(error);
@@ -36,6 +42,18 @@ export async function chooseData(run: PlannedRun, voice: StepVoice): Promise<Gol
       return { kind: 'none', reason };
     },
   );
+}
+
+/** The very golden that a branch's source descends from. Its row pins it, so it is there unless somebody took it away. */
+async function goldenOf({ context, environment, project }: PlannedRun, id: string): Promise<SnapshotRow> {
+  const snapshot = await findSnapshot(context.pool, id);
+  if (snapshot !== undefined && snapshot.projectId === project.id && snapshot.state === 'frozen')
+    return snapshot;
+  throw new BoughError({
+    code: 'data-not-attested',
+    message: `The golden snapshot ${id} that ${environment.branchOf?.from ?? 'its source'} came from is gone.`,
+    hint: `Remove it (bough env delete ${environment.slug}) and branch again, from production or with --data none.`,
+  });
 }
 
 /** Makes the run's volumes from a golden, which must be as the policy of the default branch wants it now. */

@@ -1,10 +1,14 @@
 import type { Context } from '../context.ts';
 import type { PlannedRun } from '../deploy/run.ts';
 
-/** Whether a deployment's hook is to be tried on production's data, too: the policy says so and there is a hook. */
+/**
+ * Whether a deployment's hook is to be tried on production's data, too: the policy says so, there is a hook, and a pull request
+ * to say it on.
+ */
 export function wantsRehearsal(run: Pick<PlannedRun, 'environment' | 'policy' | 'plan'>): boolean {
   return (
     run.environment.kind === 'preview' &&
+    run.environment.branchOf === null &&
     run.policy?.data?.rehearsal.enabled === true &&
     run.plan.common.apps.some((app) => app.deployHook !== null)
   );
