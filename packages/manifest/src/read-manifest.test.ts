@@ -358,6 +358,7 @@ services: {database: {type: postgresql:17}}
     - { label: preview, paths: ["web/**", "!**/*.md"] }
   drafts: lazy
   bots: false
+  trusted_bots: ["renovate[bot]", dependabot]
   lazy: true
   idle: 30m
   expires: 14d
@@ -370,6 +371,7 @@ services: {database: {type: postgresql:17}}
       triggers: [{ kind: 'comment' }, { kind: 'when', label: 'preview', paths: ['web/**', '!**/*.md'] }],
       drafts: 'lazy',
       bots: 'no',
+      trustedBots: ['renovate[bot]', 'dependabot'],
       lazy: true,
       idleSeconds: 1_800,
       expiresSeconds: 14 * 86_400,

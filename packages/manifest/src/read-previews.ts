@@ -11,6 +11,7 @@ import { meant } from './suggest.ts';
 const TRIGGERS_MAX = 20;
 const PATHS_MAX = 100;
 const PRIORITIES_MAX = 50;
+const TRUSTED_BOTS_MAX = 20;
 const triggerHint = 'Write all, comment, { label: preview }, { paths: ["web/**"] }, or a list of these.';
 
 export function readPreviews(report: Report, node: Located | undefined): PreviewPolicy {
@@ -22,6 +23,7 @@ export function readPreviews(report: Report, node: Located | undefined): Preview
       'triggers',
       'drafts',
       'bots',
+      'trusted_bots',
       'forks',
       'lazy',
       'idle',
@@ -37,6 +39,7 @@ export function readPreviews(report: Report, node: Located | undefined): Preview
     access: readAccess(report, previews.get('access')),
     triggers: readTriggers(report, previews.get('triggers')),
     ...{ drafts: who('drafts'), bots: who('bots'), lazy },
+    trustedBots: readTrustedBots(report, previews.get('trusted_bots')),
     idleSeconds: durationOf(report, previews.get('idle'), 'previews: idle'),
     expiresSeconds: durationOf(report, previews.get('expires'), 'previews: expires'),
     forks: readForks(report, previews.get('forks')),
@@ -66,6 +69,28 @@ function readAccess(report: Report, node: Located | undefined): PreviewPolicy['a
   );
   return null;
 }
+
+function readTrustedBots(report: Report, node: Located | undefined): readonly string[] {
+  if (node === undefined || isEmpty(node)) return [];
+  const title = 'previews: trusted_bots';
+  const items = node.kind === 'list' ? node.items : [node];
+  if (items.length > TRUSTED_BOTS_MAX)
+    report.problem(node.place, `${title} has more than ${TRUSTED_BOTS_MAX}.`, 'Name those that you need.');
+  return items.slice(0, TRUSTED_BOTS_MAX).flatMap((item) => {
+    const login = textOf(report, item, title);
+    if (login === null) return [];
+    if (LOGIN.test(login)) return [login];
+    report.problem(
+      item.place,
+      `${title}: "${login}" is no login of a bot.`,
+      'Write ["renovate[bot]", dependabot].',
+    );
+    return [];
+  });
+}
+
+/** As GitHub makes them; with or without what it adds to a bot's. */
+const LOGIN = /^[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?(?:\[bot\])?$/i;
 
 function readTriggers(report: Report, node: Located | undefined): readonly Trigger[] {
   if (node === undefined || isEmpty(node)) return DEFAULT_PREVIEWS.triggers;

@@ -2,7 +2,7 @@ import type { PullRequest } from '@bough/forge/forge';
 import type { Request } from '@bough/store/requests';
 import { describe, expect, test } from 'vitest';
 import { desire, type Observation } from './desire.ts';
-import { isFork } from './trust/judge-trust.ts';
+import { isFork } from './trust/stranger.ts';
 
 const COMMIT = 'a'.repeat(40);
 

@@ -3,7 +3,8 @@ import type { Environment, SubjectFacts } from '@bough/domain/environment';
 import type { PullRequest } from '@bough/forge/forge';
 import type { Request } from '@bough/store/requests';
 import type { Verdict } from './judge-pull.ts';
-import { isFork, type Trust } from './trust/judge-trust.ts';
+import type { Trust } from './trust/judge-trust.ts';
+import { isFork } from './trust/stranger.ts';
 
 /** What observe found out about a subject, as facts. */
 export type Observation =

@@ -9,6 +9,7 @@ import { type ParsedCommand, parseCommand } from './command.ts';
 import { HELP, unknownCommand } from './command-answers.ts';
 import { COMMANDS } from './command-table.ts';
 import { approvalProblem } from './trust/judge-trust.ts';
+import type { Stranger } from './trust/stranger.ts';
 
 /** Each costs a question and a reaction; whoever writes more waits for the next look. */
 const COMMANDS_PER_LOOK_MAX = 5;
@@ -36,6 +37,7 @@ interface Listening {
   readonly subject: string;
   /** As it is now; undefined for what is no pull request. */
   readonly pull: PullRequest | 'gone' | undefined;
+  readonly stranger: Stranger | undefined;
 }
 
 type Comment = Extract<ParsedDelivery, { kind: 'comment' }>;
@@ -98,7 +100,10 @@ async function decide(listening: Listening, comment: Comment, parsed: ParsedComm
   if (unknown !== undefined) {
     return { verdict: 'unknown', reason: unknown.reason, request: null, answer: unknown.answer };
   }
-  const problem = parsed.word === 'approve' ? approvalProblem(listening.pull, parsed.argument) : undefined;
+  const problem =
+    parsed.word === 'approve'
+      ? approvalProblem(listening.pull, listening.stranger, parsed.argument)
+      : undefined;
   if (problem !== undefined) {
     const { reason, hint } = problem;
     return {

@@ -4,7 +4,7 @@ import { parseDuration } from '@bough/domain/duration';
 import type { Environment } from '@bough/domain/environment';
 import { environmentSlug } from '@bough/domain/names';
 import { parseSubject, type Subject } from '@bough/domain/subject';
-import type { Forge, RepositoryRef } from '@bough/forge/forge';
+import type { Forge, PullRequest, RepositoryRef } from '@bough/forge/forge';
 import type { PreviewPolicy } from '@bough/manifest/preview-policy';
 import { forgetDeclined, writeDeclined } from '@bough/store/declined-subjects';
 import { settleDeliveries, unsettledDeliveriesOf } from '@bough/store/deliveries';
@@ -29,6 +29,7 @@ import { type Policy, readPolicyAt } from './policy.ts';
 import { subjectSlug } from './subject-slug.ts';
 import { hearButtons } from './trust/hear-buttons.ts';
 import { readTrust } from './trust/read-trust.ts';
+import { findStranger, type Stranger } from './trust/stranger.ts';
 
 /** What it takes to look; nothing is built, started or removed here. */
 export type ObserveContext = Pick<
@@ -69,13 +70,17 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   const seen = branched ?? (await lookAt(forge, project, parsed, signal));
   const repository = repositoryOf(project);
   const pull = seen.kind === 'pull' ? seen.pull : undefined;
-  const listening = { pool: context.pool, forge, repository, project, subject, pull };
+  const policy = await policyFor(context, { project, forge, seen, signal });
+  const stranger = await strangerOf(context, { projectId, subject, forge, repository, pull, policy });
+  const listening = { pool: context.pool, forge, repository, project, subject, pull, stranger };
   const heard = await hearCommands(listening, deliveries);
   await hearButtons(listening, deliveries);
   const { requests, lasting, current } = early ?? (await readAsked(context, { projectId, subject }));
-  const policy = await policyFor(context, { project, forge, seen, signal });
   const mirror = mirrorOf(context, project);
-  const asking = { project, subject, forge, repository, mirror, seen, policy, current, requests, signal };
+  const asking = {
+    ...{ project, subject, forge, repository, mirror, seen },
+    ...{ stranger, policy, current, requests, signal },
+  };
   const trust = await readTrust(context, asking);
   const judging = { project, subject, forge, seen, lasting, current, policy: policy?.previews, signal };
   const judged =
@@ -112,7 +117,9 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   const failure = heard.failure ?? unanswered.failure;
   if (failure !== undefined) throw failure;
   // More commands than one look takes.
-  return heard.postponed.length > 0 ? { kind: 'again', delayMs: 0 } : { kind: 'done' };
+  if (heard.postponed.length > 0) return { kind: 'again', delayMs: 0 };
+  // Rights come back without anybody saying so.
+  return stranger?.kind === 'unknown' ? { kind: 'again', delayMs: UNKNOWN_AGAIN_MS } : { kind: 'done' };
 }
 
 interface Asked {
@@ -163,6 +170,25 @@ export async function lookAtStrangers(
     if (trust === 'untrusted') await context.enqueue('observe', observeKey(projectId, subject));
 }
 
+/** Before the commands are heard: an approval of what needs none is answered at once. */
+async function strangerOf(
+  context: ObserveContext,
+  of: {
+    projectId: string;
+    subject: string;
+    forge: Forge;
+    repository: RepositoryRef;
+    pull: PullRequest | 'gone' | undefined;
+    policy: Policy | undefined;
+  },
+): Promise<Stranger | undefined> {
+  const { forge, repository, pull, policy } = of;
+  if (pull === undefined || pull === 'gone' || pull.state === 'closed') return undefined;
+  const current = await findLivingEnvironment(context.pool, of);
+  return await findStranger({ forge, repository, pull, policy: policy?.previews, current });
+}
+
+const UNKNOWN_AGAIN_MS = 5 * 60_000;
 const KEPT_SECONDS = 7 * 86_400;
 
 async function keep(context: ObserveContext, requests: readonly Request[]): Promise<void> {

@@ -264,3 +264,60 @@ test('a branch of the repository itself is trusted and needs no approval', async
     sign: 'confused',
   });
 });
+
+/** In the repository itself, so whoever pushed it may write; proposed by somebody else. */
+async function proposeOwnBranch(user: string): Promise<void> {
+  branch = `own-${randomUUID().slice(0, 8)}`;
+  await forge.push(branch, { 'own.txt': `${branch}\n` });
+  number = await forge.sandbox.openPullRequest({ repo: 'acme/shop', head: branch, title: 'Own', user });
+}
+
+test('who may only read is held although the branch is here', async () => {
+  const user = 'ben';
+  await proposeOwnBranch(user);
+  await look();
+  const held = await row();
+  expect(held).toMatchObject({ trust: 'untrusted', facts: { approvable: true } });
+  expect(held.heldReason).toContain(`its author ${user} may not write to this repository`);
+  expect(held.heldReason).toContain(`\`/bough approve ${await head()}\``);
+  expect((await say(user, `/bough approve ${await head()}`)).sign).toBe('-1');
+  expect((await say('ada', `/bough approve ${await head()}`)).sign).toBe('rocket');
+  expect(await row()).toMatchObject({ heldReason: null, trust: 'untrusted' });
+  await forge.push(branch, { 'own.txt': 'more\n' });
+  await look();
+  expect((await row()).heldReason).toContain(await head());
+});
+
+test('an author who is given write access is let in at the next look', async () => {
+  await proposeOwnBranch('cleo');
+  await look();
+  expect((await row()).heldReason).not.toBeNull();
+  await forge.setPermission('cleo', 'write');
+  await look();
+  expect(await row()).toMatchObject({ heldReason: null, trust: 'trusted' });
+});
+
+test('bots are held like forks, unless the default branch trusts them', async () => {
+  await proposeOwnBranch('renovate[bot]');
+  await look();
+  expect((await row()).heldReason).toContain('renovate[bot] is a bot that `previews.trusted_bots`');
+  await policy('previews: { trusted_bots: [renovate] }\n');
+  await look();
+  expect(await row()).toMatchObject({ heldReason: null, trust: 'trusted' });
+  // Its own branch cannot say so.
+  await proposeOwnBranch('weblate[bot]');
+  await forge.push(branch, { '.bough/config.yaml': `${MANIFEST}previews: { trusted_bots: [weblate] }\n` });
+  await look();
+  expect((await row()).heldReason).toContain('weblate[bot] is a bot');
+});
+
+test('where the forge may not tell, it is held and asked again', async () => {
+  await proposeOwnBranch('dora');
+  forge.sandbox.faults.set({ match: 'GET /repos/*/collaborators/*/permission', status: 403 });
+  try {
+    expect(await look()).toMatchObject({ kind: 'again' });
+  } finally {
+    forge.sandbox.faults.clear();
+  }
+  expect((await row()).heldReason).toContain('the forge does not tell whether its author dora may write');
+});

@@ -1,7 +1,8 @@
 import type { PullRequest } from '@bough/forge/forge';
 import { DEFAULT_FORKS } from '@bough/manifest/forks-policy';
 import { describe, expect, test } from 'vitest';
-import { approvalProblem, isFork, judgeTrust, type TrustFacts } from './judge-trust.ts';
+import { approvalProblem, judgeTrust, type TrustFacts } from './judge-trust.ts';
+import { isFork } from './stranger.ts';
 
 const COMMIT = 'a'.repeat(40);
 const NOW = new Date('2026-01-02T03:04:05Z');
@@ -11,7 +12,9 @@ const approval = {
   ...{ id: '1', commit: COMMIT, manifestDigest: 'm', policyDigest: 'p', approvedBy: 'ada' },
   ...{ approvedAt: hours(-1), expiresAt: hours(1) },
 };
+const FORK = { kind: 'fork' } as const;
 const facts: TrustFacts = {
+  stranger: FORK,
   ...{ commit: COMMIT, policy: DEFAULT_FORKS, manifestDigest: 'm', policyDigest: 'p', changedManifest: [] },
   ...{ approval, isIn: false, now: NOW },
 };
@@ -60,8 +63,8 @@ describe('judgeTrust', () => {
 
 describe('approvalProblem', () => {
   test('there is none with the whole id of the head', () => {
-    expect(approvalProblem(pull(), COMMIT)).toBeUndefined();
-    expect(approvalProblem(pull(), COMMIT.toUpperCase())).toBeUndefined();
+    expect(approvalProblem(pull(), FORK, COMMIT)).toBeUndefined();
+    expect(approvalProblem(pull(), FORK, COMMIT.toUpperCase())).toBeUndefined();
   });
 
   test.each([
@@ -71,14 +74,14 @@ describe('approvalProblem', () => {
     ['a word', 'please'],
     ['another commit', 'c'.repeat(40)],
   ])('%s is answered with what to type', (_what, argument) => {
-    expect(approvalProblem(pull(), argument)?.hint).toContain(`\`/bough approve ${COMMIT}\``);
+    expect(approvalProblem(pull(), FORK, argument)?.hint).toContain(`\`/bough approve ${COMMIT}\``);
   });
 
   test('what is closed, gone or of this repository needs none', () => {
-    expect(approvalProblem('gone', COMMIT)?.reason).toMatch(/no open pull request/);
-    expect(approvalProblem(pull({ state: 'closed' }), COMMIT)?.reason).toMatch(/no open pull request/);
+    expect(approvalProblem('gone', FORK, COMMIT)?.reason).toMatch(/no open pull request/);
+    expect(approvalProblem(pull({ state: 'closed' }), FORK, COMMIT)?.reason).toMatch(/no open pull request/);
     const own = pull({ head: { branch: 'cart', commit: COMMIT, repositoryId: 1 } });
-    expect(approvalProblem(own, COMMIT)?.reason).toMatch(/needs no approval/);
+    expect(approvalProblem(own, undefined, COMMIT)?.reason).toMatch(/needs no approval/);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { PullRequest } from '@bough/forge/forge';
 import type { ForksPolicy } from '@bough/manifest/forks-policy';
 import type { Approval } from '@bough/store/approvals';
+import { type Stranger, strangerWords } from './stranger.ts';
 
 /** Whose code a pull request is, and whether it may run. */
 export type Trust =
@@ -9,6 +10,7 @@ export type Trust =
   | { readonly kind: 'held'; readonly reason: string; readonly approvable: boolean };
 
 export interface TrustFacts {
+  readonly stranger: Stranger;
   readonly commit: string;
   readonly policy: ForksPolicy;
   /** Of what the commit says about itself, and of what the default branch says about previews now. */
@@ -23,32 +25,28 @@ export interface TrustFacts {
   readonly now: Date;
 }
 
-/** The head's repository is another one, or was deleted (DESIGN §10). Names prove nothing: ids do. */
-export function isFork(pull: PullRequest): boolean {
-  return pull.head.repositoryId === null || pull.head.repositoryId !== pull.base.repositoryId;
-}
-
 /** What to type: always the whole commit, so that nobody approves what they have not seen. */
 export function approveCommand(commit: string): string {
   return `\`/bough approve ${commit}\``;
 }
 
-/** Judges the commit of a fork. Pure. */
+/** Judges the commit of a stranger. Pure. */
 export function judgeTrust(facts: TrustFacts): Trust {
   const { policy, approval, commit } = facts;
-  if (policy.mode === 'decline') return { kind: 'held', reason: DECLINED, approvable: false };
+  const who = strangerWords(facts.stranger);
+  if (policy.mode === 'decline') return { kind: 'held', reason: `${who}${DECLINED}`, approvable: false };
   const doubt = doubtOf(facts);
   if (approval !== undefined && doubt === undefined) return { kind: 'approved' };
   const changed =
     facts.changedManifest.length === 0
       ? ''
       : `. Look at ${facts.changedManifest.map((file) => `\`${file}\``).join(', ')} too: the commit is built and run as it says there, which is not as on the default branch`;
-  const reason = `it comes from a fork, and ${doubt ?? 'nobody with write access has approved this commit'}. Somebody who may write to this repository can let exactly this commit run, without secrets, data and network, by the comment ${approveCommand(commit)}${changed}`;
+  const reason = `${who}, and ${doubt ?? 'nobody with write access has approved this commit'}. Somebody who may write to this repository can let exactly this commit run, without secrets, data and network, by the comment ${approveCommand(commit)}${changed}`;
   return { kind: 'held', reason, approvable: true };
 }
 
 const DECLINED =
-  'it comes from a fork, and `previews.forks.mode` of the default branch runs none. Somebody with write access can push the branch to this repository instead';
+  ', and `previews.forks.mode` of the default branch runs no code of strangers. Somebody with write access can propose it themself, from a branch of this repository';
 
 /** Why an approval does not count any more. */
 function doubtOf({ approval, manifestDigest, policyDigest, isIn, now }: TrustFacts): string | undefined {
@@ -65,14 +63,15 @@ function doubtOf({ approval, manifestDigest, policyDigest, isIn, now }: TrustFac
 /** What is wrong with an approval that somebody asks for, and what to type instead; undefined when nothing is. Pure. */
 export function approvalProblem(
   pull: PullRequest | 'gone' | undefined,
+  stranger: Stranger | undefined,
   argument: string,
 ): { readonly reason: string; readonly hint: string } | undefined {
   if (pull === undefined || pull === 'gone' || pull.state === 'closed')
     return { reason: 'there is no open pull request to approve', hint: 'Open it again first.' };
-  if (!isFork(pull))
+  if (stranger === undefined)
     return {
       reason: 'this pull request needs no approval',
-      hint: 'Its branch is in this repository, so who pushed it may write here.',
+      hint: 'Its branch is in this repository, and its author may write here.',
     };
   const { commit } = pull.head;
   const wanted = argument.toLowerCase();

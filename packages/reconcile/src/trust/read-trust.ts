@@ -8,7 +8,8 @@ import { handleRequests, type Request } from '@bough/store/requests';
 import type { Context } from '../context.ts';
 import { MAKES_ANEW, type Observation } from '../desire.ts';
 import { type Policy, readManifestAt } from '../policy.ts';
-import { approvalProblem, isFork, judgeTrust, type Trust, type TrustFacts } from './judge-trust.ts';
+import { approvalProblem, judgeTrust, type Trust, type TrustFacts } from './judge-trust.ts';
+import { type Stranger, strangerWords } from './stranger.ts';
 
 type TrustContext = Pick<Context, 'pool' | 'sources'>;
 
@@ -19,6 +20,7 @@ interface Judging {
   readonly repository: RepositoryRef;
   readonly mirror: string;
   readonly seen: Observation;
+  readonly stranger: Stranger | undefined;
   readonly policy: Policy | undefined;
   readonly current: Environment | undefined;
   /** Open ones; those that approve are handled here. */
@@ -28,34 +30,37 @@ interface Judging {
 
 /** Finds out whether what a subject wants to run may, and writes down the approvals that were asked for meanwhile. */
 export async function readTrust(context: TrustContext, of: Judging): Promise<Trust> {
-  const { seen, project, subject } = of;
+  const { seen, project, subject, stranger } = of;
   const pull = seen.kind === 'pull' ? seen.pull : undefined;
   const approving = of.requests.filter(({ kind }) => kind === 'approve');
-  if (pull === undefined || pull === 'gone' || pull.state === 'closed' || !isFork(pull)) {
-    await refuseApprovals(context, approving, pull);
+  if (pull === undefined || pull === 'gone' || pull.state === 'closed' || stranger === undefined) {
+    await refuseApprovals(context, approving, pull, stranger);
     return { kind: 'trusted' };
   }
   const { policy } = of;
   // Without a default branch there is nobody's policy to go by.
-  if (policy === undefined) return { kind: 'held', reason: NO_POLICY, approvable: false };
-  const facts = await readFacts(context, of, pull, policy);
-  const good = approving.filter(({ argument }) => approvalProblem(pull, argument ?? '') === undefined);
+  if (policy === undefined)
+    return { kind: 'held', reason: `${strangerWords(stranger)}${NO_POLICY}`, approvable: false };
+  const facts = await readFacts(context, { ...of, stranger }, pull, policy);
+  const good = approving.filter(
+    ({ argument }) => approvalProblem(pull, stranger, argument ?? '') === undefined,
+  );
   await refuseApprovals(
     context,
     approving.filter((request) => !good.includes(request)),
     pull,
+    stranger,
   );
   for (const request of good) await approve(context, of, facts, request);
   const approval = await lastApproval(context.pool, { projectId: project.id, subject, commit: facts.commit });
   return judgeTrust({ ...facts, approval });
 }
 
-const NO_POLICY =
-  'it comes from a fork, and the default branch, which would say what becomes of those, is gone';
+const NO_POLICY = ', and the default branch, which would say what becomes of such code, is gone';
 
 async function readFacts(
   context: TrustContext,
-  { repository, mirror, forge, current, requests, signal }: Judging,
+  { repository, mirror, forge, current, requests, stranger, signal }: Judging & { stranger: Stranger },
   pull: PullRequest,
   policy: Policy,
 ): Promise<Omit<TrustFacts, 'approval'>> {
@@ -65,7 +70,7 @@ async function readFacts(
     current.heldReason === null &&
     current.desiredCommit === commit &&
     !requests.some(({ kind }) => MAKES_ANEW.has(kind));
-  const known = { commit, isIn, policy: policy.previews.forks, now: new Date() };
+  const known = { stranger, commit, isIn, policy: policy.previews.forks, now: new Date() };
   const policyDigest = canonicalDigest(policy.previews);
   if (policy.previews.forks.mode === 'decline')
     return { ...known, policyDigest, manifestDigest: '', changedManifest: [] };
@@ -118,9 +123,10 @@ async function refuseApprovals(
   context: TrustContext,
   requests: readonly Request[],
   pull: PullRequest | 'gone' | undefined,
+  stranger: Stranger | undefined,
 ): Promise<void> {
   for (const request of requests) {
-    const problem = approvalProblem(pull, request.argument ?? '');
+    const problem = approvalProblem(pull, stranger, request.argument ?? '');
     const outcome =
       problem === undefined ? 'there is nothing to approve' : `${problem.reason}. ${problem.hint}`;
     await handleRequests(context.pool, [request.id], outcome);

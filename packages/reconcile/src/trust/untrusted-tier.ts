@@ -16,7 +16,7 @@ const BUILD_DISK_BYTES = 4096 * MIB;
 const VOLUMES_DISK_BYTES = 2048 * MIB;
 
 export const NO_DATA =
-  'its code comes from a fork, so nothing is cloned: services start empty and the deploy hook seeds them';
+  'its code comes from a fork or from an author who may not write here, so nothing is cloned: services start empty and the deploy hook seeds them';
 
 type Run = { readonly environment: Pick<Environment, 'trust'> };
 
@@ -82,7 +82,7 @@ export function refuseWithoutSeclusion(run: Run & Pick<DeploymentRun, 'context'>
   if (!isUntrusted(run) || seclusion.ok) return;
   throw new BoughError({
     code: 'seclusion-unavailable',
-    message: `This machine cannot seclude the code of forks, so it does not run: ${seclusion.reason ?? 'unknown'}`,
+    message: `This machine cannot seclude the code of strangers, so it does not run: ${seclusion.reason ?? 'unknown'}`,
     hint: 'Bough needs user and network namespaces for that; or somebody with write access pushes the branch to this repository.',
   });
 }
