@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { RehearsalView } from '@bough/cli/verbs/views';
 import { createSearch, scanFiles } from '@bough/sanitize/scan-files';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -73,6 +74,20 @@ describe.skipIf(why !== undefined)(`an app with a MariaDB${skipNote(why)}`, () =
     await stage?.close();
   }, 120_000);
 
+  /** On a clone of the golden snapshot, beside the preview. */
+  const rehearsalOf = (slug: string) =>
+    waitFor(
+      `the rehearsal of ${slug}`,
+      async () => {
+        const id = (await stage.readEnvironment(slug))?.deployment?.id;
+        const found = await stage.api
+          .get(`/deployments/${id}/rehearsal`)
+          .then(RehearsalView.parse, () => undefined);
+        return found?.state === 'done' ? found : undefined;
+      },
+      { timeoutMs: READY_MS, intervalMs: 100 },
+    );
+
   async function rawBytes(slug: string): Promise<number> {
     const [row] = await stage.query<{ id: string }>('select id::text from environments where slug = $1', [
       slug,
@@ -87,13 +102,21 @@ describe.skipIf(why !== undefined)(`an app with a MariaDB${skipNote(why)}`, () =
     timeout: WHOLE_MS,
   }, async () => {
     expect(await rawBytes('maria')).toBeGreaterThan(CUSTOMERS);
-    const pull = await repository.open('first');
+    const pull = await repository.open('first', {
+      'hook.sh': `node seed.mjs\nnode -e "import('./database.mjs').then(({ query }) => query('create index if not exists by_name on customers (name)'))"\n`,
+    });
     await stage.untilReady(pull.slug, pull.commit);
     const customers = await stage.ask<{ id: number; email: string }[]>(pull.slug, '/customers');
     expect(customers.map(({ id }) => id)).toEqual(Array.from({ length: CUSTOMERS }, (_, index) => index + 1));
     for (const { email } of customers) expect(email).toMatch(/^u[0-9a-f]{16}@example\.test$/);
     expect(createSearch([Buffer.from(SECRET)]).count(Buffer.from(JSON.stringify(customers)), 0)).toBe(0);
     expect(await rawBytes(pull.slug)).toBe(0);
+    const { verdict, report } = await rehearsalOf(pull.slug);
+    expect({ verdict, reasons: report?.reasons }).toEqual({ verdict: 'pass', reasons: [] });
+    expect(report?.services.database).toMatchObject({
+      schema: { added: ['index customers.by_name btree (name)'], removed: [], changed: [] },
+      tables: [{ table: 'customers', touched: true }],
+    });
 
     await repository.push(pull.branch, {
       'hook.sh': `node -e "import('./database.mjs').then(({ query }) => query('drop table customers'))" && exit 3\n`,

@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { backendOf, connect, disconnect, type ObservedServer } from './session.ts';
+import { createWrittenBytes } from './written-bytes.ts';
 
 /** Sampling costs the server a fraction of a millisecond; what is shorter than this nobody feels. */
 const everyMs = 5;
 const holdsMax = 5_000;
-const walPointsMax = 100_000;
-const walEveryMs = 20;
 
 /** A lock that a session held, as far as the samples saw it. Times by the server's clock. */
 export interface Hold {
@@ -57,7 +56,7 @@ export async function startLockSampler(
   const own = await backendOf(client);
   const open = new Map<string, { hold: Hold; sample: number }>();
   const holds: Hold[] = [];
-  const wal: { at: number; bytes: number }[] = [];
+  const wal = createWrittenBytes();
   let blindMs = 0;
   let ended: string | null = null;
   let sample = 0;
@@ -75,9 +74,7 @@ export async function startLockSampler(
     if (last !== undefined) blindMs = Math.max(blindMs, row.at - last);
     const before = last ?? row.at;
     last = row.at;
-    const point = wal.at(-1);
-    if (point === undefined || row.at - point.at >= walEveryMs) wal.push({ at: row.at, bytes: row.wal });
-    if (wal.length > walPointsMax) wal.splice(0, wal.length, ...wal.filter((_, index) => index % 2 === 0));
+    wal.note(row.at, row.wal);
     for (const pid of row.waiting) options.onWaiting(pid);
     for (const [pid, database, relation, mode] of row.locks) {
       const key = `${pid} ${database} ${relation} ${mode}`;
@@ -114,8 +111,7 @@ export async function startLockSampler(
       await running;
       await disconnect(client);
       for (const { hold } of open.values()) close(hold);
-      const total = (wal.at(-1)?.bytes ?? 0) - (wal[0]?.bytes ?? 0);
-      return { holds, blindMs, walAt: (at) => walAt(wal, at), walBytes: total, ended };
+      return { holds, blindMs, walAt: wal.at, walBytes: wal.total(), ended };
     },
   };
 }
@@ -127,18 +123,3 @@ const sampleSql = `select (extract(epoch from clock_timestamp()) * 1000)::float8
     where locktype = 'relation' and granted and relation >= 16384 and mode <> 'AccessShareLock' and pid <> all($1::int[])
       and (select backend_type from pg_stat_get_activity(pid)) = 'client backend' limit 500) l), '[]') as locks,
   coalesce((select json_agg(distinct w.pid) from pg_locks w where not w.granted and w.pid = any($1::int[])), '[]') as waiting`;
-
-function walAt(points: readonly { at: number; bytes: number }[], at: number): number {
-  let low = 0;
-  let high = points.length - 1;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if ((points[middle]?.at ?? 0) <= at) low = middle;
-    else high = middle - 1;
-  }
-  const before = points[low];
-  const after = points[low + 1];
-  if (before === undefined) return 0;
-  if (after === undefined || at <= before.at) return before.bytes;
-  return before.bytes + ((after.bytes - before.bytes) * (at - before.at)) / (after.at - before.at);
-}

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Measurement } from '@bough/domain/rehearsal';
+import { askPostgres } from './ask-postgres.ts';
 import { attribute, longestStall, noise } from './attribute.ts';
 import { layOut } from './commands.ts';
 import { installEventTriggers, removeEventTriggers } from './event-triggers.ts';
@@ -42,7 +43,10 @@ export async function measureMigration(migration: Migration): Promise<Measuremen
   const following = follow(migration.log(reading.signal), reader.line);
   try {
     for (const database of databases) await installEventTriggers(server, database);
-    const probes = openProbes(server, { tables: tables.flat(), hottest: migration.hottest });
+    const probes = openProbes((table, kind) => askPostgres(server, table, kind), {
+      tables: tables.flat(),
+      hottest: migration.hottest,
+    });
     const oids = await databaseNames(server);
     const sampler = await startLockSampler(server, {
       own: probes.pids,

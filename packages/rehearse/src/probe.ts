@@ -1,7 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type pg from 'pg';
-import { backendOf, connect, disconnect, type ObservedServer } from './session.ts';
-import { type ProbeSql, probeSqlOf, type UserTable } from './tables.ts';
+import type { UserTable } from './tables.ts';
 
 export type ProbeKind = 'read' | 'write';
 
@@ -40,47 +38,37 @@ export interface Probe {
 }
 
 export const worthNotingMs = 10;
+const stallsMax = 200;
+
+export type Answer =
+  | { readonly kind: 'answer'; readonly from: number; readonly to: number }
+  /** It gave up waiting. */
+  | { readonly kind: 'late' }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** A connection that asks one table one thing. Answers are timed by the server's clock, so that a busy Node is no stall. */
+export interface Asker {
+  /** The session, as the server's log and its lists of locks call it. */
+  readonly pid: number;
+  ask(): Promise<Answer>;
+  /** After a refusal: whether there is something else to ask, because the table was changed. `gone`: there is no table. */
+  renew(): Promise<'changed' | 'same' | 'gone'>;
+  close(): Promise<void>;
+}
+
 /**
  * A probe gives up waiting after so long and asks again, so that it is never what others wait for: its place in the
  * queue for a lock is gone then. The stall goes on until an answer comes.
  */
-const attemptTimeoutMs = 5_000;
-const stallsMax = 200;
+export const attemptTimeoutMs = 5_000;
 
-/** Asks a table again and again. Answers are timed by the server's clock, so that a busy Node does not count as a stall. */
-export async function startProbe(
-  server: ObservedServer,
-  table: UserTable,
-  kind: ProbeKind,
-  options: { everyMs: () => number },
-): Promise<Probe> {
-  const client = await connect(server, {
-    database: table.database,
-    statementTimeoutMs: attemptTimeoutMs,
-    // What the probes write need not be there after a crash of a clone.
-    settings: ['synchronous_commit=off', 'log_lock_waits=on'],
-  });
-  try {
-    const pid = await backendOf(client);
-    const sql = await probeSqlOf(client, table);
-    return run({ client, pid, table, kind, sql, options });
-  } catch (error) {
-    await disconnect(client);
-    throw error;
-  }
-}
-
-interface Running {
-  readonly client: pg.Client;
-  readonly pid: number;
-  readonly table: UserTable;
-  readonly kind: ProbeKind;
-  readonly sql: ProbeSql | undefined;
-  readonly options: { everyMs: () => number };
-}
-
-function run({ client, pid, table, kind, sql: firstSql, options }: Running): Probe {
-  let sql = firstSql;
+/** Asks a table again and again, until it is stopped. */
+export function startProbe(
+  asker: Asker,
+  of: { table: UserTable; kind: ProbeKind; everyMs: () => number },
+): Probe {
+  const { table, kind } = of;
+  const { pid } = asker;
   let answers = 0;
   let longestMs = 0;
   let ended: string | null = null;
@@ -99,16 +87,12 @@ function run({ client, pid, table, kind, sql: firstSql, options }: Running): Pro
   };
   const loop = async () => {
     while (!stopping.signal.aborted) {
-      if (sql === undefined) {
-        ended = 'the table is not there any more';
-        return;
-      }
       let since: number | undefined;
       let givenUpMs = 0;
       isWaiting = false;
       for (;;) {
         const startedAt = Date.now();
-        const answer = await ask(client, sql, kind);
+        const answer = await asker.ask();
         if (answer.kind === 'answer') {
           answers += 1;
           note({
@@ -127,16 +111,14 @@ function run({ client, pid, table, kind, sql: firstSql, options }: Running): Pro
           note({ from: since, to: Date.now(), waited: true, givenUpMs });
           return;
         } else {
-          const changed = await probeSqlOf(client, table).catch(() => undefined);
-          if (changed === undefined || (changed.read === sql.read && changed.write === sql.write)) {
-            ended = changed === undefined ? 'the table is not there any more' : answer.reason;
-            return;
-          }
-          // A column that it used is gone; the table is there.
-          sql = changed;
+          // A column that it used may be gone, while the table is there.
+          const renewed = await asker.renew();
+          if (renewed === 'changed') continue;
+          ended = renewed === 'gone' ? 'the table is not there any more' : answer.reason;
+          return;
         }
       }
-      await delay(options.everyMs(), undefined, { signal: stopping.signal }).catch(() => {});
+      await delay(of.everyMs(), undefined, { signal: stopping.signal }).catch(() => {});
     }
   };
   const running = loop().catch((error: unknown) => {
@@ -153,31 +135,8 @@ function run({ client, pid, table, kind, sql: firstSql, options }: Running): Pro
     async stop() {
       stopping.abort();
       await running;
-      await disconnect(client);
+      await asker.close();
       return { table, kind, pid, answers, stalls, longestMs, ended };
     },
   };
-}
-
-type Answer =
-  | { readonly kind: 'answer'; readonly from: number; readonly to: number }
-  | { readonly kind: 'late' }
-  | { readonly kind: 'refused'; readonly reason: string };
-
-const clock = 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as at';
-/** statement_timeout, lock_timeout, deadlock_detected, serialization_failure. */
-const lateCodes: ReadonlySet<unknown> = new Set(['57014', '55P03', '40P01', '40001']);
-
-async function ask(client: pg.Client, sql: ProbeSql, kind: ProbeKind): Promise<Answer> {
-  const text =
-    kind === 'read' ? `${clock}; ${sql.read}; ${clock}` : `begin; ${clock}; ${sql.write}; ${clock}; rollback`;
-  try {
-    const results = (await client.query(text)) as unknown as pg.QueryResult<{ at?: number }>[];
-    const times = results.flatMap(({ rows }) => rows.map(({ at }) => at)).filter((at) => at !== undefined);
-    return { kind: 'answer', from: times[0] ?? 0, to: times.at(-1) ?? 0 };
-  } catch (error) {
-    if (kind === 'write') await client.query('rollback');
-    const { code, message } = error as { code?: unknown; message: string };
-    return lateCodes.has(code) ? { kind: 'late' } : { kind: 'refused', reason: message };
-  }
 }

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Probe, type ProbeKind, type ProbeResult, startProbe } from './probe.ts';
-import type { ObservedServer } from './session.ts';
+import { type Asker, type Probe, type ProbeKind, type ProbeResult, startProbe } from './probe.ts';
 import type { UserTable } from './tables.ts';
 
 /** Each has two connections, and the application wants some too. */
@@ -17,14 +16,14 @@ const kinds: readonly ProbeKind[] = ['read', 'write'];
 export interface Probes {
   readonly pids: () => readonly number[];
   noteWaiting(pid: number): void;
-  /** The hook holds a lock on it: it is asked from now on, too. */
+  /** The hook touches it: it is asked from now on, too. */
   noteTouched(database: string, oid: number): void;
   warmUp(): Promise<void>;
   stop(): Promise<{ probes: ProbeResult[]; blind: string[] }>;
 }
 
 export function openProbes(
-  server: ObservedServer,
+  connect: (table: UserTable, kind: ProbeKind) => Promise<Asker>,
   options: { tables: readonly UserTable[]; hottest: readonly string[] },
 ): Probes {
   const started = new Map<UserTable, Promise<Probe[]>>();
@@ -45,7 +44,7 @@ export function openProbes(
       table,
       Promise.all(
         kinds.map(async (kind) => {
-          const probe = await startProbe(server, table, kind, { everyMs });
+          const probe = startProbe(await connect(table, kind), { table, kind, everyMs });
           probes.push(probe);
           return probe;
         }),

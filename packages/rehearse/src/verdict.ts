@@ -17,7 +17,7 @@ export function judge(seen: {
   if (failed.length > 0) return { verdict: 'fail', reasons: failed };
   const blind = Object.values(seen.services).flatMap((service) => service.blind);
   if (seen.hook.verdict !== 'pass') blind.push(seen.hook.note);
-  if (Object.keys(seen.services).length === 0) blind.push('no PostgreSQL service was observed');
+  if (Object.keys(seen.services).length === 0) blind.push('no database was observed');
   if (blind.length > 0) return { verdict: 'not measured', reasons: blind };
   return { verdict: 'pass', reasons: [] };
 }

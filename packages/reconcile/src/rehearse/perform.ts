@@ -7,6 +7,7 @@ import {
 } from '@bough/domain/rehearsal';
 import { hottestTables } from '@bough/rehearse/hottest-tables';
 import { listDatabases } from '@bough/rehearse/list-databases';
+import { measureMariadbMigration } from '@bough/rehearse/mariadb/measure-migration';
 import { measureMigration } from '@bough/rehearse/measure-migration';
 import { judge } from '@bough/rehearse/verdict';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
@@ -54,9 +55,8 @@ export async function perform(run: PlannedRun, voice: StepVoice): Promise<Rehear
   });
   if (policy?.data === undefined || policy.data === null || rehearsal?.enabled !== true)
     return refuse('the default branch does not ask for rehearsals any more');
-  const hasPostgres = run.plan.common.services.some(({ type }) => type === 'postgresql');
-  if (!hasPostgres)
-    return refuse('the project has no PostgreSQL service, and only PostgreSQL can be watched');
+  if (!run.plan.common.services.some(({ type }) => watchers.has(type)))
+    return refuse('the project has no PostgreSQL or MariaDB service, and only these can be watched');
   const source = await goldenOf(run, sanitizeLabel(policy.data.sanitize));
   if ('reason' in source) return refuse(source.reason);
 
@@ -129,12 +129,12 @@ async function rehearseOn(
   const inherited = goldenCredentials(run.context.encryption, source.snapshot);
   const stage = await openRehearsalStage(run, { name: 'main', golden, inherited }, voice);
   const watched = stage.services.filter(
-    ({ isCloned, declaration }) => isCloned && declaration.type === 'postgresql',
+    ({ isCloned, declaration }) => isCloned && watchers.has(declaration.type),
   );
   if (watched.length === 0)
     return {
       reason:
-        'the golden snapshot has no PostgreSQL data that these services could start on, so there is nothing to try it on',
+        'the golden snapshot has no data of PostgreSQL or MariaDB that these services could start on, so there is nothing to try it on',
     };
   await run.context.faultPoint?.({
     ...{ slug: run.environment.slug, point: 'during-rehearsal', signal: run.lock.signal },
@@ -168,31 +168,66 @@ async function askPrevious(
   return await askPreviousRelease(previous, of.stage, openControl, voice);
 }
 
-/** Observers on each PostgreSQL, one around the other, and the hook inside them all. */
+/** Observers on each database, one around the other, and the hook inside them all. */
 async function watch(
   run: PlannedRun,
   of: { watched: readonly StagedService[]; parent: Environment | null },
   work: () => Promise<void>,
 ): Promise<Record<string, Measurement>> {
   const [service, ...others] = of.watched;
-  if (service === undefined) {
+  const watcher = service && watchers.get(service.declaration.type);
+  if (service === undefined || watcher === undefined) {
     await work();
     return {};
   }
   let inner: Record<string, Measurement> = {};
-  const { username, password } = service.credentials;
-  const server = { ...service.address, username, password };
-  const [endpoint] = Object.values(service.endpoints);
-  const measurement = await measureMigration({
-    server,
-    databases: await listDatabases(server, endpoint?.path ?? 'main'),
-    hottest: await hottestOf(run, of.parent, service.declaration.name),
-    log: (signal) => run.context.engine.logs(service.workloadId, { lines: 0, follow: true, signal }),
-    run: async () => {
-      inner = await watch(run, { ...of, watched: others }, work);
-    },
+  const measurement = await watcher({ run, service, parent: of.parent }, async () => {
+    inner = await watch(run, { ...of, watched: others }, work);
   });
   return { [service.declaration.name]: measurement, ...inner };
+}
+
+interface Watched {
+  readonly run: PlannedRun;
+  readonly service: StagedService;
+  readonly parent: Environment | null;
+}
+
+type Watcher = (of: Watched, work: () => Promise<void>) => Promise<Measurement>;
+
+/** By the type of the service. */
+const watchers: ReadonlyMap<string, Watcher> = new Map([
+  ['postgresql', watchPostgres],
+  ['mariadb', watchMariadb],
+  ['mysql', watchMariadb],
+]);
+
+async function watchPostgres({ run, service, parent }: Watched, work: () => Promise<void>) {
+  const server = loginOf(service);
+  return await measureMigration({
+    server,
+    databases: await listDatabases(server, firstDatabaseOf(service)),
+    hottest: await hottestOf(run, parent, service.declaration.name),
+    log: (signal) => run.context.engine.logs(service.workloadId, { lines: 0, follow: true, signal }),
+    run: work,
+  });
+}
+
+/** Which tables production asks most it does not count, so that size decides. */
+async function watchMariadb({ service }: Watched, work: () => Promise<void>) {
+  return await measureMariadbMigration({
+    server: loginOf(service),
+    schema: firstDatabaseOf(service),
+    run: work,
+  });
+}
+
+function loginOf({ address, credentials: { username, password } }: StagedService) {
+  return { ...address, username, password };
+}
+
+function firstDatabaseOf({ endpoints }: StagedService): string {
+  return Object.values(endpoints)[0]?.path ?? 'main';
 }
 
 /** Which tables production asks most. It is asked for counters only; where it cannot be, size decides. */
