@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { type BudgetRow, listBudgets } from '@bough/store/budgets';
 import { countEnvironments } from '@bough/store/environments';
 import { listNewestGoldens } from '@bough/store/snapshots';
 import type { ServerOptions } from './options.ts';
@@ -34,6 +35,19 @@ export function registerInstallationMetrics({
       if (ages.length > 0) gauge.set(Math.max(...ages) / 1000);
     },
   });
+  const kept = (name: string, help: string, of: (budget: BudgetRow) => number) =>
+    metrics.gauge({
+      ...{ name, help, labels: ['kind'] },
+      async collect(gauge) {
+        const budgets = await listBudgets(pool).catch(() => []);
+        gauge.reset();
+        for (const budget of budgets) gauge.set({ kind: budget.kind }, of(budget));
+      },
+    });
+  kept('bough_kept_bytes', 'What may be needed again, as measured last', ({ usedBytes }) => usedBytes);
+  kept('bough_kept_pinned_bytes', 'Of it, in use', ({ pinnedBytes }) => pinnedBytes);
+  kept('bough_kept_budget_bytes', 'What it may take', ({ budgetBytes }) => budgetBytes);
+  kept('bough_pruned_bytes', 'All that was ever pruned', ({ prunedBytes }) => prunedBytes);
   metrics.gauge({
     name: 'bough_disk_free_bytes',
     help: 'What an ordinary user may still write on the disk of BOUGH_HOME',

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { readAccess } from '@bough/domain/access-link';
 import { Secret } from '@bough/domain/secret';
 import type { Engine, Workload } from '@bough/engine/engine';
+import { recordBudget } from '@bough/store/budgets';
 import { ensureCredential } from '@bough/store/credentials';
 import { closeDeployment, openDeployment } from '@bough/store/deployments';
 import { takeLease, writeDesired, writeFailure } from '@bough/store/environments';
@@ -543,4 +544,41 @@ test('branches: listed apart, removed by name, and no other request takes their 
   expect(await api('DELETE', `${path}/bug?askedBy=ada`)).toMatchObject({ status: 202 });
   const asked = await openRequests(server.pool, { projectId: project.id, subject: 'branch/bug' });
   expect(asked).toMatchObject([{ kind: 'delete', askedBy: 'ada' }]);
+});
+
+test('shows what is kept and its budgets, as a table and as metrics, and asks the worker to prune', async () => {
+  const measured = { budgetBytes: 100, usedBytes: 80, pinnedBytes: 30, items: 2, failure: null };
+  for (const prunedBytes of [0, 5, 7])
+    await recordBudget(server.pool, {
+      ...{ kind: 'caches' as const, ...measured, prunedBytes },
+      prunedItems: prunedBytes === 0 ? 0 : 1,
+    });
+  const answer = await server.app.inject({ url: '/api/v1/storage/budgets', headers: bearer });
+  expect(answer.json()).toEqual({
+    budgets: [
+      {
+        ...{ kind: 'caches', ...measured, prunedItems: 2, prunedBytes: 12 },
+        measuredAt: expect.stringMatching(/^\d{4}-/),
+        prunedAt: expect.stringMatching(/^\d{4}-/),
+      },
+    ],
+  });
+  const { body } = await server.app.inject({ url: '/metrics' });
+  expect(body).toMatch(/bough_kept_bytes\{.*kind="caches".*\} 80/);
+  expect(body).toMatch(/bough_pruned_bytes\{.*kind="caches".*\} 12/);
+
+  const before = (await server.queues.counts()).resync.waiting;
+  const url = '/api/v1/storage/prune';
+  const asked = await server.app.inject({
+    method: 'POST',
+    url,
+    headers: bearer,
+    payload: { askedBy: 'ada' },
+  });
+  expect([asked.statusCode, asked.json()]).toEqual([202, { queued: true }]);
+  expect((await server.queues.counts()).resync.waiting).toBe(before + 1);
+  const [event] = (
+    await server.pool.query<{ actor: string }>(`select actor from events where kind = 'storage.prune-asked'`)
+  ).rows;
+  expect(event).toEqual({ actor: 'ada' });
 });

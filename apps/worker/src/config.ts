@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { GitHubConfig, type GitHubSettings } from '@bough/forge/github/config';
+import type { Budgets } from '@bough/reconcile/budgets/shelves';
 import { z } from 'zod';
+
+const MIB = 1024 ** 2;
+const budget = (mebibytes: number) => z.coerce.number().int().min(1).max(104_857_600).default(mebibytes);
 
 const Environment = z.object({
   BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
@@ -32,7 +36,12 @@ const Environment = z.object({
   BOUGH_PREVIEW_MEMORY_MIB: z.coerce.number().int().min(1).max(1_048_576).default(128),
   /** Nobody is put to sleep for others within this time after a visit or a deployment. */
   BOUGH_MIN_AWAKE_SECONDS: z.coerce.number().min(0).max(86_400).default(60),
-  BOUGH_ARTIFACT_BUDGET_MIB: z.coerce.number().int().min(1).max(104_857_600).default(20_480),
+  /** Budgets of what may be needed again; docs/operations.md, "What may grow". */
+  BOUGH_ARTIFACT_BUDGET_MIB: budget(20_480),
+  BOUGH_CACHE_BUDGET_MIB: budget(10_240),
+  BOUGH_MIRROR_BUDGET_MIB: budget(10_240),
+  BOUGH_LOG_BUDGET_MIB: budget(2_048),
+  BOUGH_SNAPSHOT_BUDGET_MIB: budget(102_400),
   BOUGH_RESYNC_SECONDS: z.coerce.number().int().min(1).max(86_400).default(60),
   BOUGH_BUILD_NPMRC: z.string().min(1).optional(),
   BOUGH_LISTEN_TIMEOUT_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
@@ -61,7 +70,7 @@ export interface WorkerConfig {
   readonly diskReserveBytes: number | null;
   readonly memoryPerPreviewBytes: number;
   readonly minAwakeMs: number;
-  readonly artifactBudgetBytes: number;
+  readonly budgets: Budgets;
   readonly buildNpmrc: string | undefined;
   readonly listenTimeoutMs: number;
   readonly buildTimeoutMs: number;
@@ -95,7 +104,13 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     diskReserveBytes: mebibytes(given.BOUGH_DISK_RESERVE_MIB),
     memoryPerPreviewBytes: given.BOUGH_PREVIEW_MEMORY_MIB * 1024 ** 2,
     minAwakeMs: given.BOUGH_MIN_AWAKE_SECONDS * 1_000,
-    artifactBudgetBytes: given.BOUGH_ARTIFACT_BUDGET_MIB * 1024 ** 2,
+    budgets: {
+      artifacts: given.BOUGH_ARTIFACT_BUDGET_MIB * MIB,
+      caches: given.BOUGH_CACHE_BUDGET_MIB * MIB,
+      mirrors: given.BOUGH_MIRROR_BUDGET_MIB * MIB,
+      logs: given.BOUGH_LOG_BUDGET_MIB * MIB,
+      snapshots: given.BOUGH_SNAPSHOT_BUDGET_MIB * MIB,
+    },
     buildNpmrc: given.BOUGH_BUILD_NPMRC,
     listenTimeoutMs: given.BOUGH_LISTEN_TIMEOUT_SECONDS * 1_000,
     buildTimeoutMs: given.BOUGH_BUILD_TIMEOUT_SECONDS * 1_000,

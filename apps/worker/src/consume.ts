@@ -1,7 +1,8 @@
 import type { Metrics } from '@bough/boot/metrics';
 import { publishFeedback } from '@bough/feedback/publish';
-import type { Consumer } from '@bough/queue/consumer';
+import type { Consumer, Outcome } from '@bough/queue/consumer';
 import type { Queues } from '@bough/queue/queue';
+import { PRUNE_KEY, prune } from '@bough/reconcile/budgets/prune';
 import type { Context } from '@bough/reconcile/context';
 import { observe } from '@bough/reconcile/observe';
 import { reconcile } from '@bough/reconcile/reconcile';
@@ -21,6 +22,12 @@ const REHEARSALS = 1;
 const THOROUGH_EVERY_MS = 3_600_000;
 /** Repositories whose webhooks cannot reach us are asked this often; unchanged answers cost no rate limit. */
 const POLL_MS = 10_000;
+
+/** Somebody asked: what nobody uses goes now, as far as the budgets say. */
+async function pruneNow(context: Context, signal: AbortSignal): Promise<Outcome> {
+  await prune(context, signal);
+  return { kind: 'done' };
+}
 
 /** Connects the queues to what they are for. Every job is a key: look at this subject, at this environment. */
 export function consumeAll(
@@ -61,6 +68,7 @@ export function consumeAll(
       'resync',
       async (key, signal) => {
         if (key === 'poll') return await pollAll(context, signal);
+        if (key === PRUNE_KEY) return await pruneNow(context, signal);
         const thorough = context.clock.now().getTime() - thoroughAt >= THOROUGH_EVERY_MS;
         const found = await resync(context, { thorough, signal });
         if (thorough) thoroughAt = context.clock.now().getTime();

@@ -10,10 +10,12 @@ import { systemClock } from '@bough/domain/clock';
 import { defaultBuildEnvironment } from '@bough/engine/process/build-environment';
 import { createProcessEngine } from '@bough/engine/process/engine';
 import type { Forge } from '@bough/forge/forge';
+import { createMirrors } from '@bough/forge/git/mirrors';
 import { createSources } from '@bough/forge/git/sources';
 import { createGitHubForge } from '@bough/forge/github/forge';
 import type { Queues } from '@bough/queue/queue';
 import type { Capacity } from '@bough/reconcile/admit';
+import { createShelves } from '@bough/reconcile/budgets/shelves';
 import { createBuildSlots } from '@bough/reconcile/build-slots';
 import { type Context, DEFAULT_DEADLINES, type Log } from '@bough/reconcile/context';
 import { systemNetwork } from '@bough/reconcile/network';
@@ -72,6 +74,8 @@ export async function makeContext(
   const checkouts = join(home.directories.tmp, 'checkouts');
   // Whatever is there was left by a worker that died: sources are read anew for every build.
   await rm(checkouts, { recursive: true, force: true });
+  const stepLogs = createStepLogs(home.directories.logs);
+  const mirrors = createMirrors(gitCommand, home.directories.mirrors);
   const github = config.github && createGitHubForge({ ...config.github, log, gitCommand });
   return {
     pool,
@@ -83,7 +87,7 @@ export async function makeContext(
     forge: (kind) => forgeFor(kind, github),
     sources: createSources(gitCommand, checkouts),
     network: systemNetwork,
-    stepLogs: createStepLogs(home.directories.logs),
+    stepLogs,
     engine,
     storage,
     service: serviceFor,
@@ -99,7 +103,10 @@ export async function makeContext(
     seclusion,
     buildSlots: createBuildSlots(config.builds, () => {}),
     capacity: await capacityOf(config, [home.path, home.directories.volumes]),
-    artifactBudgetBytes: config.artifactBudgetBytes,
+    shelves: createShelves(config.budgets, {
+      ...{ pool, engine, storage, mirrors, stepLogs },
+      logs: home.directories.logs,
+    }),
     deadlines: { ...DEFAULT_DEADLINES, listenMs: config.listenTimeoutMs, buildMs: config.buildTimeoutMs },
     log,
     faultPoint: config.faultDirectory === undefined ? undefined : createFaultPoint(config.faultDirectory),

@@ -47,6 +47,13 @@ export interface Engine {
     remove(key: string): Promise<void>;
   };
 
+  /** Build caches. Absent where there are none. */
+  readonly caches?: {
+    list(): Promise<CacheOnDisk[]>;
+    /** Never disturbs a build: each works on a copy. */
+    remove(key: string): Promise<void>;
+  };
+
   /** The last lines of a workload's output, oldest first; follows it until aborted when asked. */
   logs(id: string, options: { lines: number; follow?: boolean; signal?: AbortSignal }): AsyncIterable<string>;
 }
@@ -173,6 +180,13 @@ export interface BuildSpec {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   readonly onOutput?: (line: string) => void;
+}
+
+export interface CacheOnDisk {
+  readonly key: string;
+  /** On disk: what versions share counts once. */
+  readonly sizeBytes: number;
+  readonly lastUsedAt: Date;
 }
 
 export interface Artifact {

@@ -8,6 +8,7 @@ import type { Storage } from '@bough/storage/storage';
 import type { Encryption } from '@bough/store/encryption';
 import type pg from 'pg';
 import type { Capacity } from './admit.ts';
+import type { Shelf } from './budgets/shelf.ts';
 import type { BuildSlots } from './build-slots.ts';
 import type { Network } from './network.ts';
 import type { StepLogs } from './step-log.ts';
@@ -53,8 +54,8 @@ export interface Context {
   readonly buildSlots: BuildSlots;
   /** Undefined: everything is admitted. */
   readonly capacity?: Capacity | undefined;
-  /** Above it artifacts that nobody runs go, those used longest ago first. Undefined: they go by age only. */
-  readonly artifactBudgetBytes?: number | undefined;
+  /** What has a budget, a shelf for each kind. Undefined: nothing is pruned. */
+  readonly shelves?: readonly Shelf[] | undefined;
   readonly deadlines: Deadlines;
   readonly log: Log;
   /** Undefined but in tests of crashes. */

@@ -1,5 +1,4 @@
 import type { StorageLabels } from '@bough/storage/storage';
-import { listArtifactsOverBudget } from '@bough/store/admission';
 import { forgetArtifact, listStaleArtifacts } from '@bough/store/artifacts';
 import { listLivingEnvironmentIds } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
@@ -53,18 +52,11 @@ export async function reap(context: Context): Promise<number> {
     });
   }
   await clearOrphans(context.pool, gone);
-  for (const key of await listUnneededArtifacts(context)) {
+  for (const key of await listStaleArtifacts(context.pool, ARTIFACTS_UNUSED_DAYS)) {
     await context.engine.artifacts.remove(key);
     await forgetArtifact(context.pool, key);
   }
   return gone.length;
-}
-
-/** By age, and beyond the budget those first that were used longest ago. */
-async function listUnneededArtifacts({ pool, artifactBudgetBytes: budget }: Context): Promise<Set<string>> {
-  const stale = await listStaleArtifacts(pool, ARTIFACTS_UNUSED_DAYS);
-  const over = budget === undefined ? [] : await listArtifactsOverBudget(pool, budget);
-  return new Set([...stale, ...over]);
 }
 
 async function removeOrphan(context: Context, orphan: Orphan): Promise<boolean> {

@@ -15,6 +15,7 @@ import {
 } from '@bough/store/projects';
 import { listOpenRehearsals } from '@bough/store/rehearsals';
 import { listUnheardSubjects } from '@bough/store/requests';
+import { pruneWhenDue } from './budgets/prune.ts';
 import type { Context } from './context.ts';
 import { warmGoldens } from './data/warm-goldens.ts';
 import { expire, sleepIdle } from './idle.ts';
@@ -77,6 +78,7 @@ export async function resync(
   for (const { id } of await listProjects(context.pool))
     await lookAtWaiting(context, id, options.thorough ? WAITING_MAX : 1);
   corrections.reaped += await reap(context);
+  await pruneWhenDue(context, options.signal);
   await warmGoldens(context);
   if (options.thorough) {
     const before = new Date(context.clock.now().getTime() - KEPT_DAYS * 86_400_000);

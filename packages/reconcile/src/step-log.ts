@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { redact, type Secret } from '@bough/domain/secret';
@@ -25,6 +25,30 @@ export function createStepLogs(logs: string): StepLogs {
     open: (step, secrets) => openStepLog(logs, step, secrets),
     remove: (deploymentId) => rm(join(logs, 'deployments', deploymentId), { recursive: true, force: true }),
   };
+}
+
+export interface LogsOnDisk {
+  readonly deploymentId: string;
+  readonly sizeBytes: number;
+  readonly lastUsedAt: Date;
+}
+
+/** The logs of each deployment: a handful of files, each with a bound. */
+export async function listStepLogs(logs: string): Promise<LogsOnDisk[]> {
+  const root = join(logs, 'deployments');
+  const ids = await readdir(root).catch(() => []);
+  const found: LogsOnDisk[] = [];
+  for (const deploymentId of ids) {
+    const names = await readdir(join(root, deploymentId)).catch(() => []);
+    let [sizeBytes, last] = [0, 0];
+    for (const name of names) {
+      const entry = await stat(join(root, deploymentId, name)).catch(() => undefined);
+      sizeBytes += (entry?.blocks ?? 0) * 512;
+      last = Math.max(last, entry?.mtimeMs ?? 0);
+    }
+    found.push({ deploymentId, sizeBytes, lastUsedAt: new Date(last) });
+  }
+  return found;
 }
 
 /** Where a step writes: `<logs>/deployments/<id>/<step>.log`. Known secrets are filtered out of every line. */

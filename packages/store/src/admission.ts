@@ -57,24 +57,3 @@ export function writeQueued(db: Database, fence: Fence, position: number): Promi
     position,
   ]);
 }
-
-/** Artifacts beyond the budget that no living environment runs, those first that were used longest ago; at most 500. */
-export async function listArtifactsOverBudget(db: Database, budgetBytes: number): Promise<string[]> {
-  const { rows } = await db.query<{ key: string }>(
-    `with sized as (
-       select key, last_used_at, sum(size_bytes) over (order by last_used_at desc, key) as bytes from artifacts
-     )
-     select s.key from sized s
-     where s.bytes > $1 and s.last_used_at < now() - interval '1 hour'
-       and not exists (
-         select 1 from deployment_artifacts u
-         join environments e on e.id = (select environment_id from deployments d where d.id = u.deployment_id) and e.removed_at is null
-         where u.key = s.key
-           and u.deployment_id in (
-             e.release_deployment_id,
-             (select max(d.id) from deployments d where d.environment_id = e.id and d.state = 'running')))
-     order by s.last_used_at limit 500`,
-    [budgetBytes],
-  );
-  return rows.map(({ key }) => key);
-}

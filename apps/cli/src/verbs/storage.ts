@@ -13,6 +13,7 @@ import { createToolchain, type Toolchain } from '@bough/toolchain/toolchain';
 import type { Command } from 'commander';
 import type { CliConfig } from '../config.ts';
 import type { VerbContext } from '../verb.ts';
+import { budgetVerbs } from './budgets.ts';
 
 const DEFAULT_SIZE = '50G';
 
@@ -39,6 +40,7 @@ export function storageVerbs(program: Command, context: VerbContext): void {
     .command('remove')
     .description('as root: take away what `init` made, once no volumes are left')
     .action(() => remove(context));
+  budgetVerbs(storage, context);
 }
 
 /** `50G` is 50 GB, as disks are sold and sizes are printed; `50GiB` counts by 1024. */

@@ -65,6 +65,24 @@ export const GoldensView = z.object({
 });
 export type GoldensView = z.infer<typeof GoldensView>;
 
+export const BudgetsView = z.object({
+  budgets: z.array(
+    z.object({
+      kind: z.string(),
+      budgetBytes: z.number(),
+      usedBytes: z.number(),
+      pinnedBytes: z.number(),
+      items: z.number(),
+      measuredAt: z.string(),
+      prunedItems: z.number(),
+      prunedBytes: z.number(),
+      prunedAt: z.string().nullable(),
+      failure: z.string().nullable(),
+    }),
+  ),
+});
+export type BudgetsView = z.infer<typeof BudgetsView>;
+
 export const LinksView = z.object({
   links: z.array(z.object({ url: z.string(), primary: z.boolean() })).min(1),
   expiresAt: z.string(),

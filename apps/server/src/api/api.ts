@@ -6,6 +6,7 @@ import type { StreamLimiter } from '../event-stream.ts';
 import type { ServerOptions } from '../options.ts';
 import type { DeliveryReceiver } from '../receive-delivery.ts';
 import { branchRoutes } from './branches.ts';
+import { budgetRoutes } from './budgets.ts';
 import { dataRoutes } from './data.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { deploymentRoutes } from './deployments.ts';
@@ -57,6 +58,7 @@ export function registerApi(
           environmentRoutes(options),
           linkRoutes(options),
           dataRoutes(options),
+          budgetRoutes(options),
           workloadRoutes(options),
           deploymentRoutes(options),
           rehearsalRoutes(options),

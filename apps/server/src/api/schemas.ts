@@ -1,3 +1,4 @@
+import { budgetKinds } from '@bough/domain/budget';
 import { z } from 'zod';
 
 /** What the API says. Ids are decimal strings, times are ISO 8601, durations are in milliseconds. */
@@ -160,6 +161,23 @@ export const GoldensView = z.object({
     .describe('Captures fail; the golden before stays in use'),
 });
 export type GoldensView = z.infer<typeof GoldensView>;
+
+export const BudgetsView = z.object({
+  budgets: z.array(
+    z.object({
+      kind: z.enum(budgetKinds),
+      budgetBytes: z.number(),
+      usedBytes: z.number(),
+      pinnedBytes: z.number().describe('Of these, in use: never pruned'),
+      items: z.number(),
+      measuredAt: Time,
+      prunedItems: z.number().describe('Ever'),
+      prunedBytes: z.number().describe('Ever'),
+      prunedAt: Time.nullable(),
+      failure: z.string().nullable().describe('Why it could not be measured'),
+    }),
+  ),
+});
 
 export const EnvironmentDetail = EnvironmentView.extend({
   golden: GoldenView.pick({ id: true, capturedAt: true, sanitized: true })

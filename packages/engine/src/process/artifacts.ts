@@ -42,7 +42,7 @@ export function createArtifactShelf(home: string): ArtifactShelf {
     find,
     async list() {
       const names = await readdir(shelf).catch(() => []);
-      const found = await Promise.all(names.filter((name) => keyPattern.test(name)).map(find));
+      const found = await Promise.all(names.filter(isKey).map(find));
       return found.filter((artifact) => artifact !== undefined);
     },
     async remove(key) {
@@ -82,8 +82,10 @@ export function createArtifactShelf(home: string): ArtifactShelf {
 
 const keyPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/;
 
+export const isKey = (name: string): boolean => keyPattern.test(name);
+
 export function checkedKey(key: string): string {
-  if (keyPattern.test(key)) return key;
+  if (isKey(key)) return key;
   throw new BoughError({
     code: 'key-invalid',
     message: `"${key.slice(0, 80)}" cannot be the key of an artifact or a cache.`,

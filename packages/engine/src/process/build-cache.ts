@@ -1,6 +1,8 @@
-import { mkdir, readdir, readlink, rename, symlink } from 'node:fs/promises';
+import { mkdir, readdir, readlink, rename, stat, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkedKey } from './artifacts.ts';
+import { diskUsage } from '@bough/toolchain/disk-usage';
+import type { CacheOnDisk } from '../engine.ts';
+import { checkedKey, isKey } from './artifacts.ts';
 import { copyTree } from './copy-tree.ts';
 import { takeLock } from './lock.ts';
 import { ownedName } from './owner.ts';
@@ -15,6 +17,9 @@ export interface BuildCache {
   /** Fills an empty directory with the newest version, if there is one. */
   copyTo(key: string, directory: string, signal: AbortSignal | undefined): Promise<void>;
   publish(key: string, directory: string): Promise<void>;
+  list(): Promise<CacheOnDisk[]>;
+  /** Builds that work on a copy are not disturbed; the next one begins with nothing. */
+  remove(key: string): Promise<void>;
 }
 
 export function createBuildCache(home: string): BuildCache {
@@ -24,6 +29,8 @@ export function createBuildCache(home: string): BuildCache {
       for (let attempt = 0; attempt < 3; attempt += 1) {
         const version = await readlink(join(root(key), 'current')).catch(() => undefined);
         if (version === undefined) return;
+        // When it was used last: pruning begins with those of long ago.
+        await utimes(root(key), new Date(), new Date()).catch(() => undefined);
         if (
           await copyTree(join(root(key), version), directory, signal).then(() => true, rethrowAborted(signal))
         )
@@ -41,6 +48,29 @@ export function createBuildCache(home: string): BuildCache {
       } finally {
         await release();
       }
+    },
+    async list() {
+      const names = (await readdir(join(home, 'caches')).catch(() => [])).filter(isKey);
+      const found: CacheOnDisk[] = [];
+      for (const key of names) {
+        const entry = await stat(root(key)).catch(() => undefined);
+        if (entry?.isDirectory() !== true) continue;
+        found.push({ key, sizeBytes: await diskUsage(root(key)), lastUsedAt: entry.mtime });
+      }
+      return found;
+    },
+    async remove(key) {
+      await mkdir(join(home, 'builds'), { recursive: true, mode: 0o700 });
+      // Gone at once; what a crash leaves there is swept as an abandoned build.
+      const aside = join(home, 'builds', `${checkedKey(key)}.${await ownedName()}`);
+      const isAbsent = await rename(root(key), aside).then(
+        () => false,
+        (error: NodeJS.ErrnoException) => {
+          if (error.code === 'ENOENT') return true;
+          throw error;
+        },
+      );
+      if (!isAbsent) await removeTree(aside);
     },
   };
 }

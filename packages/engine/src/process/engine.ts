@@ -100,6 +100,7 @@ function assemble(context: EngineContext): ProcessEngine {
     remove: (id) => removeWorkload(host, id),
     run: (spec) => run(context, shelf, spec),
     build: (spec) => build({ context, shelf, cache }, spec),
+    caches: { list: cache.list, remove: cache.remove },
     artifacts: { list: shelf.list, find: shelf.find, remove: shelf.remove },
     logs: (id, logOptions) =>
       readLog(join(stateDirectory(context.home, checkedId(id)), 'output.log'), logOptions),

@@ -44,6 +44,55 @@ export async function fetchIntoMirror(options: FetchIntoMirror): Promise<void> {
   }
 }
 
+interface MirrorAt {
+  readonly git: GitCommand;
+  readonly mirror: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Commits that were fetched into a mirror, each with its history. */
+export async function fetchedCommits({ git, mirror, signal }: MirrorAt): Promise<string[]> {
+  if (!(await isRepository(mirror))) return [];
+  const args = [`--git-dir=${mirror}`, 'for-each-ref', '--format=%(refname:lstrip=3)', COMMIT_REFS];
+  const { code, stdout, stderr } = await runGit({ git, args, timeoutMs: SHORT_MS, signal });
+  if (code !== 0) throw broken(mirror, stderr);
+  return stdout.toString('utf8').split('\n').filter(isObjectId);
+}
+
+const TRIM_MS = 30 * 60_000;
+
+/**
+ * Forgets every fetched commit that is not to be kept, and removes what belongs to none that is. What was fetched within
+ * the hour stays on the disk, for whoever is reading it. Writers wait meanwhile.
+ */
+export async function trimMirror({
+  git,
+  mirror,
+  keep,
+  signal,
+}: MirrorAt & { keep: ReadonlySet<string> }): Promise<void> {
+  if (!(await isRepository(mirror))) return;
+  const lock = await lockMirror(`${mirror}.lock`, { timeoutMs: TRIM_MS, signal });
+  try {
+    await heal(mirror);
+    const doomed = (await fetchedCommits({ git, mirror, signal })).filter((commit) => !keep.has(commit));
+    for (const commit of doomed) {
+      const args = [`--git-dir=${mirror}`, 'update-ref', '-d', refOf(commit)];
+      const { code, stderr } = await runGit({ git, args, timeoutMs: SHORT_MS, signal });
+      if (code !== 0) throw broken(mirror, stderr);
+    }
+    const { code, stderr } = await runGit({
+      ...{ git, signal, timeoutMs: TRIM_MS, onStart: (pid: number) => lock.recordChild(pid) },
+      args: [`--git-dir=${mirror}`, 'gc', '--quiet', `--prune=${TRIM_GRACE}`],
+    });
+    if (code !== 0) throw broken(mirror, stderr);
+  } finally {
+    await lock.release();
+  }
+}
+
+const TRIM_GRACE = '1.hour.ago';
+
 export function isObjectId(text: string): boolean {
   return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
 }
@@ -59,8 +108,10 @@ async function hasCommit({ git, mirror, commit, signal }: FetchIntoMirror): Prom
 
 /** Each fetched commit has a ref, so that no garbage collection takes it. */
 function refOf(commit: string): string {
-  return `refs/bough/commits/${commit}`;
+  return `${COMMIT_REFS}/${commit}`;
 }
+
+const COMMIT_REFS = 'refs/bough/commits';
 
 async function isRepository(mirror: string): Promise<boolean> {
   const parts = ['HEAD', 'config', 'objects', 'refs'];

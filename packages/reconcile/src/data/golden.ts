@@ -214,16 +214,21 @@ export async function settleDeadCaptures(context: Context, projectId?: string): 
   }
 }
 
+export async function removeGolden(
+  context: Pick<Context, 'pool' | 'storage'>,
+  row: Pick<SnapshotRow, 'id' | 'volumes'>,
+): Promise<void> {
+  // First the row: a golden that is half removed must not be cloned.
+  await markSnapshotRemoved(context.pool, row.id);
+  for (const volume of Object.values(row.volumes)) await context.storage.removeSnapshot(volume.snapshotId);
+}
+
 /** Removes goldens that no living preview descends from, except the newest ones; and what failed captures left. */
 export async function pruneGoldens(context: Context, projectId: string, keep: number): Promise<void> {
   const kept = await listKeptSnapshots(context.pool, projectId);
   const frozen = kept.filter((row) => row.state === 'frozen');
   const stale = frozen.slice(keep).filter((row) => row.descendants === 0);
-  for (const row of stale) {
-    // First the row: a golden that is half removed must not be cloned.
-    await markSnapshotRemoved(context.pool, row.id);
-    for (const volume of Object.values(row.volumes)) await context.storage.removeSnapshot(volume.snapshotId);
-  }
+  for (const row of stale) await removeGolden(context, row);
   for (const row of kept.filter((candidate) => candidate.state === 'failed'))
     await markSnapshotRemoved(context.pool, row.id);
 }
