@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { temporaryAttestationKeys } from '@bough/domain/attestation-key';
 import { systemClock } from '@bough/domain/clock';
 import { Secret } from '@bough/domain/secret';
 import { createProcessEngine } from '@bough/engine/process/engine';
@@ -106,6 +107,7 @@ export async function openCloneSide(options: {
     service: serviceFor,
     encryption: createEncryption({ current: new Secret(randomBytes(32).toString('base64')) }),
     signingKey: new Secret(randomBytes(32).toString('hex')),
+    attestationKeys: temporaryAttestationKeys(),
     directories: { mirrors: join(disk.home, 'mirrors'), dumps: join(disk.home, 'dumps') },
     gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
     ...{
@@ -173,9 +175,9 @@ export async function openCloneSide(options: {
     async capture() {
       const { steps, run } = timed(parent);
       const from = performance.now();
-      const row = await captureGolden(run, { sanitize: 'none', commit: COMMIT }, silent);
+      const row = await captureGolden(run, { sanitize: 'none', commit: COMMIT, why: 'measured' }, silent);
       const totalMs = performance.now() - from;
-      const attested = AttestedSnapshot.verify(context.signingKey, row, { sanitize: 'none' });
+      const attested = AttestedSnapshot.verify(context.attestationKeys, row, { sanitize: 'none' });
       return { attested, inherited: goldenCredentials(context.encryption, row), totalMs, steps };
     },
 

@@ -129,7 +129,7 @@ async function measureStages({ parent }: CloneSide, say: (text: string) => void)
     context: { ...parent.context, faultPoint: async ({ point }) => next(point.replace('during-', '')) },
   };
   const voice: StepVoice = { line: (text) => say(text), note: async () => {} };
-  const golden = await captureGolden(run, { sanitize: policy, commit: COMMIT }, voice);
+  const golden = await captureGolden(run, { sanitize: policy, commit: COMMIT, why: 'measured' }, voice);
   next('');
   if (golden.state !== 'frozen')
     throw new BoughError({ code: 'bench-failed', message: 'The capture did not freeze.' });

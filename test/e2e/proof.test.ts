@@ -4,7 +4,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { openPublicKey } from '@bough/domain/attestation-key';
+import { AttestedFacts } from '@bough/reconcile/data/attestation';
 import { createSearch, scanFiles } from '@bough/sanitize/scan-files';
+import { DataReportView } from '@bough/server/data-report';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commentsOf, expectNoCaptureLeft, expectNoWorkLeft } from './findings.ts';
@@ -51,6 +54,7 @@ const answers = {
   '/customers': () => query('select * from customers order by id'),
   // As the parent sees a backup: its slot, its connection.
   '/backups': () => query("select (select count(*) from pg_replication_slots) + (select count(*) from pg_stat_activity where application_name = 'bough') as count"),
+  '/alter': () => query('create table if not exists plain (id int primary key)'),
   '/write': () => query("insert into hook_runs (commit) values ('a write') returning id"),
 };
 createServer(async (request, response) => {
@@ -96,12 +100,13 @@ interface Row {
   readonly state: string;
   readonly failureCode: string | null;
   readonly failures: number;
+  readonly why: string | null;
 }
 
 /** The snapshots of production that are there, newest first. */
 function snapshots(): Promise<Row[]> {
   return stage.query<Row>(
-    `select id::text, state, failure_code as "failureCode", failures from snapshots where state <> 'removed' order by snapshots.id desc`,
+    `select id::text, state, failure_code as "failureCode", failures, why from snapshots where state <> 'removed' order by snapshots.id desc`,
   );
 }
 
@@ -162,6 +167,26 @@ describe('a worker is killed while it captures production', () => {
       (await snapshots()).every(({ state }) => state === 'frozen'),
     );
     await expectNoCaptureLeft(stage, 'proof');
+  });
+
+  test('its report is signed, and says of its files what they are', async () => {
+    const kept = DataReportView.parse(await stage.api.get('/projects/proof/data/report'));
+    expect(kept).toMatchObject({ state: 'frozen', fault: null });
+    const service = kept.report?.services.database;
+    expect(service).toMatchObject({
+      canaries: { found: 0 },
+      samples: { found: 0 },
+      byteScan: { hits: 0 },
+      decisions: expect.arrayContaining([{ where: 'customers.email', rule: 'email' }]),
+    });
+    expect(service?.canaries.planted).toBeGreaterThan(0);
+    const facts = AttestedFacts.parse(kept.attestation.facts);
+    const id = facts.volumes['service:database']?.snapshotId ?? '';
+    const files = join(stage.home, 'volumes/snapshots', id, 'data');
+    expect((await scanFiles(files, [SECRET], AbortSignal.timeout(60_000))).digest).toBe(service?.filesDigest);
+    const { keys } = (await stage.api.get('/attestation-keys')) as { keys: { publicKey: string }[] };
+    const key = openPublicKey(keys[0]?.publicKey ?? '');
+    expect(key.isSignatureOf(kept.text, kept.attestation.signature)).toBe(true);
   });
 });
 
@@ -227,6 +252,8 @@ describe('a pull request cannot see raw data', () => {
   test('whatever its branch or its base say, and when its clone is cut short', {
     timeout: WHOLE_MS,
   }, async () => {
+    // By hand, without a deployment: the next thorough look sees it.
+    await stage.ask('proof', '/alter');
     const held = await stage.holdUp('pr-1--proof', 'during-clone');
     pulls.push(await openOn('main', 'edits-the-rules', NO_RULES));
     await held.reached();
@@ -253,9 +280,14 @@ describe('a pull request cannot see raw data', () => {
     for (const pull of pulls) await expectMasked(pull.slug);
     for (const pull of pulls) {
       const body = await untilComment(pull, (comment) => comment.includes('Preview is ready'));
-      expect(body).toContain('sanitized and verified');
+      expect(body).toMatch(/\[sanitized and verified\]\(http:[^)]*\/goldens\/\d+\)/);
     }
     expect((await stage.ask<object[]>('pr-5--proof', '/customers'))[0]).toHaveProperty('phone', null);
+    await waitFor(
+      'a golden of the schema as it is now',
+      async () => (await snapshots())[0]?.why === 'the schema of production changed',
+      { timeoutMs: READY_MS },
+    );
   });
 
   test('a column that nobody decided: the golden before it is used, and the comment has the rule', {

@@ -37,7 +37,7 @@ end $$;`;
 const TRIGGERS = `
 create trigger note after insert or update or delete on environments for each row execute function simulation.note('{facts}');
 create trigger note after insert or update on deployments for each row execute function simulation.note('{plan}');
-create trigger note after insert or update or delete on snapshots for each row execute function simulation.note('{attestation,credentials_encrypted}');`;
+create trigger note after insert or update or delete on snapshots for each row execute function simulation.note('{attestation,report,credentials_encrypted}');`;
 
 const VACUUM_EVERY = 25;
 

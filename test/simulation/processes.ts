@@ -1,3 +1,4 @@
+import { temporaryAttestationKeys } from '@bough/domain/attestation-key';
 import { Secret } from '@bough/domain/secret';
 import type { Forge } from '@bough/forge/forge';
 import { createQueuesOn } from '@bough/queue/queue';
@@ -21,6 +22,8 @@ import { createService } from './world/service.ts';
 import type { Disk } from './world/volumes.ts';
 
 export const INSTALLATION = 'i1';
+/** Those of a home, which outlives its processes. */
+const ATTESTATION_KEYS = temporaryAttestationKeys();
 
 /** What processes are made of: the world outside, which stays when they die. */
 export interface Surroundings {
@@ -87,6 +90,7 @@ export async function startWorker(around: Surroundings, process: SimProcess): Pr
     service: () => service,
     encryption: createEncryption({ current: new Secret('6b'.repeat(32)) }),
     signingKey: new Secret('signing'),
+    attestationKeys: ATTESTATION_KEYS,
     directories: { mirrors: '/mirrors', dumps: '/dumps' },
     gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
     linkKey: new Secret('link key'),

@@ -1,7 +1,14 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BoughHome, FORMER_KEYS_FILE, newMasterKey, openHome } from '@bough/boot/home';
+import {
+  type BoughHome,
+  FORMER_ATTESTATION_KEYS_FILE,
+  FORMER_KEYS_FILE,
+  newMasterKey,
+  openHome,
+} from '@bough/boot/home';
 import { Secret } from '@bough/domain/secret';
+import { attest, signerOf } from '@bough/reconcile/data/attestation';
 import { createEncryption } from '@bough/store/encryption';
 import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
 import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
@@ -50,8 +57,19 @@ async function read(home: BoughHome): Promise<string | undefined> {
 test('the new key reads everything, the former one is gone, and what was signed stays valid', async () => {
   const before = await open();
   await store(before);
-  expect(await rotate(before)).toBe(1);
+  const facts = { snapshotId: '1' };
+  await client.query(
+    `insert into snapshots (project_id, sanitize, state, attestation) values (1, 'none', 'frozen', $1)`,
+    [JSON.stringify(attest(before.attestationKeys, facts))],
+  );
+  expect(await rotate(before)).toEqual({ reencrypted: 1, signed: 1 });
   const after = await open();
+  const key = after.attestationKeys.current.public;
+  expect(after.attestationKeys.former).toEqual([]);
+  expect(key.id).not.toBe(before.attestationKeys.current.public.id);
+  const { rows } = await client.query('select attestation from snapshots');
+  expect(rows[0]?.attestation).toMatchObject({ facts, keyId: key.id });
+  expect(signerOf(rows[0]?.attestation, [key])?.pem).toBe(key.pem);
   expect(after.masterKey.reveal()).not.toBe(before.masterKey.reveal());
   expect(after.formerMasterKeys).toEqual([]);
   expect(after.signingKey.reveal()).toBe(before.signingKey.reveal());
@@ -66,8 +84,12 @@ test('cut short before the database, everything is read all the same, and the ne
   nowhere.pathname = '/nowhere';
   await expect(rotate(before, nowhere.href)).rejects.toThrow('nowhere');
   const between = await open();
+  const { current, former } = between.attestationKeys;
+  expect(former.map(({ id }) => id)).toEqual([before.attestationKeys.current.public.id]);
+  expect(current.public.id).not.toBe(former[0]?.id);
   expect(await read(between)).toBe('hush');
-  expect(await rotate(between)).toBe(1);
+  expect(await rotate(between)).toEqual({ reencrypted: 1, signed: 0 });
   expect(await read(await open())).toBe('hush');
-  await expect(access(join(folder.path, FORMER_KEYS_FILE))).rejects.toThrow('ENOENT');
+  for (const file of [FORMER_KEYS_FILE, FORMER_ATTESTATION_KEYS_FILE])
+    await expect(access(join(folder.path, file))).rejects.toThrow('ENOENT');
 });

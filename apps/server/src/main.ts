@@ -38,6 +38,7 @@ try {
     encryption: createEncryption({ current: home.masterKey, former: home.formerMasterKeys }),
     forges,
     adminToken: home.adminToken,
+    attestationKeys: [home.attestationKeys.current.public, ...home.attestationKeys.former],
     publicUrl: config.publicUrl,
     linkKey: linkKey(home.masterKey),
     previewUrl: config.previewUrl,

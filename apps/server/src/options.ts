@@ -1,4 +1,5 @@
 import type { Metrics } from '@bough/boot/metrics';
+import type { PublicKey } from '@bough/domain/attestation-key';
 import type { Secret } from '@bough/domain/secret';
 import type { Engine } from '@bough/engine/engine';
 import type { Forge } from '@bough/forge/forge';
@@ -18,6 +19,8 @@ export interface ServerOptions {
   /** By path segment: `/webhooks/github`. */
   readonly forges: Readonly<Record<string, Forge>>;
   readonly adminToken: Secret;
+  /** Public halves of the keys in BOUGH_HOME, the current one first: what they signed holds, whatever the database says. */
+  readonly attestationKeys: readonly PublicKey[];
   /** Where people reach this server: `https://bough.example.com`. */
   readonly publicUrl: string;
   /** Signs the links of previews. */

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { createMetrics } from '@bough/boot/metrics';
+import { temporaryAttestationKeys } from '@bough/domain/attestation-key';
 import { systemClock } from '@bough/domain/clock';
 import { Secret } from '@bough/domain/secret';
 import type { Forge } from '@bough/forge/forge';
@@ -18,6 +19,8 @@ import { buildServer } from '../src/server.ts';
 export const token = 'a-long-enough-admin-token';
 export const bearer = { authorization: `Bearer ${token}` };
 const secrets = ['the first secret', 'the second secret'];
+/** Those of the home of every server here. */
+export const attestationKeys = temporaryAttestationKeys();
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface TestServer {
@@ -63,6 +66,7 @@ export async function startServer(
     ...{ installationId, version: '0.1.0', pool, queues, encryption, logsDir: home.path, log: silent },
     forges: { github: createForge() },
     adminToken: new Secret(token),
+    attestationKeys: [attestationKeys.current.public],
     publicUrl: 'http://bough.test',
     linkKey: new Secret('link key'),
     previewUrl: 'http://*.localhost:8080',

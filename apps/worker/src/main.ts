@@ -4,7 +4,8 @@ import { createMetrics } from '@bough/boot/metrics';
 import { serveMetrics } from '@bough/boot/serve-metrics';
 import { createShutdown } from '@bough/boot/signals';
 import { createQueues } from '@bough/queue/queue';
-import { createPool } from '@bough/store/database';
+import { attestAnew } from '@bough/reconcile/data/attest-anew';
+import { createPool, transaction } from '@bough/store/database';
 import { readConfig } from './config.ts';
 import { consumeAll } from './consume.ts';
 import { followWakes } from './follow-wakes.ts';
@@ -37,6 +38,11 @@ try {
   });
   shutdown.onShutdown('queues', () => queues.close());
   const context = await makeContext(config, { home, pool, queues, log });
+  // Before the first clone: only what the key of today signed is cloned.
+  const attested = await transaction(pool, (db) => attestAnew(db, home.attestationKeys, home.signingKey));
+  if (attested.signed > 0) log.info({ goldens: attested.signed }, 'goldens are signed with the current key');
+  if (attested.refused.length > 0)
+    log.warn({ goldens: attested.refused }, 'goldens that no key of ours signed will not be cloned');
   shutdown.onShutdown('copies made ahead', () => context.storage.warm?.close());
   const metrics = createMetrics('worker');
   if (config.metricsPort !== undefined) {

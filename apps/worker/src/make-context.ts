@@ -18,6 +18,7 @@ import type { Capacity } from '@bough/reconcile/admit';
 import { createShelves } from '@bough/reconcile/budgets/shelves';
 import { createBuildSlots } from '@bough/reconcile/build-slots';
 import { type Context, DEFAULT_DEADLINES, type Log } from '@bough/reconcile/context';
+import { readServerSchema } from '@bough/reconcile/data/parent-schema';
 import { systemNetwork } from '@bough/reconcile/network';
 import { createStepLogs } from '@bough/reconcile/step-log';
 import { serviceFor } from '@bough/service/registry';
@@ -91,8 +92,10 @@ export async function makeContext(
     engine,
     storage,
     service: serviceFor,
+    readSchema: readServerSchema,
     encryption: createEncryption({ current: home.masterKey, former: home.formerMasterKeys }),
     signingKey: home.signingKey,
+    attestationKeys: home.attestationKeys,
     directories: { mirrors: home.directories.mirrors, dumps: join(home.path, 'dumps') },
     gateway: { ...config.gateway, probeToken: probeToken(home.masterKey) },
     linkKey: linkKey(home.masterKey),

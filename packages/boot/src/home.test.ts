@@ -17,11 +17,12 @@ test('makes identity and keys once, readable by nobody else', async () => {
   expect(second.installationId).toBe(first.installationId);
   expect(second.masterKey.reveal()).toBe(first.masterKey.reveal());
   expect(second.adminToken.reveal()).toBe(first.adminToken.reveal());
+  expect(second.attestationKeys.current.public.pem).toBe(first.attestationKeys.current.public.pem);
   expect(first.installationId).toMatch(/^[a-z2-9]{12}$/);
   expect(Buffer.from(first.masterKey.reveal(), 'base64')).toHaveLength(32);
   expect(first.adminToken.reveal()).toMatch(/^bough_.{32}$/);
   expect((await stat(path)).mode & 0o777).toBe(0o700);
-  for (const file of ['master-key', 'admin-token', 'installation-id']) {
+  for (const file of ['master-key', 'attestation-key', 'admin-token', 'installation-id']) {
     expect((await stat(join(path, file))).mode & 0o777).toBe(0o600);
   }
   expect((await stat(first.directories.postgres)).isDirectory()).toBe(true);
@@ -32,7 +33,12 @@ test('several first starts at once agree, and leave no temporary file', async ()
   expect(new Set(homes.map((home) => home.installationId)).size).toBe(1);
   expect(new Set(homes.map((home) => home.masterKey.reveal())).size).toBe(1);
   const files = (await readdir(path, { withFileTypes: true })).filter((entry) => entry.isFile());
-  expect(files.map((file) => file.name).sort()).toEqual(['admin-token', 'installation-id', 'master-key']);
+  expect(files.map((file) => file.name).sort()).toEqual([
+    'admin-token',
+    'attestation-key',
+    'installation-id',
+    'master-key',
+  ]);
 });
 
 test('closes a directory that others could read', async () => {

@@ -2,6 +2,7 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { chmod, mkdir, readFile, realpath, stat } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
+import { type AttestationKeys, newAttestationKey, openAttestationKeys } from '@bough/domain/attestation-key';
 import { BoughError } from '@bough/domain/bough-error';
 import { Secret } from '@bough/domain/secret';
 import { readOrMake } from './private-file.ts';
@@ -16,14 +17,19 @@ export interface BoughHome {
   readonly masterKey: Secret;
   /** Keys that a rotation which was cut short has not replaced everywhere yet. */
   readonly formerMasterKeys: readonly Secret[];
-  /** Signs attestations and keys artifacts and masks: outlives a rotation of the master key, or all of those would be worthless. */
+  /** Keys artifacts and masks: outlives a rotation of the master key, or all of those would be worthless. */
   readonly signingKey: Secret;
+  /** Signs what goldens are; others verify it with the public half. */
+  readonly attestationKeys: AttestationKeys;
   readonly directories: Readonly<Record<HomeDirectory, string>>;
 }
 
 /** Written by the first rotation of the master key; until then the signing key is derived from that. */
 export const SIGNING_KEY_FILE = 'signing-key';
 export const FORMER_KEYS_FILE = 'master-key.former';
+export const ATTESTATION_KEY_FILE = 'attestation-key';
+/** As for the master key: there only while a rotation is not done. */
+export const FORMER_ATTESTATION_KEYS_FILE = 'attestation-key.former';
 
 export type HomeDirectory = (typeof directoryNames)[number];
 
@@ -66,6 +72,7 @@ export async function openHome(options: HomeOptions): Promise<BoughHome> {
     masterKey,
     formerMasterKeys: (await linesOf(join(path, FORMER_KEYS_FILE))).map((line) => new Secret(line)),
     signingKey: await readSigningKey(path, masterKey),
+    attestationKeys: await readAttestationKeys(path),
     directories: Object.fromEntries(entries) as Record<HomeDirectory, string>,
   };
 }
@@ -103,6 +110,17 @@ async function readSigningKey(path: string, masterKey: Secret): Promise<Secret> 
   const [kept] = await linesOf(join(path, SIGNING_KEY_FILE));
   return new Secret(
     kept ?? createHmac('sha256', masterKey.reveal()).update('bough signing key v1').digest('hex'),
+  );
+}
+
+async function readAttestationKeys(path: string): Promise<AttestationKeys> {
+  const file = join(path, ATTESTATION_KEY_FILE);
+  const current = new Secret(await readOrMake(file, newAttestationKey));
+  const former = await linesOf(join(path, FORMER_ATTESTATION_KEYS_FILE));
+  return openAttestationKeys(
+    current,
+    former.map((line) => new Secret(line)),
+    file,
   );
 }
 

@@ -36,6 +36,8 @@ export interface FeedbackState {
   } | null;
   /** When the newest golden snapshot of the project was captured: newer data than this, maybe. */
   readonly newestDataAt: Date | null;
+  /** Why that was captured: what has changed since the preview's own. */
+  readonly newestDataWhy: string | null;
   /** The last command in a comment that was answered, and the answer. */
   readonly asked: (Pick<Command, 'askedBy' | 'askedAt' | 'command'> & { readonly answer: string }) | null;
   /** Somebody asked for its deletion and nobody asked for it again since: it stays away. */
@@ -63,6 +65,7 @@ export async function readFeedbackState(
     environment.dataSnapshotId === null ? undefined : await findSnapshot(db, environment.dataSnapshotId);
   const { projectId, subject } = environment;
   const last = await findLastEnvironment(db, { projectId, subject });
+  const newestData = await newestFrozenSnapshot(db, projectId);
   const asked = await lastAnsweredCommand(db, { projectId, subject });
   const lasting = await lastRequest(db, {
     projectId,
@@ -82,7 +85,8 @@ export async function readFeedbackState(
     routes,
     data: snapshot === undefined ? null : { capturedAt: snapshot.capturedAt, sanitize: snapshot.sanitize },
     noNewerData: await readNoNewerData(db, environment),
-    newestDataAt: (await newestFrozenSnapshot(db, projectId))?.capturedAt ?? null,
+    newestDataAt: newestData?.capturedAt ?? null,
+    newestDataWhy: newestData?.why ?? null,
     asked: asked ?? null,
     rehearsal: newest === undefined ? null : ((await findRehearsal(db, newest.id)) ?? null),
     isDeleted: lasting?.kind === 'delete',

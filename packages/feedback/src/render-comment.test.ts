@@ -63,7 +63,13 @@ const states: [string, FeedbackState][] = [
     ),
   ],
   ['ready-by-link-in-public', exampleState({}, { routes: [exampleRoute({ access: link })] })],
-  ['ready-with-older-data', exampleState({}, { newestDataAt: new Date(Date.UTC(2027, 0, 1)) })],
+  [
+    'ready-with-older-data',
+    exampleState(
+      {},
+      { newestDataAt: new Date(Date.UTC(2027, 0, 1)), newestDataWhy: 'the schema of production changed' },
+    ),
+  ],
   [
     'ready-without-newer-data',
     exampleState(

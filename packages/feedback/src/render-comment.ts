@@ -1,7 +1,7 @@
 import type { Phase } from '@bough/domain/environment';
 import type { EnvironmentRoute } from '@bough/store/routes';
 import type { Step } from '@bough/store/steps';
-import { detailsUrl } from './details-url.ts';
+import { detailsUrl, goldenUrl } from './details-url.ts';
 import type { FeedbackState } from './feedback-state.ts';
 import { code, codeBlock, escapeMarkdown, prose } from './markdown.ts';
 import { renderRehearsal } from './render-rehearsal.ts';
@@ -160,13 +160,21 @@ function dataWords(state: FeedbackState): string {
   if (state.data === null) return `${note}${failingWords(state)}`;
   const captured = state.data.capturedAt === null ? '' : `, as of ${utc(state.data.capturedAt)}`;
   const isRaw = state.data.sanitize === 'none';
-  return `${note}${captured} · ${isRaw ? '⚠️ **raw production data** (`sanitize: none`)' : 'sanitized and verified'}${newsWords(state)}${failingWords(state)}`;
+  return `${note}${captured} · ${isRaw ? '⚠️ **raw production data** (`sanitize: none`)' : provedWords(state)}${newsWords(state)}${failingWords(state)}`;
+}
+
+function provedWords(state: FeedbackState): string {
+  const { dataSnapshotId } = state.environment;
+  return dataSnapshotId === null
+    ? 'sanitized and verified'
+    : `[sanitized and verified](${goldenUrl(state, dataSnapshotId)})`;
 }
 
 /** Times, not ages: a comment that says "3 hours old" would have to be written again each hour. */
-function newsWords({ data, newestDataAt: newest }: FeedbackState): string {
+function newsWords({ data, newestDataAt: newest, newestDataWhy }: FeedbackState): string {
   const isNewer = newest !== null && data?.capturedAt && newest > data.capturedAt;
-  return isNewer ? ` · data of ${utc(newest)} is there: \`/bough sync\`` : '';
+  const why = newestDataWhy === null ? '' : `, captured because ${prose(newestDataWhy)}`;
+  return isNewer ? ` · data of ${utc(newest)} is there${why}: \`/bough sync\`` : '';
 }
 
 /** One whose data never came has the reason in its note already. */

@@ -149,6 +149,7 @@ export function exampleState(
     data: { capturedAt: new Date(START - 3_600_000), sanitize: 'rules' },
     noNewerData: null,
     newestDataAt: null,
+    newestDataWhy: null,
     asked: null,
     rehearsal: null,
     isDeleted: false,

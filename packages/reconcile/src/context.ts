@@ -1,3 +1,4 @@
+import type { AttestationKeys } from '@bough/domain/attestation-key';
 import type { Clock } from '@bough/domain/clock';
 import type { Secret } from '@bough/domain/secret';
 import type { Engine } from '@bough/engine/engine';
@@ -35,10 +36,14 @@ export interface Context {
   readonly engine: Engine;
   readonly storage: Storage;
   readonly service: (type: string) => Service;
+  /** One digest of what a database server's tables are. Undefined: production's schema is not looked at between captures. */
+  readonly readSchema?: ReadSchema | undefined;
   /** Seals and opens what is kept encrypted in the store. */
   readonly encryption: Encryption;
-  /** Signs attestations and keys the digests of secrets in artifact keys. */
+  /** Keys masks and the digests of secrets in artifact keys. */
   readonly signingKey: Secret;
+  /** Signs what goldens are; only what these keys signed is cloned. */
+  readonly attestationKeys: AttestationKeys;
   readonly directories: Directories;
   readonly gateway: { readonly host: string; readonly port: number; readonly probeToken: Secret };
   /** Signs the links of previews. */
@@ -68,6 +73,13 @@ export interface Context {
  * data is captured, `during-clone` of the one that gets it.
  */
 export type FaultPoint = (at: { slug: string; point: string; signal: AbortSignal }) => Promise<void>;
+
+export type ReadSchema = (of: {
+  /** Of the service: `postgresql`. */
+  type: string;
+  server: { host: string; port: number; username: string; password: Secret };
+  signal: AbortSignal;
+}) => Promise<string>;
 
 export interface Directories {
   /** Bare mirrors, one per project. */

@@ -16,6 +16,7 @@ import { findProject, type Project } from '@bough/store/projects';
 import { findFailedCapture, type SnapshotRow } from '@bough/store/snapshots';
 import type { Context } from './context.ts';
 import { refreshGolden, settleDeadCaptures } from './data/golden.ts';
+import { readParentSchema } from './data/parent-schema.ts';
 import { refreshDue } from './data/refresh-due.ts';
 import type { StepVoice } from './deploy/run.ts';
 import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
@@ -49,20 +50,23 @@ export async function refreshData(
   await settleDeadCaptures(context, projectId);
   const policyDigest = canonicalDigest({ sanitize: sanitizeLabel(data.sanitize), source: data.source });
   const retryAt = (await findFailedCapture(context.pool, projectId))?.retryAt ?? null;
-  const decision = refreshDue(refresh, {
-    ...{ policyDigest, retryAt, schedule: data.refresh },
-    now: context.clock.now(),
-  });
+  const now = { policyDigest, retryAt, schedule: data.refresh, now: context.clock.now() };
+  const asIs = refreshDue(refresh, { ...now, schemaDigest: null });
+  // Production's catalogue is read when it may decide, and before a capture, to tell later ones.
+  const mayDecide = asIs.kind === 'due' || retryAt === null;
+  const schemaDigest =
+    parent === undefined || !mayDecide ? null : await readParentSchema(context, { project, parent, signal });
+  const decision = refreshDue(refresh, { ...now, schemaDigest });
   if (decision.kind === 'later') {
-    await scheduleRefresh(context.pool, { projectId, dueAt: decision.at });
+    await scheduleRefresh(context.pool, { projectId, dueAt: decision.at, schemaDigest });
     return retryAt === null ? { kind: 'done' } : lookAgain(context, retryAt);
   }
   context.log.info({ project: project.slug, why: decision.why }, 'making a golden snapshot');
   const startedAt = await startRefresh(context.pool, projectId);
-  const made = await attempt(context, { project, parent, policy, data, signal });
+  const made = await attempt(context, { project, parent, policy, data, why: decision.why, signal });
   const scheduled = data.refresh === null ? null : nextRefresh(data.refresh, startedAt);
   await settleRefresh(context.pool, {
-    ...{ projectId, startedAt, policyDigest },
+    ...{ projectId, startedAt, policyDigest, schemaDigest },
     note: made.state === 'failed' ? made.failureMessage : `golden snapshot ${made.id}`,
     dueAt: made.state === 'failed' ? made.retryAt : scheduled,
   });
@@ -78,6 +82,7 @@ async function attempt(
     parent: Environment | undefined;
     policy: Policy;
     data: DataPolicy;
+    why: string;
     signal: AbortSignal;
   },
 ): Promise<SnapshotRow> {
@@ -113,7 +118,7 @@ async function settle(
   settled: { projectId: string; policyDigest: string; note: string; dueAt: Date | null },
 ): Promise<void> {
   const startedAt = await startRefresh(context.pool, settled.projectId);
-  await settleRefresh(context.pool, { ...settled, startedAt });
+  await settleRefresh(context.pool, { ...settled, startedAt, schemaDigest: null });
 }
 
 /** Production, once there is a release of it to capture. */

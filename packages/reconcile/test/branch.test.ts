@@ -110,7 +110,13 @@ async function golden(): Promise<string> {
     },
   });
   await freezeSnapshot(pool, row.id, {
-    ...{ volumes: {}, credentialsEncrypted: Buffer.alloc(0), attestation: { signed: true }, sizeBytes: 1 },
+    ...{
+      volumes: {},
+      credentialsEncrypted: Buffer.alloc(0),
+      attestation: { signed: true },
+      report: null,
+      sizeBytes: 1,
+    },
     capturedAt: new Date(),
   });
   return row.id;

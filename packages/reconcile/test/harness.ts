@@ -1,5 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { temporaryAttestationKeys } from '@bough/domain/attestation-key';
 import { systemClock } from '@bough/domain/clock';
 import { Secret } from '@bough/domain/secret';
 import type { Engine } from '@bough/engine/engine';
@@ -107,6 +108,7 @@ export async function openHarness(): Promise<Harness> {
       service: () => QUEUE,
       encryption: createEncryption({ current: new Secret('6b'.repeat(32)) }),
       signingKey: new Secret('signing'),
+      attestationKeys: temporaryAttestationKeys(),
       directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
       gateway: { host: '127.0.0.1', port: 1, probeToken: new Secret('probe') },
       linkKey: new Secret('link key'),

@@ -1,4 +1,8 @@
-/** Counts alone: what was done and looked at, never a value. Signed with the snapshot. */
+import { type ColumnRule, type Detector, detectors } from '@bough/manifest/sanitize-policy';
+import type { MaskingPlan } from './decide.ts';
+import { displayTable } from './names.ts';
+
+/** What was done and looked at, never a value. Signed with the snapshot. */
 export interface DatabaseReport {
   readonly tables: number;
   readonly columns: number;
@@ -12,10 +16,21 @@ export interface DatabaseReport {
   readonly tablesWithoutCanary: number;
   readonly valuesSampled: number;
   readonly referencesChecked: number;
+  readonly detected: Detected;
+  readonly decisions: readonly Decided[];
 }
 
 export interface MaskingReport extends DatabaseReport {
   readonly databases: number;
+}
+
+/** Kind → where the rules let it stand: what stands elsewhere is a finding. */
+export type Detected = Readonly<Record<Detector, { readonly columns: number; readonly rows: number }>>;
+
+/** `customers.email` → `email`. */
+export interface Decided {
+  readonly where: string;
+  readonly rule: string;
 }
 
 export function addReports(reports: readonly DatabaseReport[]): MaskingReport {
@@ -34,5 +49,52 @@ export function addReports(reports: readonly DatabaseReport[]): MaskingReport {
     tablesWithoutCanary: sum((one) => one.tablesWithoutCanary),
     valuesSampled: sum((one) => one.valuesSampled),
     referencesChecked: sum((one) => one.referencesChecked),
+    detected: addDetected(reports.map(({ detected }) => detected)),
+    decisions: reports.flatMap(({ decisions }) => decisions),
   };
+}
+
+export function addDetected(all: readonly Detected[]): Detected {
+  const sum = (kind: Detector, what: 'columns' | 'rows') =>
+    all.reduce((total, one) => total + one[kind][what], 0);
+  const entries = detectors.map((kind) => [kind, { columns: sum(kind, 'columns'), rows: sum(kind, 'rows') }]);
+  return Object.fromEntries(entries) as Record<Detector, { columns: number; rows: number }>;
+}
+
+/** One column in which a kind was seen and may be. */
+export function detectedOnce(kind: Detector, rows: number): Detected {
+  return { ...addDetected([]), [kind]: { columns: 1, rows } };
+}
+
+/** Every column with its rule, and tables that are emptied. What is computed from others has no rule of its own. */
+export function decisionsOf(plan: MaskingPlan): Decided[] {
+  return plan.tables.flatMap(({ table, truncate, where, columns }): Decided[] => {
+    const display = displayTable(plan.database, table);
+    if (truncate) return [{ where: display, rule: 'truncate' }];
+    const filter = where === null ? [] : [{ where: display, rule: `where ${where}` }];
+    return [
+      ...filter,
+      ...columns.map(({ column, rule }) => ({ where: `${display}.${column.name}`, rule: ruleWords(rule) })),
+    ];
+  });
+}
+
+function ruleWords(rule: ColumnRule): string {
+  switch (rule.rule) {
+    case 'keep': {
+      const allow = rule.allow.length === 0 ? '' : ` (may hold: ${rule.allow.join(', ')})`;
+      return `keep: ${rule.reason}${allow}`;
+    }
+    case 'sql':
+      return `sql: ${rule.expression}`;
+    case 'date-shift':
+      return `date-shift by up to ${rule.days} days`;
+    case 'json': {
+      const paths = Object.entries(rule.paths).map(([path, leaf]) => `${path} ${leaf}`);
+      const rest = rule.keepRest === null ? 'the rest goes' : `the rest is kept: ${rule.keepRest}`;
+      return `json: ${[...paths, rest].join(', ')}`;
+    }
+    default:
+      return rule.rule;
+  }
 }

@@ -15,7 +15,7 @@ import {
   removeOrphans,
   removeRows,
 } from './masking-sql.ts';
-import { addReports, type DatabaseReport, type MaskingReport } from './report.ts';
+import { addReports, type DatabaseReport, decisionsOf, type MaskingReport } from './report.ts';
 import { takeSamples } from './samples.ts';
 import { listRelationFiles, scrubDatabase, scrubLog } from './scrub.ts';
 import { type PrivateServer, runStatements, withoutValues, withSession } from './session.ts';
@@ -201,6 +201,8 @@ async function sanitizeDatabase(
       tablesWithoutCanary: canaries.refused.length,
       valuesSampled: samples.values.length,
       referencesChecked: plan.foreignKeys.length,
+      detected: seen.detected,
+      decisions: decisionsOf(plan),
     },
   };
 }

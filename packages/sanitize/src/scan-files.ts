@@ -1,3 +1,4 @@
+import { createHash, type Hash } from 'node:crypto';
 import { open, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
@@ -9,6 +10,8 @@ export interface FileScan {
   readonly hits: readonly string[];
   /** Places, all together. */
   readonly count: number;
+  /** Of all files: SHA-256 over a line `<sha256 of the bytes>  <path>` for each, sorted by path, as `sha256sum` writes them. */
+  readonly digest: string;
 }
 
 const chunkBytes = 4 * 1024 * 1024;
@@ -27,10 +30,13 @@ export async function scanFiles(
   let bytes = 0;
   let count = 0;
   const hits: string[] = [];
+  const digests: { path: string; digest: string }[] = [];
   // One for all: there may be thousands of files, and most are small.
   const buffer = Buffer.allocUnsafe(chunkBytes + search.longest);
   for await (const path of filesBelow(directory)) {
-    const found = await scanFile(path, { search, buffer, signal });
+    const hash = createHash('sha256');
+    const found = await scanFile(path, { search, buffer, hash, signal });
+    digests.push({ path: relative(directory, path), digest: hash.digest('hex') });
     files += 1;
     bytes += found.bytes;
     count += found.count;
@@ -42,7 +48,14 @@ export async function scanFiles(
       message: 'The byte scan read nothing: the data directory has no files.',
       hint: 'Look for the capture in the log of the worker; nothing was cloned.',
     });
-  return { files, bytes, hits, count };
+  return { files, bytes, hits, count, digest: digestOf(digests) };
+}
+
+function digestOf(files: readonly { path: string; digest: string }[]): string {
+  const hash = createHash('sha256');
+  const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
+  for (const { path, digest } of sorted) hash.update(`${digest}  ${path}\n`);
+  return hash.digest('hex');
 }
 
 async function* filesBelow(directory: string): AsyncGenerator<string> {
@@ -55,8 +68,9 @@ async function* filesBelow(directory: string): AsyncGenerator<string> {
 
 async function scanFile(
   path: string,
-  { search, buffer, signal }: { search: Search; buffer: Buffer; signal: AbortSignal },
+  of: { search: Search; buffer: Buffer; hash: Hash; signal: AbortSignal },
 ): Promise<{ bytes: number; count: number }> {
+  const { search, buffer, hash, signal } = of;
   const file = await open(path, 'r');
   let kept = 0;
   let bytes = 0;
@@ -67,6 +81,7 @@ async function scanFile(
       const { bytesRead } = await file.read(buffer, kept, chunkBytes);
       if (bytesRead === 0) return { bytes, count };
       bytes += bytesRead;
+      hash.update(buffer.subarray(kept, kept + bytesRead));
       const filled = kept + bytesRead;
       // What ends within the kept part was counted before.
       count += search.count(buffer.subarray(0, filled), kept);

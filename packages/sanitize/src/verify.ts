@@ -5,11 +5,13 @@ import { candidates, conditions, isCardNumber, isIban } from './detectors.ts';
 import type { Finding } from './finding.ts';
 import { displayTable } from './names.ts';
 import { id, literal, qualified } from './quote.ts';
+import { addDetected, type Detected, detectedOnce } from './report.ts';
 
 export interface Verification {
   readonly findings: readonly Finding[];
   readonly columns: number;
   readonly rows: number;
+  readonly detected: Detected;
 }
 
 /** Above this a table is read in part: about this many rows of it. */
@@ -32,6 +34,7 @@ export async function verifyDatabase(
   const { rows: relations } = await client.query<Relation>(relationsQuery);
   const allowed = allowances(of.plan);
   const findings: Finding[] = [];
+  const detected: Detected[] = [];
   let columns = 0;
   let rows = 0;
   for (const relation of relations) {
@@ -40,11 +43,12 @@ export async function verifyDatabase(
       const names = relation.columns.slice(from, from + columnsAtOnce);
       const read = await readColumns(client, shown, names, { ...of, allowed });
       findings.push(...read.findings);
+      detected.push(...read.detected);
       if (from === 0) rows += read.rows;
     }
     columns += relation.columns.length;
   }
-  return { findings, columns, rows };
+  return { findings, columns, rows, detected: addDetected(detected) };
 }
 
 interface Relation {
@@ -73,7 +77,7 @@ async function readColumns(
   relation: Relation & { display: string },
   names: readonly string[],
   of: { mark: string; samples: readonly string[]; allowed: Allowances },
-): Promise<{ findings: Finding[]; rows: number }> {
+): Promise<{ findings: Finding[]; rows: number; detected: Detected[] }> {
   const part =
     relation.estimate > rowsRead * 2
       ? ` tablesample system (${Math.max(0.01, (100 * rowsRead) / relation.estimate).toFixed(2)})`
@@ -95,6 +99,7 @@ async function readColumns(
   );
   const counted = rows[0] ?? {};
   const findings: Finding[] = [];
+  const detected: Detected[] = [];
   for (const [index, name] of names.entries()) {
     const where = `${relation.display}.${name}`;
     const raw = (code: Finding['code'], message: string) =>
@@ -107,14 +112,18 @@ async function readColumns(
       );
     for (const kind of kinds) {
       const count = counted[`${kind}${index}`] ?? 0;
-      if (count === 0 || of.allowed(relation, name, kind)) continue;
+      if (count === 0) continue;
+      if (of.allowed(relation, name, kind)) {
+        detected.push(detectedOnce(kind, count));
+        continue;
+      }
       if (kind !== 'card' && kind !== 'iban')
         raw('raw-value', `${count} rows hold what looks like ${words[kind]}.`);
       else if (await confirm(client, source, name, kind))
         raw('raw-value', `Rows hold what is ${words[kind]} by its check digits.`);
     }
   }
-  return { findings, rows: counted.rows ?? 0 };
+  return { findings, rows: counted.rows ?? 0, detected };
 }
 
 /** A column as text; bytes as the text that they may be. */

@@ -12,13 +12,15 @@ export interface DataRefresh {
   readonly attemptedAt: Date | null;
   /** Of the `data:` policy under which it was made. */
   readonly policyDigest: string | null;
+  /** Of production's schema just before it; null: not seen. */
+  readonly schemaDigest: string | null;
   /** What came of it, in words; why captures fail is in the snapshot that failed. */
   readonly note: string | null;
   readonly dueAt: Date | null;
 }
 
 const COLUMNS = `project_id::text as "projectId", asked_at as "askedAt", asked_by as "askedBy", started_at as "startedAt", progress,
-  attempted_at as "attemptedAt", policy_digest as "policyDigest", note, due_at as "dueAt"`;
+  attempted_at as "attemptedAt", policy_digest as "policyDigest", schema_digest as "schemaDigest", note, due_at as "dueAt"`;
 
 /** Durable: whoever looks at the project's data next makes a new golden snapshot, also when captures fail and one waits. */
 export async function askForRefresh(
@@ -74,25 +76,29 @@ export async function settleRefresh(
     projectId: string;
     startedAt: Date;
     policyDigest: string;
+    schemaDigest: string | null;
     note: string | null;
     dueAt: Date | null;
   },
 ): Promise<void> {
+  const { projectId, startedAt, policyDigest, note, dueAt, schemaDigest } = settled;
   await db.query(
-    `update data_refreshes set started_at = null, progress = null, attempted_at = $2, policy_digest = $3, note = $4, due_at = $5
+    `update data_refreshes set started_at = null, progress = null, attempted_at = $2, policy_digest = $3, note = $4, due_at = $5,
+       schema_digest = $6
      where project_id = $1`,
-    [settled.projectId, settled.startedAt, settled.policyDigest, settled.note, settled.dueAt],
+    [projectId, startedAt, policyDigest, note, dueAt, schemaDigest],
   );
 }
 
-/** No attempt was made: only the time of the next may have changed. */
+/** No attempt was made: only the time of the next may have changed. A schema that is seen for the first time is what later ones are compared with. */
 export async function scheduleRefresh(
   db: Database,
-  of: { projectId: string; dueAt: Date | null },
+  of: { projectId: string; dueAt: Date | null; schemaDigest: string | null },
 ): Promise<void> {
   await db.query(
-    'update data_refreshes set due_at = $2, started_at = null, progress = null where project_id = $1',
-    [of.projectId, of.dueAt],
+    `update data_refreshes set due_at = $2, started_at = null, progress = null, schema_digest = coalesce(schema_digest, $3)
+     where project_id = $1`,
+    [of.projectId, of.dueAt, of.schemaDigest],
   );
 }
 

@@ -10,6 +10,10 @@ export interface SnapshotRow {
   readonly sanitize: string;
   readonly policyCommit: string | null;
   readonly sourceCommit: string | null;
+  /** Who or what asked for it; null: older than that. */
+  readonly why: string | null;
+  /** Of the `data: source:` that it was filled from; null: older than that. */
+  readonly sourceDigest: string | null;
   /** Service or mount name → the storage's snapshot. */
   readonly volumes: Readonly<Record<string, SnapshotVolume>>;
   readonly credentialsEncrypted: Buffer | null;
@@ -34,7 +38,7 @@ export interface SnapshotVolume {
 }
 
 const COLUMNS = `id::text, project_id::text as "projectId", environment_id::text as "environmentId", state, sanitize, policy_commit as "policyCommit",
-  source_commit as "sourceCommit", volumes, credentials_encrypted as "credentialsEncrypted", attestation,
+  source_commit as "sourceCommit", why, source_digest as "sourceDigest", volumes, credentials_encrypted as "credentialsEncrypted", attestation,
   failure_code as "failureCode", failure_message as "failureMessage", failure_hint as "failureHint", failures,
   failing_since as "failingSince", retry_at as "retryAt", size_bytes::text as "sizeBytes", captured_at as "capturedAt", frozen_at as "frozenAt"`;
 
@@ -44,17 +48,21 @@ export async function insertSnapshot(
     sanitize: string;
     policyCommit: string | null;
     sourceCommit: string | null;
+    why?: string;
+    sourceDigest?: string;
   },
 ): Promise<SnapshotRow> {
   const { rows } = await db.query<SnapshotRow>(
-    `insert into snapshots (project_id, environment_id, sanitize, policy_commit, source_commit)
-     values (coalesce($5::bigint, (select project_id from environments where id = $1)), $1, $2, $3, $4) returning ${COLUMNS}`,
+    `insert into snapshots (project_id, environment_id, sanitize, policy_commit, source_commit, why, source_digest)
+     values (coalesce($5::bigint, (select project_id from environments where id = $1)), $1, $2, $3, $4, $6, $7) returning ${COLUMNS}`,
     [
       snapshot.environmentId,
       snapshot.sanitize,
       snapshot.policyCommit,
       snapshot.sourceCommit,
       snapshot.environmentId === null ? snapshot.projectId : null,
+      snapshot.why?.slice(0, 500) ?? null,
+      snapshot.sourceDigest ?? null,
     ],
   );
   return only(rows);
@@ -80,13 +88,14 @@ export async function freezeSnapshot(
     volumes: Readonly<Record<string, SnapshotVolume>>;
     credentialsEncrypted: Buffer;
     attestation: unknown;
+    report: unknown;
     sizeBytes: number;
     capturedAt: Date;
   },
 ): Promise<boolean> {
   const { rowCount } = await db.query(
     `update snapshots set state = 'frozen', volumes = $2, credentials_encrypted = $3, attestation = $4, size_bytes = $5,
-       captured_at = $6, frozen_at = now()
+       captured_at = $6, report = $7, frozen_at = now()
      where id = $1 and state not in ('failed', 'removed')`,
     [
       id,
@@ -95,9 +104,28 @@ export async function freezeSnapshot(
       JSON.stringify(frozen.attestation),
       frozen.sizeBytes,
       frozen.capturedAt,
+      JSON.stringify(frozen.report),
     ],
   );
   return rowCount === 1;
+}
+
+/** Large, so not with the row. Null: the golden is older than reports. */
+export async function readSnapshotReport(db: Database, id: string): Promise<unknown> {
+  const { rows } = await db.query<{ report: unknown }>('select report from snapshots where id = $1', [id]);
+  return rows[0]?.report ?? null;
+}
+
+/** Goldens with what was signed of them; locked until the transaction ends. */
+export async function lockAttestations(db: Database): Promise<{ id: string; attestation: unknown }[]> {
+  const { rows } = await db.query<{ id: string; attestation: unknown }>(
+    `select id::text, attestation from snapshots where state = 'frozen' and attestation is not null order by snapshots.id for update`,
+  );
+  return rows;
+}
+
+export async function writeAttestation(db: Database, id: string, attestation: unknown): Promise<void> {
+  await db.query('update snapshots set attestation = $2 where id = $1', [id, JSON.stringify(attestation)]);
 }
 
 export interface CaptureFailure {

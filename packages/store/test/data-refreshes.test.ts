@@ -47,7 +47,7 @@ test('what is asked for during an attempt is still due when that has ended', asy
   expect(await listDueRefreshes(pool)).toEqual([projectId]);
   await askForRefresh(pool, { projectId, askedBy: 'ben' });
   await settleRefresh(pool, {
-    ...{ projectId, startedAt: first, policyDigest: 'a', dueAt: null },
+    ...{ projectId, startedAt: first, policyDigest: 'a', schemaDigest: null, dueAt: null },
     note: 'refused',
   });
   expect(await listDueRefreshes(pool)).toEqual([projectId]);
@@ -57,15 +57,17 @@ test('what is asked for during an attempt is still due when that has ended', asy
 
   const second = await startRefresh(pool, projectId);
   await settleRefresh(pool, {
-    ...{ projectId, startedAt: second, policyDigest: 'a', note: null, dueAt: null },
+    ...{ projectId, startedAt: second, policyDigest: 'a', schemaDigest: null, note: null, dueAt: null },
   });
   expect(await listDueRefreshes(pool)).toEqual([]);
   expect(await findDataRefresh(pool, projectId)).toMatchObject({ note: null });
 });
 
 test('a schedule is due when its time has come', async () => {
-  await scheduleRefresh(pool, { projectId, dueAt: new Date(Date.now() + 3_600_000) });
+  await scheduleRefresh(pool, { projectId, dueAt: new Date(Date.now() + 3_600_000), schemaDigest: 'first' });
   expect(await listDueRefreshes(pool)).toEqual([]);
-  await scheduleRefresh(pool, { projectId, dueAt: new Date(Date.now() - 1_000) });
+  await scheduleRefresh(pool, { projectId, dueAt: new Date(Date.now() - 1_000), schemaDigest: 'second' });
   expect(await listDueRefreshes(pool)).toEqual([projectId]);
+  // What later ones are compared with: only an attempt replaces it.
+  expect(await findDataRefresh(pool, projectId)).toMatchObject({ schemaDigest: 'first' });
 });

@@ -150,6 +150,7 @@ async function frozen(): Promise<string> {
     volumes,
     credentialsEncrypted: Buffer.from('sealed'),
     attestation: { facts: {}, signature: 'ab' },
+    report: null,
     sizeBytes: 5_000_000_000,
     capturedAt: new Date('2026-01-02T03:04:05Z'),
   });
@@ -186,6 +187,7 @@ test('a frozen snapshot cannot fail any more, and a removed one is never frozen 
     volumes,
     credentialsEncrypted: Buffer.from('x'),
     attestation: {},
+    report: null,
     sizeBytes: 1,
     capturedAt: new Date(),
   });

@@ -107,7 +107,13 @@ test('the newest golden of an environment is its last frozen one', async () => {
       await insertSnapshot(pool, { environmentId, sanitize: 'none', policyCommit: null, sourceCommit: null }),
     );
   }
-  const frozen = { volumes: {}, credentialsEncrypted: Buffer.alloc(0), attestation: {}, sizeBytes: 1 };
+  const frozen = {
+    volumes: {},
+    credentialsEncrypted: Buffer.alloc(0),
+    attestation: {},
+    report: null,
+    sizeBytes: 1,
+  };
   for (const row of made.slice(0, -1))
     await freezeSnapshot(pool, row.id, { ...frozen, capturedAt: new Date() });
   expect((await listNewestGoldens(pool)).map(({ id }) => id)).toEqual([made.at(-2)?.id]);

@@ -1,7 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseDump } from '@bough/boot/dump-database';
-import { FORMER_KEYS_FILE, SIGNING_KEY_FILE } from '@bough/boot/home';
+import {
+  ATTESTATION_KEY_FILE,
+  FORMER_ATTESTATION_KEYS_FILE,
+  FORMER_KEYS_FILE,
+  SIGNING_KEY_FILE,
+} from '@bough/boot/home';
 import { BoughError } from '@bough/domain/bough-error';
 import { z } from 'zod';
 
@@ -27,6 +32,8 @@ export const homeFiles = [
   'master-key',
   FORMER_KEYS_FILE,
   SIGNING_KEY_FILE,
+  ATTESTATION_KEY_FILE,
+  FORMER_ATTESTATION_KEYS_FILE,
   'admin-token',
   'toolchains/remembered',
 ] as const;

@@ -1,6 +1,6 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BoughHome } from '@bough/boot/home';
+import { ATTESTATION_KEY_FILE, type BoughHome } from '@bough/boot/home';
 import { loadDatabase } from '@bough/boot/load-database';
 import { BoughError } from '@bough/domain/bough-error';
 import { unpack, withScratch } from './archive.ts';
@@ -43,7 +43,8 @@ export async function restoreBackup(options: {
         for (const name of contents.files) {
           await copyIfThere(join(scratch, 'home', name), join(home.path, name));
         }
-        await chmod(join(home.path, 'master-key'), 0o600).catch(() => undefined);
+        for (const key of ['master-key', ATTESTATION_KEY_FILE])
+          await chmod(join(home.path, key), 0o600).catch(() => undefined);
       },
     });
     return { contents, settled: settled ?? { lostVolumes: [], redeployed: 0 } };

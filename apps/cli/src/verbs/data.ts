@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { age, EXIT, table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
+import { dataReportVerb } from './data-report.ts';
 import { GoldensView } from './views.ts';
 
 export function dataVerbs(program: Command, context: VerbContext): void {
@@ -28,6 +29,8 @@ export function dataVerbs(program: Command, context: VerbContext): void {
           `A new golden snapshot of ${project} is being made. \`bough data show ${project}\` tells how it goes.`,
       );
     });
+
+  dataReportVerb(data, context);
 }
 
 function describe({ goldens, refresh, failure }: GoldensView, project: string): string {
@@ -36,13 +39,14 @@ function describe({ goldens, refresh, failure }: GoldensView, project: string): 
   else
     lines.push(
       table(
-        ['GOLDEN', 'CAPTURED', 'DATA', 'SIZE', 'PREVIEWS'],
+        ['GOLDEN', 'CAPTURED', 'DATA', 'SIZE', 'PREVIEWS', 'WHY'],
         goldens.map((golden) => [
           golden.id,
           golden.capturedAt === null ? '' : age(golden.capturedAt),
           golden.sanitized ? 'sanitized' : 'RAW',
           golden.sizeBytes === null ? '' : `${(golden.sizeBytes / 1e6).toFixed(1)} MB`,
           String(golden.previews),
+          golden.why ?? '',
         ]),
       ),
     );

@@ -7,11 +7,13 @@ import { rotateMasterKey } from '../rotate-master-key.ts';
 import type { VerbContext } from '../verb.ts';
 import { withDatabase } from '../with-database.ts';
 
-/** `bough secret rotate-key`: the master key is replaced, and every stored secret is encrypted anew. */
+/** `bough secret rotate-key`: both keys are replaced, stored secrets are encrypted and goldens signed anew. */
 export function rotateKeyVerb(secrets: Command, context: VerbContext): void {
   secrets
     .command('rotate-key')
-    .description('replace the master key and encrypt every stored secret anew, with `bough serve` stopped')
+    .description(
+      'replace the master key and the attestation key, encrypt secrets and sign goldens anew, with `bough serve` stopped',
+    )
     .option(
       '--new-key <file>',
       'the new key (32 bytes in base64), where BOUGH_MASTER_KEY gives the present one',
@@ -29,13 +31,14 @@ export function rotateKeyVerb(secrets: Command, context: VerbContext): void {
       );
       const release = await claimHome(home.path);
       try {
-        const count = await withDatabase(context, home, (databaseUrl) =>
+        const done = await withDatabase(context, home, (databaseUrl) =>
           rotateMasterKey({ home, databaseUrl, newKey, keyIsInFile: !isGiven }),
         );
         const next = isGiven ? 'Start Bough with the new BOUGH_MASTER_KEY.' : 'Start `bough serve`.';
         context.output.result(
-          { reencrypted: count },
-          () => `${count} value(s) encrypted anew. ${next} Backups taken before need the key of then.`,
+          done,
+          () =>
+            `${done.reencrypted} value(s) encrypted and ${done.signed} golden(s) signed anew. ${next} Backups taken before need the key of then.`,
         );
       } finally {
         await release();

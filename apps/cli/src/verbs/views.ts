@@ -48,6 +48,7 @@ export const GoldensView = z.object({
       capturedAt: z.string().nullable(),
       sanitized: z.boolean(),
       sizeBytes: z.number().nullable(),
+      why: z.string().nullable(),
       previews: z.number(),
     }),
   ),

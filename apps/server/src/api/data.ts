@@ -1,7 +1,11 @@
+import type { PublicKey } from '@bough/domain/attestation-key';
+import { listAttestationKeys } from '@bough/store/attestation-keys';
 import { askForRefresh, findDataRefresh } from '@bough/store/data-refreshes';
+import type { Database } from '@bough/store/database';
 import { listKeptSnapshots } from '@bough/store/snapshots';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { DataReportView, readDataReport } from '../data-report.ts';
 import type { ServerOptions } from '../options.ts';
 import { Problem } from '../problem.ts';
 import { requireProject } from './find.ts';
@@ -17,9 +21,20 @@ export const RefreshBody = z
   })
   .nullish();
 
+export const AttestationKeysView = z.object({
+  keys: z.array(
+    z.object({
+      id: z.string().describe('As `keyId` of an attestation names it'),
+      publicKey: z.string().describe('PEM, Ed25519'),
+      retiredAt: z.iso.datetime().nullable().describe('null: it signs now'),
+    }),
+  ),
+});
+export type AttestationKeysView = z.infer<typeof AttestationKeysView>;
+
 /** Golden snapshots of a project: what previews are cloned from, and how the last refresh went. */
 export function dataRoutes(options: ServerOptions): FastifyPluginAsyncZod {
-  const { pool } = options;
+  const { pool, attestationKeys } = options;
   return async (app) => {
     app.route({
       method: 'GET',
@@ -43,6 +58,39 @@ export function dataRoutes(options: ServerOptions): FastifyPluginAsyncZod {
     });
 
     app.route({
+      method: 'GET',
+      url: '/projects/:project/data/report',
+      schema: {
+        tags: ['data'],
+        summary: 'What a golden snapshot is and how it was proved, signed; also of one whose data is gone',
+        params: ByKey,
+        querystring: z.object({
+          golden: z
+            .string()
+            .regex(/^\d{1,18}$/)
+            .optional()
+            .describe('Id; left out: the newest'),
+        }),
+        response: { 200: DataReportView, default: Problem },
+      },
+      handler: async ({ params, query }) => {
+        const { id: projectId } = await requireProject(pool, params.project);
+        return await readDataReport(pool, attestationKeys, { projectId, goldenId: query.golden });
+      },
+    });
+
+    app.route({
+      method: 'GET',
+      url: '/attestation-keys',
+      schema: {
+        tags: ['data'],
+        summary: 'Public keys that reports of golden snapshots are verified with, the current one first',
+        response: { 200: AttestationKeysView, default: Problem },
+      },
+      handler: async () => ({ keys: await viewKeys(pool, attestationKeys) }),
+    });
+
+    app.route({
       method: 'POST',
       url: '/projects/:project/data/refresh',
       schema: {
@@ -59,6 +107,18 @@ export function dataRoutes(options: ServerOptions): FastifyPluginAsyncZod {
       },
     });
   };
+}
+
+/** Former ones are told by the database: they verify reports that somebody kept, and let nothing be cloned. */
+async function viewKeys(db: Database, ours: readonly PublicKey[]): Promise<AttestationKeysView['keys']> {
+  const current = ours.slice(0, 1).map(({ id, pem }) => ({ id, publicKey: pem, retiredAt: null }));
+  const known = (await listAttestationKeys(db)).filter(({ id }) => id !== current[0]?.id);
+  return [
+    ...current,
+    ...known.map(({ id, publicKey, retiredAt }) => ({
+      ...{ id, publicKey, retiredAt: (retiredAt ?? new Date()).toISOString() },
+    })),
+  ];
 }
 
 /** False when the queue is down: what was asked is stored, and resync looks later. */

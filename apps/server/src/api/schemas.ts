@@ -137,6 +137,7 @@ export const GoldenView = z.object({
   capturedAt: Time.nullable(),
   sanitized: z.boolean().describe('false: raw data, `sanitize: none`'),
   sizeBytes: z.number().nullable(),
+  why: z.string().nullable().describe('Who or what asked for it; null: older than that'),
   previews: z.number().describe('Living ones that were made from it; it stays as long as there are any'),
 });
 export type GoldenView = z.infer<typeof GoldenView>;

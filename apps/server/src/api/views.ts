@@ -59,6 +59,7 @@ export function viewGolden(row: SnapshotRow & { readonly descendants: number }):
     capturedAt: iso(row.capturedAt),
     sanitized: row.sanitize !== 'none',
     sizeBytes: row.sizeBytes === null ? null : Number(row.sizeBytes),
+    why: row.why,
     previews: row.descendants,
   };
 }

@@ -1,3 +1,4 @@
+import { BoughError } from '@bough/domain/bough-error';
 import { listDeployments } from '@bough/store/deployments';
 import { findEnvironmentBySlug } from '@bough/store/environments';
 import { findProject } from '@bough/store/projects';
@@ -9,9 +10,11 @@ import { viewRehearsal } from '../api/rehearsals.ts';
 import type { DeploymentDetail } from '../api/schemas.ts';
 import { viewEnvironment, viewRoute } from '../api/views.ts';
 import type { Authentication } from '../authenticate.ts';
+import { readDataReport } from '../data-report.ts';
 import type { ServerOptions } from '../options.ts';
 import { stepLogFile, tailStepLog } from '../step-log.ts';
 import { renderEnvironmentPage } from './environment-page.ts';
+import { renderGoldenPage } from './golden-page.ts';
 import { html, page, pageHeaders } from './html.ts';
 
 const tailLines = 40;
@@ -54,7 +57,23 @@ export function registerPages(
       const text = await environmentPage(options, request.params.slug);
       return text === undefined ? send(reply, 404, gonePage(request.params.slug)) : send(reply, 200, text);
     });
+
+    scope.get<{ Params: { id: string } }>('/goldens/:id', async (request, reply) => {
+      if (!authentication.hasSession(request)) return askForLogin(request, reply);
+      const text = await goldenPage(options, request.params.id);
+      return text === undefined ? send(reply, 404, noGoldenPage(request.params.id)) : send(reply, 200, text);
+    });
   });
+}
+
+async function goldenPage({ pool, attestationKeys }: ServerOptions, id: string): Promise<string | undefined> {
+  try {
+    const view = await readDataReport(pool, attestationKeys, { goldenId: id });
+    return renderGoldenPage(view, (await findProject(pool, view.projectId))?.slug ?? view.projectId);
+  } catch (error) {
+    if (error instanceof BoughError && error.code === 'not-found') return undefined;
+    throw error;
+  }
 }
 
 function askForLogin(request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -114,6 +133,13 @@ function gonePage(slug: string): string {
     title: 'Not here',
     body: html`<h1>${slug}</h1><p>There is no such environment. If it was a preview, it was removed when its pull request
 was closed; <code>bough why</code> knows more.</p>`,
+  });
+}
+
+function noGoldenPage(id: string): string {
+  return page({
+    title: 'Not here',
+    body: html`<h1>Golden snapshot ${id}</h1><p>There is none with a signature. <code>bough data show</code> lists them.</p>`,
   });
 }
 

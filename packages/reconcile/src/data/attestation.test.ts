@@ -1,9 +1,17 @@
+import { createPublicKey, verify } from 'node:crypto';
+import {
+  newAttestationKey,
+  openAttestationKeys,
+  temporaryAttestationKeys,
+} from '@bough/domain/attestation-key';
 import { Secret } from '@bough/domain/secret';
+import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { SnapshotRow } from '@bough/store/snapshots';
 import { describe, expect, test } from 'vitest';
-import { type AttestedFacts, AttestedSnapshot, attest } from './attestation.ts';
+import { type AttestedFacts, AttestedSnapshot, attest, attestedText, isReportOf } from './attestation.ts';
 
-const key = new Secret('installation-signing-key');
+const secret = newAttestationKey();
+const keys = openAttestationKeys(new Secret(secret), [], 'memory');
 const policy = { sanitize: 'rules' };
 const facts: AttestedFacts = {
   snapshotId: '5',
@@ -19,7 +27,7 @@ const facts: AttestedFacts = {
 
 /** As Postgres gives it back: keys in another order. */
 function stored(over: Partial<SnapshotRow> = {}): SnapshotRow {
-  const { signature } = attest(key, facts);
+  const { signature, keyId } = attest(keys, facts);
   const reordered = Object.fromEntries(Object.entries(facts).reverse());
   return {
     id: '5',
@@ -29,9 +37,11 @@ function stored(over: Partial<SnapshotRow> = {}): SnapshotRow {
     sanitize: 'rules',
     policyCommit: facts.policyCommit,
     sourceCommit: null,
+    why: null,
+    sourceDigest: null,
     volumes: facts.volumes,
     credentialsEncrypted: null,
-    attestation: { signature, facts: reordered },
+    attestation: { signature, keyId, facts: reordered },
     failureCode: null,
     failureMessage: null,
     failureHint: null,
@@ -47,7 +57,8 @@ function stored(over: Partial<SnapshotRow> = {}): SnapshotRow {
 
 const signed = (changed: object) => ({
   facts: { ...facts, ...changed },
-  signature: attest(key, facts).signature,
+  keyId: keys.current.public.id,
+  signature: attest(keys, facts).signature,
 });
 const refusal = expect.objectContaining({
   code: 'data-not-attested',
@@ -55,7 +66,7 @@ const refusal = expect.objectContaining({
 });
 
 test('what was signed and frozen may be cloned', () => {
-  expect(AttestedSnapshot.verify(key, stored(), policy).facts).toEqual(facts);
+  expect(AttestedSnapshot.verify(keys, stored(), policy).facts).toEqual(facts);
 });
 
 describe('refuses', () => {
@@ -90,7 +101,7 @@ describe('refuses', () => {
     ],
     ['volumes: none', { volumes: {} }],
   ])('a changed fact: %s', (_, changed) => {
-    expect(() => AttestedSnapshot.verify(key, stored({ attestation: signed(changed) }), policy)).toThrow(
+    expect(() => AttestedSnapshot.verify(keys, stored({ attestation: signed(changed) }), policy)).toThrow(
       refusal,
     );
   });
@@ -98,25 +109,30 @@ describe('refuses', () => {
   test.each<[string, unknown]>([
     ['none', null],
     ['an empty one', {}],
-    ['no signature', { facts }],
-    ['an empty signature', { facts, signature: '' }],
-    ['a signature that is no hex', { facts, signature: 'zz'.repeat(32) }],
-    ['half a signature', { facts, signature: attest(key, facts).signature.slice(0, 32) }],
-    ['the signature of another installation', attest(new Secret('another-key'), facts)],
+    ['no signature', { ...attest(keys, facts), signature: undefined }],
+    ['an empty signature', { ...attest(keys, facts), signature: '' }],
+    ['a signature that is no base64', { ...attest(keys, facts), signature: '%'.repeat(88) }],
+    ['half a signature', { ...attest(keys, facts), signature: attest(keys, facts).signature.slice(0, 44) }],
+    ['a signature in the words of before', { facts, signature: 'ab'.repeat(32) }],
+    [
+      'the id of our key over another signature',
+      { ...attest(temporaryAttestationKeys(), facts), keyId: keys.current.public.id },
+    ],
+    ['the signature of another installation', attest(temporaryAttestationKeys(), facts)],
   ])('an attestation: %s', (_, attestation) => {
-    expect(() => AttestedSnapshot.verify(key, stored({ attestation }), policy)).toThrow(refusal);
+    expect(() => AttestedSnapshot.verify(keys, stored({ attestation }), policy)).toThrow(refusal);
   });
 
   test.each(['capturing', 'captured', 'sanitized', 'verified', 'failed', 'removed'] as const)(
     'a row that is %s',
     (state) => {
-      expect(() => AttestedSnapshot.verify(key, stored({ state }), policy)).toThrow(state);
+      expect(() => AttestedSnapshot.verify(keys, stored({ state }), policy)).toThrow(state);
     },
   );
 
   test('an attestation put on another row', () => {
-    expect(() => AttestedSnapshot.verify(key, stored({ id: '6' }), policy)).toThrow(refusal);
-    expect(() => AttestedSnapshot.verify(key, stored({ environmentId: '13' }), policy)).toThrow(refusal);
+    expect(() => AttestedSnapshot.verify(keys, stored({ id: '6' }), policy)).toThrow(refusal);
+    expect(() => AttestedSnapshot.verify(keys, stored({ environmentId: '13' }), policy)).toThrow(refusal);
   });
 
   test('volumes of the row that are not the signed ones', () => {
@@ -124,19 +140,52 @@ describe('refuses', () => {
       ...facts.volumes,
       'service:db': { snapshotId: 'raw', type: 'postgresql', version: '17.2' },
     };
-    expect(() => AttestedSnapshot.verify(key, stored({ volumes }), policy)).toThrow(refusal);
-    expect(() => AttestedSnapshot.verify(key, stored({ volumes: {} }), policy)).toThrow(refusal);
+    expect(() => AttestedSnapshot.verify(keys, stored({ volumes }), policy)).toThrow(refusal);
+    expect(() => AttestedSnapshot.verify(keys, stored({ volumes: {} }), policy)).toThrow(refusal);
   });
 
   test('one made under another policy: a raw one when the policy now sanitizes, and the other way round', () => {
     const raw = { ...facts, sanitize: 'none' };
-    const row = stored({ attestation: attest(key, raw), sanitize: 'none' });
-    expect(() => AttestedSnapshot.verify(key, row, policy)).toThrow(/sanitize: none/);
-    expect(AttestedSnapshot.verify(key, row, { sanitize: 'none' }).facts).toEqual(raw);
-    expect(() => AttestedSnapshot.verify(key, stored(), { sanitize: 'none' })).toThrow(refusal);
+    const row = stored({ attestation: attest(keys, raw), sanitize: 'none' });
+    expect(() => AttestedSnapshot.verify(keys, row, policy)).toThrow(/sanitize: none/);
+    expect(AttestedSnapshot.verify(keys, row, { sanitize: 'none' }).facts).toEqual(raw);
+    expect(() => AttestedSnapshot.verify(keys, stored(), { sanitize: 'none' })).toThrow(refusal);
   });
 });
 
-test('the key is in no attestation', () => {
-  expect(JSON.stringify(attest(key, facts))).not.toContain(key.reveal());
+test('one of another source: refused; one that says nothing of its source is taken', () => {
+  const of = (source: string) => stored({ attestation: attest(keys, { ...facts, source }) });
+  const now = { ...policy, source: 'a' };
+  expect(AttestedSnapshot.verify(keys, of('a'), now).facts.source).toBe('a');
+  expect(() => AttestedSnapshot.verify(keys, of('b'), now)).toThrow(/another `source:`/);
+  expect(AttestedSnapshot.verify(keys, stored(), now).facts.source).toBeUndefined();
+});
+
+test('what a former key signed may be cloned while the rotation is not done, and not afterwards', () => {
+  const row = stored();
+  const next = newAttestationKey();
+  const between = openAttestationKeys(new Secret(next), [new Secret(secret)], 'memory');
+  expect(AttestedSnapshot.verify(between, row, policy).facts).toEqual(facts);
+  const after = openAttestationKeys(new Secret(next), [], 'memory');
+  expect(() => AttestedSnapshot.verify(after, row, policy)).toThrow(refusal);
+});
+
+test('anybody verifies it with the public key and the text alone', () => {
+  const { signature } = attest(keys, facts);
+  const key = createPublicKey(keys.current.public.pem);
+  const isOurs = (text: string) => verify(null, Buffer.from(text), key, Buffer.from(signature, 'base64'));
+  expect(isOurs(attestedText(facts))).toBe(true);
+  expect(isOurs(attestedText({ ...facts, snapshotId: '6' }))).toBe(false);
+});
+
+test('a report is that of its facts or it is not', () => {
+  const report = { project: 'shop', services: {} };
+  const signedFacts = { ...facts, report: canonicalDigest(report) };
+  expect(isReportOf(signedFacts, { services: {}, project: 'shop' })).toBe(true);
+  expect(isReportOf(signedFacts, { ...report, project: 'other' })).toBe(false);
+  expect(isReportOf(facts, null)).toBe(false);
+});
+
+test('the private key is in no attestation', () => {
+  expect(JSON.stringify(attest(keys, facts))).not.toContain(secret);
 });

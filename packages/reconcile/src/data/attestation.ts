@@ -1,6 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { AttestationKeys, PublicKey } from '@bough/domain/attestation-key';
 import { BoughError } from '@bough/domain/bough-error';
-import type { Secret } from '@bough/domain/secret';
+import { canonicalDigest, canonicalJson } from '@bough/manifest/canonical-json';
 import type { SnapshotRow, SnapshotVolume } from '@bough/store/snapshots';
 import { z } from 'zod';
 
@@ -16,6 +16,8 @@ export const AttestedFacts = z.object({
   projectId: z.string().optional(),
   /** The policy at the time: `none` = raw, otherwise the digest of its rules. */
   sanitize: z.string(),
+  /** Digest of the `data: source:` at the time; absent for those made before this was signed. */
+  source: z.string().optional(),
   policyCommit: z.string().nullable(),
   /** Service → what its masking did and what was looked at; absent when raw. */
   masking: z
@@ -29,13 +31,44 @@ export const AttestedFacts = z.object({
   capturedAt: z.string(),
   /** Absent where nothing running was captured. */
   span: AttestedSpan.optional(),
+  installationId: z.string().optional(),
+  /** Digest of the report that was stored with it; absent for those made before there were reports. */
+  report: z.string().optional(),
 });
 export type AttestedFacts = z.infer<typeof AttestedFacts>;
 
-const Signed = z.object({ facts: AttestedFacts, signature: z.string() });
+/** The facts stay as they are stored: a field that this version does not know is signed too. */
+export const Attestation = z.object({
+  facts: z.record(z.string(), z.unknown()),
+  /** Of the key that signed. */
+  keyId: z.string(),
+  /** Ed25519 over `attestedText`, base64. */
+  signature: z.string(),
+});
+export type Attestation = z.infer<typeof Attestation>;
 
-export function attest(key: Secret, facts: AttestedFacts): z.infer<typeof Signed> {
-  return { facts, signature: sign(key, facts) };
+export function attest(keys: AttestationKeys, facts: Readonly<Record<string, unknown>>): Attestation {
+  const { current } = keys;
+  return { facts: { ...facts }, keyId: current.public.id, signature: current.sign(attestedText(facts)) };
+}
+
+/** What is signed, byte for byte: others verify it without Bough. */
+export function attestedText(facts: Readonly<Record<string, unknown>>): string {
+  return `bough attestation v2\n${canonicalJson(facts)}`;
+}
+
+/** Undefined: nobody of these signed it. */
+export function signerOf(
+  { facts, signature }: Pick<Attestation, 'facts' | 'signature'>,
+  keys: readonly PublicKey[],
+): PublicKey | undefined {
+  const text = attestedText(facts);
+  return keys.find((key) => key.isSignatureOf(text, signature));
+}
+
+/** Whether the report is the one that was signed with these facts. */
+export function isReportOf(facts: Readonly<Record<string, unknown>>, report: unknown): boolean {
+  return report !== null && facts.report === canonicalDigest(report);
 }
 
 /**
@@ -50,7 +83,11 @@ export class AttestedSnapshot {
   }
 
   /** Throws BoughError `data-not-attested` unless the row is frozen, signed by this installation and as the policy wants it. */
-  static verify(key: Secret, row: SnapshotRow, policy: { sanitize: string }): AttestedSnapshot {
+  static verify(
+    keys: AttestationKeys,
+    row: SnapshotRow,
+    policy: { sanitize: string; source?: string },
+  ): AttestedSnapshot {
     const refuse = (why: string) =>
       new BoughError({
         code: 'data-not-attested',
@@ -58,13 +95,13 @@ export class AttestedSnapshot {
         hint: 'Run `bough data refresh` to make a new one from production.',
       });
     if (row.state !== 'frozen') throw refuse(`it is ${row.state}, not frozen`);
-    const parsed = Signed.safeParse(row.attestation);
-    if (!parsed.success) throw refuse('it has no attestation');
-    const { facts, signature } = parsed.data;
-    const expected = Buffer.from(sign(key, facts), 'hex');
-    const given = Buffer.from(signature, 'hex');
-    if (expected.length !== given.length || !timingSafeEqual(expected, given))
+    const attestation = Attestation.safeParse(row.attestation);
+    if (!attestation.success) throw refuse('it has no attestation');
+    if (signerOf(attestation.data, [keys.current.public, ...keys.former]) === undefined)
       throw refuse('its signature is not ours');
+    const parsed = AttestedFacts.safeParse(attestation.data.facts);
+    if (!parsed.success) throw refuse('its attestation says something else than this version of Bough knows');
+    const facts = parsed.data;
     const isOfProject =
       facts.projectId === undefined ? facts.environmentId !== null : facts.projectId === row.projectId;
     if (facts.snapshotId !== row.id || facts.environmentId !== row.environmentId || !isOfProject)
@@ -75,6 +112,8 @@ export class AttestedSnapshot {
         `it was made under \`sanitize: ${brief(facts.sanitize)}\` and the policy now says \`${brief(policy.sanitize)}\``,
       );
     }
+    if (facts.source !== undefined && policy.source !== undefined && facts.source !== policy.source)
+      throw refuse('its data came from another `source:` than the policy names now');
     return new AttestedSnapshot(facts);
   }
 }
@@ -88,19 +127,5 @@ function sameVolumes(
   signed: Readonly<Record<string, SnapshotVolume>>,
   stored: Readonly<Record<string, SnapshotVolume>>,
 ): boolean {
-  return canonical(signed) === canonical(stored);
-}
-
-function sign(key: Secret, facts: AttestedFacts): string {
-  return createHmac('sha256', `bough attestation v1:${key.reveal()}`).update(canonical(facts)).digest('hex');
-}
-
-/** JSON with sorted keys: the same facts always give the same bytes. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (value !== null && typeof value === 'object') {
-    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-    return `{${entries.map(([name, inner]) => `${JSON.stringify(name)}:${canonical(inner)}`).join(',')}}`;
-  }
-  return JSON.stringify(value);
+  return canonicalJson(signed) === canonicalJson(stored);
 }

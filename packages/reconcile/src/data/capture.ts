@@ -1,5 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
+import type { ServiceReport } from '@bough/domain/data-report';
 import { Secret } from '@bough/domain/secret';
+import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { DataPolicy, ServiceSource } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
@@ -19,13 +21,14 @@ import {
 import { z } from 'zod';
 import type { CaptureRun, StepVoice } from '../deploy/run.ts';
 import { readCredentials, writeCredentials } from '../service-credentials.ts';
-import { attest } from './attestation.ts';
+import { type AttestedFacts, attest } from './attestation.ts';
 import {
   type CapturedService,
   captureTogether,
   type WantedService,
   wantService,
 } from './capture-together.ts';
+import { dataReport, maskingFacts, type ProvedService, serviceReport } from './data-report.ts';
 import { loadSource } from './load-source.ts';
 import {
   canSanitize,
@@ -52,7 +55,12 @@ const StoredCredentials = z.record(z.string(), z.string());
 export async function captureGolden(
   parent: CaptureRun,
   policy: Pick<DataPolicy, 'sanitize'> &
-    Partial<Pick<DataPolicy, 'source'>> & { commit: string; isElsewhere?: boolean },
+    Partial<Pick<DataPolicy, 'source'>> & {
+      commit: string;
+      isElsewhere?: boolean;
+      /** Who or what asked for it, for the report. */
+      why: string;
+    },
   voice: StepVoice,
 ): Promise<SnapshotRow> {
   const { context, environment } = parent;
@@ -63,6 +71,7 @@ export async function captureGolden(
     sanitize: sanitizeLabel(policy.sanitize),
     policyCommit: policy.commit,
     sourceCommit: parent.commit,
+    ...{ why: policy.why, sourceDigest: canonicalDigest(policy.source ?? {}) },
   });
   const rules = policy.sanitize === 'none' ? null : { policy: policy.sanitize, used: new Set<string>() };
   const made: Snapshot[] = [];
@@ -72,11 +81,13 @@ export async function captureGolden(
     const volumes: Record<string, SnapshotVolume> = {};
     const inherited: Record<string, string> = {};
     const masking: Record<string, MaskingFacts> = {};
+    const services: Record<string, ServiceReport> = {};
     const wanted = wantedOf(parent, rules, voice);
     const sources = policy.source ?? {};
-    const services = wanted.services.filter(({ name }) => sources[name] === undefined);
+    const running = wanted.services.filter(({ name }) => sources[name] === undefined);
     // What runs elsewhere has only what its sources name.
-    const here = policy.isElsewhere === true ? { services: [], mounts: [] } : { ...wanted, services };
+    const here =
+      policy.isElsewhere === true ? { services: [], mounts: [] } : { ...wanted, services: running };
     const taken = await captureTogether(parent, row.id, here, voice);
     const loaded = wanted.services.flatMap((planned) => {
       const source = sources[planned.name];
@@ -98,23 +109,32 @@ export async function captureGolden(
         version: captured.version,
       };
       inherited[planned.name] = writeCredentials(captured.credentials);
-      if (captured.masking !== null) masking[planned.name] = captured.masking;
+      if (captured.proved === null) continue;
+      masking[planned.name] = maskingFacts(captured.proved);
+      services[planned.name] = serviceReport(planned, captured.version, captured.proved);
     }
     if (rules !== null) {
       refuseUnusedRules(rules.policy, rules.used, voice);
       await advanceSnapshot(context.pool, row.id, 'verified');
     }
-    const attestation = attest(context.signingKey, {
+    const report = dataReport(parent, {
+      ...{ why: policy.why, capturedAt, services, mounts: [...taken.mounts.keys()] },
+      policy: { commit: policy.commit, sanitize: row.sanitize },
+    });
+    const attestation = attest(context.attestationKeys, {
       snapshotId: row.id,
       environmentId: policy.isElsewhere === true ? null : environment.id,
       projectId: parent.project.id,
       sanitize: row.sanitize,
+      source: canonicalDigest(policy.source ?? {}),
       policyCommit: policy.commit,
       ...(rules === null ? {} : { masking }),
       volumes,
       capturedAt: capturedAt.toISOString(),
       span: taken.span,
-    });
+      installationId: context.installationId,
+      report: canonicalDigest(report),
+    } satisfies AttestedFacts);
     const frozen = {
       volumes,
       credentialsEncrypted: context.encryption.encrypt(
@@ -122,6 +142,7 @@ export async function captureGolden(
         `snapshot:${row.id}`,
       ),
       attestation,
+      report,
       sizeBytes: made.reduce((sum, snapshot) => sum + snapshot.sizeBytes, 0),
       capturedAt,
     };
@@ -195,7 +216,7 @@ async function captureService(
   of: CapturedService | (WantedService & { readonly source: ServiceSource }),
   rules: { policy: SanitizePolicy; used: Set<string> } | null,
   voice: StepVoice,
-): Promise<{ snapshot: Snapshot; version: string; credentials: Credentials; masking: MaskingFacts | null }> {
+): Promise<{ snapshot: Snapshot; version: string; credentials: Credentials; proved: ProvedService | null }> {
   const { context, lock } = parent;
   const { planned, service, cloning, declaration, labels, ids } = of;
   const name = `s${snapshotRowId}-${planned.name}`;
@@ -244,14 +265,22 @@ async function captureService(
           });
     for (const server of running) await server.stop();
     if (masked !== null) await advanceSnapshot(context.pool, snapshotRowId, 'sanitized');
-    const masking =
+    const proved =
       masked === null
         ? null
-        : await proveFiles(parent, { name: planned.name, path: golden.path, sanitized: masked, voice });
+        : {
+            sanitized: masked,
+            scan: await proveFiles(parent, {
+              name: planned.name,
+              path: golden.path,
+              sanitized: masked,
+              voice,
+            }),
+          };
     const snapshot = await context.storage.snapshot(golden.id, { id: ids.golden, labels });
     await holdUp(parent, 'freezing');
     voice.line(`${planned.name}: cleanly stopped and frozen after ${Date.now() - from} ms`);
-    return { snapshot, version, credentials: own, masking };
+    return { snapshot, version, credentials: own, proved };
   } finally {
     for (const server of running) await server.stop();
     await context.storage.remove(ids.volume);

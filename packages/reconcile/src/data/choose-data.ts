@@ -1,4 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { canonicalDigest } from '@bough/manifest/canonical-json';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import { findSnapshot, type SnapshotRow } from '@bough/store/snapshots';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
@@ -70,8 +71,9 @@ export async function cloneSnapshot(
       message: 'The default branch has no data policy any more, so nothing is cloned.',
       hint: 'Add `data:` to the manifest of the default branch.',
     });
-  const golden = AttestedSnapshot.verify(context.signingKey, snapshot, {
+  const golden = AttestedSnapshot.verify(context.attestationKeys, snapshot, {
     sanitize: sanitizeLabel(policy.data.sanitize),
+    source: canonicalDigest(policy.data.source),
   });
   const startedAt = performance.now();
   const { cloned, left } = await cloneGolden(run, golden, voice);

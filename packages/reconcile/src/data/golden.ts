@@ -1,5 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
+import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { DataPolicy } from '@bough/manifest/manifest';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import { findDeployment, readPlan } from '@bough/store/deployments';
@@ -56,7 +57,7 @@ export async function findOrCaptureGolden(
   }
   const present = await newestFrozenSnapshot(context.pool, of.project.id);
   const failed = await findFailedCapture(context.pool, of.project.id);
-  if (present?.sanitize === sanitizeLabel(of.data.sanitize)) return { kind: 'golden', snapshot: present };
+  if (present !== undefined && isFor(of.data, present)) return { kind: 'golden', snapshot: present };
   const isAsked =
     failed?.retryAt !== null && failed?.retryAt !== undefined && failed.retryAt <= context.clock.now();
   // The same rules for the same production would find the same: one capture at a time is enough to learn that.
@@ -77,8 +78,17 @@ export async function findOrCaptureGolden(
     };
   }
   of.voice.line('no golden snapshot of production yet: capturing one');
-  const snapshot = await refreshGolden(context, { ...of, parent, onlyIfAbsent: true });
+  const snapshot = await refreshGolden(context, {
+    ...{ ...of, parent, onlyIfAbsent: true },
+    why: 'a preview found none',
+  });
   return { kind: 'golden', snapshot };
+}
+
+/** Whether it was made under these rules, of this source. Another may be outdated too, but is what was asked for. */
+function isFor(data: DataPolicy, { sanitize, sourceDigest }: SnapshotRow): boolean {
+  const isSource = sourceDigest === null || sourceDigest === canonicalDigest(data.source);
+  return isSource && sanitize === sanitizeLabel(data.sanitize);
 }
 
 /**
@@ -95,13 +105,15 @@ export async function refreshGolden(
     data: DataPolicy;
     lock: EnvironmentLock;
     voice: StepVoice;
+    /** Who or what asked for it, for the report. */
+    why: string;
     onlyIfAbsent: boolean;
   },
 ): Promise<SnapshotRow> {
   const golden = await withCaptureLock(context, of.project.id, { wait: of.lock.signal }, async () => {
     if (of.onlyIfAbsent) {
       const present = await newestFrozenSnapshot(context.pool, of.project.id);
-      if (present?.sanitize === sanitizeLabel(of.data.sanitize)) return present;
+      if (present !== undefined && isFor(of.data, present)) return present;
     }
     const { project, parent, lock, voice } = of;
     const { commit } = of.policy;
@@ -111,7 +123,7 @@ export async function refreshGolden(
         : await readRelease(context, project, parent, lock);
     const snapshot = await captureGolden(
       run,
-      { ...of.data, commit, isElsewhere: parent === undefined },
+      { ...of.data, commit, why: of.why, isElsewhere: parent === undefined },
       voice,
     );
     await pruneGoldens(context, of.project.id, of.data.keep);

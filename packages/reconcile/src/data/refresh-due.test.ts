@@ -8,14 +8,18 @@ const sixHours: RefreshSchedule = { kind: 'every', seconds: 21_600, written: '6h
 
 function decide(
   refresh: Partial<DataRefresh>,
-  { schedule = sixHours, retryAt = null }: { schedule?: RefreshSchedule | null; retryAt?: Date | null } = {},
+  {
+    schedule = sixHours,
+    retryAt = null,
+    schemaDigest = null,
+  }: { schedule?: RefreshSchedule | null; retryAt?: Date | null; schemaDigest?: string | null } = {},
 ) {
   const row: DataRefresh = {
     ...{ projectId: '1', askedAt: null, askedBy: null, startedAt: null, progress: null },
-    ...{ attemptedAt: at('06:00'), policyDigest: 'a', note: null, dueAt: null },
+    ...{ attemptedAt: at('06:00'), policyDigest: 'a', schemaDigest: 's', note: null, dueAt: null },
     ...refresh,
   };
-  return refreshDue(row, { policyDigest: 'a', schedule, retryAt, now: at('11:00') });
+  return refreshDue(row, { policyDigest: 'a', schemaDigest, schedule, retryAt, now: at('11:00') });
 }
 
 test('without a schedule nothing is due of itself', () => {
@@ -42,4 +46,14 @@ test('a capture that failed waits for its time, unless the policy is another one
   expect(decide({ startedAt: at('10:00') }, { retryAt })).toEqual({ kind: 'later', at: retryAt });
   expect(decide({ policyDigest: 'b' }, { retryAt })).toMatchObject({ kind: 'due' });
   expect(decide({}, { retryAt: at('10:59') })).toEqual({ kind: 'due', why: 'the last capture failed' });
+});
+
+test('another schema than before the last attempt makes it outdated; one that was not seen says nothing', () => {
+  const later = { kind: 'later', at: at('12:00') };
+  const due = { kind: 'due', why: 'the schema of production changed' };
+  expect(decide({}, { schemaDigest: 't' })).toEqual(due);
+  expect(decide({}, { schemaDigest: 't', schedule: null })).toEqual(due);
+  expect(decide({}, { schemaDigest: 's' })).toEqual(later);
+  expect(decide({}, { schemaDigest: null })).toEqual(later);
+  expect(decide({ schemaDigest: null }, { schemaDigest: 't' })).toEqual(later);
 });

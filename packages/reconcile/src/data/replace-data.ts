@@ -35,6 +35,7 @@ export async function replaceData(
     await begin({ state: 'empty', snapshotId: null, note });
     return {};
   }
+  if (request.kind === 'sync') await lookForNewer(context, run.project.id);
   const chosen = await chooseSnapshot(run, request, pending?.snapshotId ?? null, voice);
   if (typeof chosen === 'string') {
     await voice.note(`it keeps its data: ${chosen}`);
@@ -48,6 +49,13 @@ export async function replaceData(
   const { credentials, note } = await cloneSnapshot(target, chosen, voice);
   await begin({ ...change, note: `${note}; ${asked}` });
   return credentials;
+}
+
+/** Nobody waits for it: the preview gets the newest golden that there is, and its comment says when a newer one is. */
+async function lookForNewer(context: Context, projectId: string): Promise<void> {
+  await context.enqueue('data', projectId).catch((error: unknown) => {
+    context.log.warn({ projectId, error }, 'look at the data not queued; resync looks hourly');
+  });
 }
 
 /** The golden, or in words why there is none. */

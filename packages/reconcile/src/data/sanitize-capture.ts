@@ -5,7 +5,7 @@ import { type Finding, pasteInline } from '@bough/sanitize/finding';
 import { sanitizeInto } from '@bough/sanitize/mariadb/sanitize-into';
 import { matchesName } from '@bough/sanitize/names';
 import { type SanitizeResult, type SanitizeStage, sanitizeCluster } from '@bough/sanitize/sanitize-cluster';
-import { scanFiles } from '@bough/sanitize/scan-files';
+import { type FileScan, scanFiles } from '@bough/sanitize/scan-files';
 import { scrubFiles } from '@bough/sanitize/scrub';
 import { maskingKey } from '@bough/sanitize/session';
 import type { Address, Credentials } from '@bough/service/service';
@@ -88,7 +88,7 @@ export async function holdUp(parent: CaptureRun, stage: string): Promise<void> {
 export async function proveFiles(
   parent: CaptureRun,
   of: { name: string; path: string; sanitized: Sanitized; voice: StepVoice },
-): Promise<MaskingFacts> {
+): Promise<FileScan> {
   const signal = AbortSignal.any([parent.lock.signal, AbortSignal.timeout(sanitizeTimeoutMs)]);
   await holdUp(parent, 'proving');
   await scrubFiles(of.path, of.sanitized.relationFiles);
@@ -103,10 +103,7 @@ export async function proveFiles(
     throw unfit(of.name, [finding], of.voice);
   }
   of.voice.line(`${of.name}: no value of production in ${scan.files} files, ${scan.bytes} bytes`);
-  return {
-    schemaDigest: of.sanitized.schemaDigest,
-    counts: { ...of.sanitized.report, filesScanned: scan.files, bytesScanned: scan.bytes },
-  };
+  return scan;
 }
 
 /** A rule that spoke of nothing in any service has a slip in it, or what it masked has moved elsewhere. */

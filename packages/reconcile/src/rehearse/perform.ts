@@ -112,7 +112,7 @@ async function goldenOf(run: PlannedRun, sanitize: string): Promise<Source | { r
       reason: `there is no golden snapshot to try it on: ${environment.dataNote ?? 'the preview has no clone'}`,
     };
   const snapshot = (await newestFrozenSnapshot(context.pool, own.projectId)) ?? own;
-  const golden = AttestedSnapshot.verify(context.signingKey, snapshot, { sanitize });
+  const golden = AttestedSnapshot.verify(context.attestationKeys, snapshot, { sanitize });
   const parent =
     snapshot.environmentId === null ? undefined : await findEnvironment(context.pool, snapshot.environmentId);
   return { snapshot, golden, parent: parent ?? null };

@@ -4,7 +4,7 @@ import { newMark } from '../canaries.ts';
 import { compareCounts, totalRows } from '../counts.ts';
 import { decide, type MaskingPlan } from '../decide.ts';
 import type { Finding } from '../finding.ts';
-import { addReports, type DatabaseReport } from '../report.ts';
+import { addDetected, addReports, type DatabaseReport, decisionsOf } from '../report.ts';
 import type { SanitizeResult, SanitizeStage } from '../sanitize-cluster.ts';
 import type { PrivateServer } from '../session.ts';
 import { type Canaries, plantCanaries, removeCanaries } from './canaries.ts';
@@ -204,6 +204,8 @@ async function checkSchema(
     tablesWithoutCanary: prepared.canaries.refused,
     valuesSampled: prepared.samples.length,
     referencesChecked: plan.foreignKeys.length,
+    detected: seen?.detected ?? addDetected([]),
+    decisions: decisionsOf(plan),
   };
   return { findings, report };
 }

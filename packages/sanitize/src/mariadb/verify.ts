@@ -2,6 +2,7 @@ import type { Detector } from '@bough/manifest/sanitize-policy';
 import type { MaskingPlan } from '../decide.ts';
 import type { Finding } from '../finding.ts';
 import { displayTable } from '../names.ts';
+import { addDetected, type Detected, detectedOnce } from '../report.ts';
 import { shownBy } from '../verify.ts';
 import { systemSchemas } from './catalogue.ts';
 import { detect } from './detect.ts';
@@ -12,6 +13,7 @@ export interface Verification {
   readonly findings: readonly Finding[];
   readonly columns: number;
   readonly rows: number;
+  readonly detected: Detected;
 }
 
 /** Above twice this a table is read in part: about this many rows of it. */
@@ -36,11 +38,12 @@ export async function verifyServer(
     );
     const names = columns.map(({ Field }) => Field);
     const seen = await readTable(session, { ...of, database, name, names, estimate: Number(estimate ?? 0) });
-    const sum = bySchema.get(database) ?? { findings: [], columns: 0, rows: 0 };
+    const sum = bySchema.get(database) ?? { findings: [], columns: 0, rows: 0, detected: addDetected([]) };
     bySchema.set(database, {
       findings: [...sum.findings, ...seen.findings],
       columns: sum.columns + names.length,
       rows: sum.rows + seen.rows,
+      detected: addDetected([sum.detected, ...seen.detected]),
     });
   }
   return bySchema;
@@ -63,7 +66,7 @@ async function readTable(
     names: readonly string[];
     estimate: number;
   },
-): Promise<{ findings: Finding[]; rows: number }> {
+): Promise<{ findings: Finding[]; rows: number; detected: Detected[] }> {
   const tallies = of.names.map((): Tally => ({ canaries: 0, samples: 0, kinds: new Map() }));
   const part = of.estimate > 2 * rowsRead ? ` where rand() < ${rowsRead / of.estimate}` : '';
   const picked = of.names.map(id).join(', ');
@@ -76,11 +79,12 @@ async function readTable(
     }
   }
   const display = displayTable(of.database, { schema: 'public', name: of.name });
-  const findings = tallies.flatMap((tally, index) => {
+  const judged = tallies.map((tally, index) => {
     const name = of.names[index] ?? '';
     return judge(`${display}.${name}`, tally, allowed(of.plans, of.database, of.name, name));
   });
-  return { findings, rows };
+  const findings = judged.flatMap((one) => one.findings);
+  return { findings, rows, detected: judged.flatMap((one) => one.detected) };
 }
 
 function look(tally: Tally, text: string, of: { mark: string; samples: ReadonlySet<string> }): void {
@@ -100,8 +104,13 @@ const words: Readonly<Record<Detector, string>> = {
   iban: 'a bank account (IBAN), by its check digits',
 };
 
+interface Judgement {
+  readonly findings: Finding[];
+  readonly detected: Detected[];
+}
+
 /** Check digits fit one in ten or a hundred by chance: among many candidates, half must fit. */
-function judge(where: string, tally: Tally, leave: ReadonlySet<Detector>): Finding[] {
+function judge(where: string, tally: Tally, leave: ReadonlySet<Detector>): Judgement {
   const finding = (code: Finding['code'], message: string): Finding => ({
     code,
     where,
@@ -109,6 +118,7 @@ function judge(where: string, tally: Tally, leave: ReadonlySet<Detector>): Findi
     paste: null,
   });
   const findings: Finding[] = [];
+  const detected: Detected[] = [];
   if (tally.canaries > 0) findings.push(finding('canary', 'A planted canary survived masking.'));
   if (tally.samples > 0)
     findings.push(
@@ -116,10 +126,11 @@ function judge(where: string, tally: Tally, leave: ReadonlySet<Detector>): Findi
     );
   for (const [kind, { seen, certain }] of tally.kinds) {
     const isOne = seen < 20 ? certain > 0 : certain * 2 >= seen;
-    if (isOne && !leave.has(kind))
+    if (isOne && leave.has(kind)) detected.push(detectedOnce(kind, seen));
+    else if (isOne)
       findings.push(finding('raw-value', `${certain} rows hold what looks like ${words[kind]}.`));
   }
-  return findings;
+  return { findings, detected };
 }
 
 /** What the policy lets stand in a column, and what a masked one shows by design; a generated one has its table's leave. */

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+
+const Count = z.number().int().nonnegative();
+
+/** What one kind of detector saw in the masked data. What it may not see fails the golden, so these are allowed by a rule. */
+const DetectorReport = z.object({ allowedColumns: Count, allowedRows: Count });
+
+/** What was done to one service's data and what was looked at: counts, names and rules, never a value. */
+export const ServiceReport = z.object({
+  /** Of all tables, columns and types that production had. */
+  schemaDigest: z.string(),
+  /** Of the names and bytes of all files that were frozen. */
+  filesDigest: z.string(),
+  /** The server's program: `postgresql:17`, its exact version and the digest of its files. */
+  engine: z.object({ type: z.string(), version: z.string(), digest: z.string() }),
+  counts: z.object({
+    databases: Count,
+    tables: Count,
+    columns: Count,
+    columnsMasked: Count,
+    rows: Count,
+    referencesChecked: Count,
+  }),
+  /** Rows with unmistakable values, planted before masking; `found` of them afterwards. */
+  canaries: z.object({ planted: Count, columns: Count, tablesWithout: Count, found: Count }),
+  /** Values of masked columns of production that were looked for in every column. */
+  samples: z.object({ taken: Count, found: Count }),
+  /** Kind → what it saw in all columns. */
+  detectors: z.record(z.string(), DetectorReport),
+  scanned: z.object({ columns: Count, rows: Count }),
+  /** Of all files after the clean stop, for canaries and samples. */
+  byteScan: z.object({ files: Count, bytes: Count, hits: Count }),
+  /** Column → rule, `keep` with its reason; a table that was emptied is one line. */
+  decisions: z.array(z.object({ where: z.string(), rule: z.string() })),
+  decisionsLeftOut: Count,
+});
+export type ServiceReport = z.infer<typeof ServiceReport>;
+
+/** What a golden is and why it may be shown, for people: signed with it, stored, and kept after its data is gone. */
+export const DataReport = z.object({
+  project: z.string(),
+  /** Who or what asked for it. */
+  why: z.string(),
+  policy: z.object({
+    commit: z.string(),
+    /** `none`: raw. */
+    sanitize: z.string(),
+    /** Of the rules, the masker's version included. */
+    digest: z.string(),
+    sanitizerVersion: Count,
+  }),
+  /** What production ran when it was captured. */
+  sourceCommit: z.string(),
+  storage: z.string(),
+  capturedAt: z.string(),
+  finishedAt: z.string(),
+  /** Empty where nothing was masked. */
+  services: z.record(z.string(), ServiceReport),
+  /** Mounts that are in it, byte by byte as production has them. */
+  mounts: z.array(z.string()),
+});
+export type DataReport = z.infer<typeof DataReport>;
