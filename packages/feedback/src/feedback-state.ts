@@ -1,9 +1,11 @@
 import { type Environment, type Phase, phase } from '@bough/domain/environment';
+import type { Review } from '@bough/domain/review';
 import type { Secret } from '@bough/domain/secret';
 import { type Command, lastAnsweredCommand } from '@bough/store/commands';
 import type { Database } from '@bough/store/database';
 import { type Deployment, listDeploymentArtifacts, listDeployments } from '@bough/store/deployments';
 import { findEnvironment, findLastEnvironment } from '@bough/store/environments';
+import { readHeldReview } from '@bough/store/held-reviews';
 import { findProject, type Project } from '@bough/store/projects';
 import { findRehearsal, type Rehearsal } from '@bough/store/rehearsals';
 import { lastRequest } from '@bough/store/requests';
@@ -44,6 +46,8 @@ export interface FeedbackState {
   readonly isDeleted: boolean;
   /** Of the newest deployment's migrations. */
   readonly rehearsal: Rehearsal | null;
+  /** Of the commit that waits for an approval. */
+  readonly review: Review | null;
   /** Addresses with a signature, by those without; null where none may stand in a comment, or none is needed. */
   readonly links: { readonly urls: ReadonlyMap<string, string>; readonly expireAt: Date } | null;
   readonly publicUrl: string;
@@ -90,6 +94,7 @@ export async function readFeedbackState(
     asked: asked ?? null,
     rehearsal: newest === undefined ? null : ((await findRehearsal(db, newest.id)) ?? null),
     isDeleted: lasting?.kind === 'delete',
+    review: environment.facts.approvable === true ? await readHeldReview(db, environmentId) : null,
     links: signLinks({ ...surroundings, project, environmentId, routes }),
     ...{ publicUrl, previewUrl },
   };

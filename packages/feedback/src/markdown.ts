@@ -51,10 +51,10 @@ export function code(text: string): string {
 }
 
 /** A block of code that its content cannot end. Control characters (colours) are dropped. */
-export function codeBlock(lines: readonly string[]): string {
+export function codeBlock(lines: readonly string[], language: 'text' | 'sh' | 'diff' = 'text'): string {
   const text = lines.map((line) => stripVTControlCharacters(line).replace(/(?!\t)\p{Cc}/gu, '')).join('\n');
   const fence = '`'.repeat(Math.max(3, longestRun(text) + 1));
-  return `${fence}text\n${text}\n${fence}`;
+  return `${fence}${language}\n${text}\n${fence}`;
 }
 
 function longestRun(text: string): number {

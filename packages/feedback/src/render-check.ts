@@ -3,6 +3,7 @@ import type { Deployment } from '@bough/store/deployments';
 import { detailsUrl } from './details-url.ts';
 import type { FeedbackState } from './feedback-state.ts';
 import { codeBlock, prose } from './markdown.ts';
+import { renderReview } from './render-review.ts';
 import { routeUrl } from './route-url.ts';
 import { seconds } from './seconds.ts';
 
@@ -73,7 +74,10 @@ function verdict(
           ? { state: 'action_required' as const, actions: [APPROVE] }
           : { state: 'neutral' as const }),
         title: environment.heldQuiet ? 'No preview' : 'Held: nothing runs',
-        summary: `Nothing runs, because ${prose(environment.heldReason ?? '')}.`,
+        summary: [
+          `Nothing runs, because ${prose(environment.heldReason ?? '')}.`,
+          ...(state.review === null ? [] : [renderReview(state.review)]),
+        ].join('\n\n'),
       };
     case 'queued':
       return { state: 'queued', title: environment.waitingReason ?? 'Queued', summary: '' };

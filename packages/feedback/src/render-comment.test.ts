@@ -1,3 +1,4 @@
+import type { Review } from '@bough/domain/review';
 import { describe, expect, test } from 'vitest';
 import {
   COMMIT,
@@ -35,6 +36,25 @@ const atBuild = {
 const link = { kind: 'link', epoch: 0 } as const;
 const basic = { kind: 'basic', username: 'preview', passwordHash: 'ab' } as const;
 
+const hostileReview: Review = {
+  diff: ['--- a/.bough/config.yaml', '+++ b/.bough/config.yaml', '+```', '+</details> @team \u202e#1'],
+  diffLeftOut: 3,
+  runs: {
+    commands: [
+      {
+        of: 'app (nodejs:22)',
+        when: 'build',
+        command: 'npm ci\n```\n<img src=x onerror=alert(1)> @team\u200b',
+      },
+      { of: 'a`b|c (nodejs:22)', when: 'worker *x*', command: 'work' },
+    ],
+    services: ['db: postgresql:16'],
+    routes: ['https://{default}/ → app'],
+    leftOut: 2,
+  },
+  problem: null,
+  network: 'public',
+};
 const states: [string, FeedbackState][] = [
   ['ready', exampleState()],
   [
@@ -108,6 +128,16 @@ const states: [string, FeedbackState][] = [
     exampleState(
       { ...first, heldReason: 'it comes from a fork' },
       { deployments: [], steps: [], routes: [] },
+    ),
+  ],
+  [
+    'held-for-approval',
+    exampleState(
+      {
+        ...{ ...first, heldReason: 'it comes from a fork, and nobody has approved it' },
+        facts: { number: 7, approvable: true },
+      },
+      { deployments: [], steps: [], routes: [], review: hostileReview },
     ),
   ],
   [

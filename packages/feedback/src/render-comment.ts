@@ -5,6 +5,7 @@ import { detailsUrl, goldenUrl } from './details-url.ts';
 import type { FeedbackState } from './feedback-state.ts';
 import { code, codeBlock, escapeMarkdown, prose } from './markdown.ts';
 import { renderRehearsal } from './render-rehearsal.ts';
+import { renderReview } from './render-review.ts';
 import { routeUrl } from './route-url.ts';
 import { seconds } from './seconds.ts';
 
@@ -23,6 +24,7 @@ export function renderComment(state: FeedbackState): string {
     `### ${headline(state)}`,
     explanation(state),
     facts(state),
+    state.phase === 'held' && state.review !== null ? renderReview(state.review) : '',
     failure(state),
     rehearsal(state),
     steps(state),

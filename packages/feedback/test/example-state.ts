@@ -154,6 +154,7 @@ export function exampleState(
     rehearsal: null,
     isDeleted: false,
     links: null,
+    review: null,
     publicUrl: 'http://localhost:3000',
     previewUrl: 'http://*.localhost:8080',
     ...over,

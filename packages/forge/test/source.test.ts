@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { checkoutSource } from '../src/git/checkout-source.ts';
 import { runGit } from '../src/git/run-git.ts';
-import { diffNames, listFiles, readFile as readSource, treeId } from '../src/git/source.ts';
+import { diffFiles, diffNames, listFiles, readFile as readSource, treeId } from '../src/git/source.ts';
 import { git, type SandboxFixture, startSandboxFixture, TOKEN } from './sandbox-fixture.ts';
 
 let fixture: SandboxFixture;
@@ -84,6 +84,21 @@ it('names what a pull request changed, also after its base moved on', async () =
   const names = await diffNames({ git, mirror, base, head: second });
   expect(names).not.toContain('README.md');
   expect(names).toContain('api/index.js');
+});
+
+it('prints how files differ, whatever their names and attributes are', async () => {
+  const commit = await fixture.push('differs', {
+    '.gitattributes': '* -diff\n',
+    '.bough/app.yaml': 'apps: { more: {} }\n',
+    'api/index.js': 'not asked for\n',
+  });
+  await fixture.forge.fetch(fixture.repository, { mirror, commit });
+  const diff = (paths: string[]) => diffFiles({ git, mirror, from: first, commit, paths });
+  const found = await diff(['.bough/app.yaml', '*']);
+  expect(found).toContain('-apps: {}\n+apps: { more: {} }\n');
+  expect(found).not.toContain('not asked for');
+  expect(await diff(['nowhere'])).toBe('');
+  expect(await diff([])).toBe('');
 });
 
 it('says that a commit was not fetched', async () => {

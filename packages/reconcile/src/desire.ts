@@ -1,5 +1,6 @@
 import type { BranchOf } from '@bough/domain/branch-of';
 import type { Environment, SubjectFacts } from '@bough/domain/environment';
+import type { Review } from '@bough/domain/review';
 import type { PullRequest } from '@bough/forge/forge';
 import type { Request } from '@bough/store/requests';
 import type { Verdict } from './judge-pull.ts';
@@ -44,6 +45,8 @@ export type Desired =
       readonly heldQuiet: boolean;
       readonly heldWaits: boolean;
       readonly trust: Environment['trust'];
+      /** What somebody who may approve it is shown. */
+      readonly review?: Review;
       readonly facts: SubjectFacts;
       /** The request that this wish answers: a new one makes a new generation of the same commit. */
       readonly requestId: string | null;
@@ -188,6 +191,7 @@ function desirePull(
       number: pull.number,
       ...(strange?.approvable ? { approvable: true } : {}),
     },
+    ...(strange?.review === undefined ? {} : { review: strange.review }),
     requestId,
     ...state(pull.head.commit, verdict.kind === 'make' && verdict.lazy),
   };

@@ -15,6 +15,7 @@ import {
   writeDesired,
 } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
+import { writeHeldReview } from '@bough/store/held-reviews';
 import { countOtherPreviews } from '@bough/store/preview-limits';
 import { findProject, type Project } from '@bough/store/projects';
 import { doubtPublications } from '@bough/store/publications';
@@ -401,6 +402,8 @@ async function writeDown(
     variablesRevision: project.variablesRevision,
     requestId: desired.requestId,
   });
+  if (desired.trust === 'untrusted')
+    await writeHeldReview(context.pool, environment.id, desired.review ?? null);
   if (changed) {
     await appendEvent(context.pool, {
       projectId: project.id,

@@ -6,6 +6,7 @@ import { createPool } from '@bough/store/database';
 import { findDelivery, receiveDelivery } from '@bough/store/deliveries';
 import { findLastEnvironment } from '@bough/store/environments';
 import { listEvents } from '@bough/store/events';
+import { readHeldReview } from '@bough/store/held-reviews';
 import { insertProject, type Project } from '@bough/store/projects';
 import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
 import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
@@ -149,6 +150,9 @@ test('it is let in by whoever may write, held again when it is pushed to, and le
   await look();
   expect(await row()).toMatchObject({ desiredCommit: second, heldReason: expect.stringContaining(second) });
   expect((await row()).heldReason).toContain('Look at `.bough/config.yaml` too');
+  const shown = await readHeldReview(pool, (await row()).id);
+  expect(shown?.diff).toContain('+    variables: { env: { A: b } }');
+  expect(shown).toMatchObject({ problem: null, network: 'public', runs: { services: [] } });
   expect(await say('ada', `/bough approve ${first}`)).toMatchObject({
     sign: 'confused',
     answer: expect.stringContaining(`comment \`/bough approve ${second}\``),
@@ -156,6 +160,7 @@ test('it is let in by whoever may write, held again when it is pushed to, and le
   expect((await row()).heldReason).not.toBeNull();
   await say('ada', `/bough approve ${second.toUpperCase()}`);
   expect((await row()).heldReason).toBeNull();
+  expect(await readHeldReview(pool, (await row()).id)).toBeNull();
 });
 
 test('who may only read lets nothing in', async () => {

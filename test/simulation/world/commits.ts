@@ -65,6 +65,8 @@ export function createCommits(calls: Calls): Commits {
         ),
       readFile: ({ commit }) =>
         calls.call(process, 'git read', () => Buffer.from(manifestOf(find(commit).content))),
+      diffFiles: ({ from, commit, signal }) =>
+        calls.call(process, 'git diff', () => (from === commit ? '' : `-${from}\n+${commit}\n`), { signal }),
       treeId: ({ commit, signal }) => calls.call(process, 'git tree', () => treeOf(find(commit)), { signal }),
       checkout: ({ commit, signal, name }) =>
         calls.call(

@@ -61,6 +61,18 @@ export async function readFile(
   return blob.code === 0 ? blob.stdout : undefined;
 }
 
+/** How files differ between two commits, as git prints it; the commits' own attributes and the machine's settings change nothing about that. */
+export async function diffFiles(
+  source: SourceAt & { from: string; paths: readonly string[] },
+): Promise<string> {
+  if (source.paths.length === 0) return '';
+  const options = ['--no-color', '--no-ext-diff', '--no-textconv', '--no-renames', '--text', '--unified=3'];
+  const paths = source.paths.map((path) => `:(literal)${normalize(path)}`);
+  const commits = [checked(source.from), checked(source.commit)];
+  const { stdout } = await mustRun(source, ['diff', ...options, ...commits, '--', ...paths]);
+  return stdout.toString('utf8');
+}
+
 /** All files at or below a path, as paths from the root, sorted by git. Submodules are not listed. */
 export async function listFiles(source: SourceAt & { path: string }): Promise<string[]> {
   const entries = await listEntries(source);

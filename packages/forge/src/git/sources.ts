@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CheckoutNotes, checkoutSource } from './checkout-source.ts';
 import type { GitCommand } from './run-git.ts';
-import { listFiles, readFile, type SourceAt, treeId } from './source.ts';
+import { diffFiles, listFiles, readFile, type SourceAt, treeId } from './source.ts';
 import type { SubmoduleSource } from './submodules.ts';
 
 type At = Omit<SourceAt, 'git'>;
@@ -11,6 +11,7 @@ type At = Omit<SourceAt, 'git'>;
 export interface Sources {
   listFiles(at: At & { path: string }): Promise<string[]>;
   readFile(at: At & { path: string }): Promise<Buffer | undefined>;
+  diffFiles(at: At & { from: string; paths: readonly string[] }): Promise<string>;
   treeId(at: At & { path: string }): Promise<string | undefined>;
   /** Writes exactly the commit's tree into a directory of its own. */
   checkout(at: At & { name: string; submodules?: SubmoduleSource }): Promise<Checkout>;
@@ -28,6 +29,7 @@ export function createSources(git: GitCommand, checkouts: string): Sources {
   return {
     listFiles: (at) => listFiles({ ...at, git }),
     readFile: (at) => readFile({ ...at, git }),
+    diffFiles: (at) => diffFiles({ ...at, git }),
     treeId: (at) => treeId({ ...at, git }),
     async checkout({ name, ...at }) {
       await mkdir(checkouts, { recursive: true });

@@ -1,3 +1,4 @@
+import type { Review } from '@bough/domain/review';
 import type { PullRequest } from '@bough/forge/forge';
 import type { ForksPolicy } from '@bough/manifest/forks-policy';
 import type { Approval } from '@bough/store/approvals';
@@ -7,7 +8,12 @@ import { type Stranger, strangerWords } from './stranger.ts';
 export type Trust =
   | { readonly kind: 'trusted' }
   | { readonly kind: 'approved' }
-  | { readonly kind: 'held'; readonly reason: string; readonly approvable: boolean };
+  | {
+      readonly kind: 'held';
+      readonly reason: string;
+      readonly approvable: boolean;
+      readonly review?: Review;
+    };
 
 export interface TrustFacts {
   readonly stranger: Stranger;

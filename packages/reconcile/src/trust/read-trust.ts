@@ -1,4 +1,5 @@
 import type { Environment } from '@bough/domain/environment';
+import type { Review } from '@bough/domain/review';
 import type { Forge, PullRequest, RepositoryRef } from '@bough/forge/forge';
 import { canonicalDigest } from '@bough/manifest/canonical-json';
 import { type Approval, insertApproval, lastApproval } from '@bough/store/approvals';
@@ -9,6 +10,7 @@ import type { Context } from '../context.ts';
 import { MAKES_ANEW, type Observation } from '../desire.ts';
 import { type Policy, readManifestAt } from '../policy.ts';
 import { approvalProblem, judgeTrust, type Trust, type TrustFacts } from './judge-trust.ts';
+import { review } from './review.ts';
 import { type Stranger, strangerWords } from './stranger.ts';
 
 type TrustContext = Pick<Context, 'pool' | 'sources'>;
@@ -53,7 +55,10 @@ export async function readTrust(context: TrustContext, of: Judging): Promise<Tru
   );
   for (const request of good) await approve(context, of, facts, request);
   const approval = await lastApproval(context.pool, { projectId: project.id, subject, commit: facts.commit });
-  return judgeTrust({ ...facts, approval });
+  const trust = judgeTrust({ ...facts, approval });
+  return trust.kind === 'held' && trust.approvable
+    ? { ...trust, review: await reviewOf(context, of, facts, policy) }
+    : trust;
 }
 
 const NO_POLICY = ', and the default branch, which would say what becomes of such code, is gone';
@@ -85,6 +90,21 @@ async function readFacts(
     manifestDigest: canonicalDigest(here),
     changedManifest: names.filter((name) => here[name] !== there[name]).slice(0, CHANGED_SHOWN_MAX),
   };
+}
+
+/** For whoever decides about it: read again, and only when somebody has to. */
+async function reviewOf(
+  context: TrustContext,
+  { mirror, signal }: Judging,
+  { commit, changedManifest }: Omit<TrustFacts, 'approval'>,
+  policy: Policy,
+): Promise<Review> {
+  const { result } = await readManifestAt(context, { mirror, commit, signal });
+  const diff = await context.sources.diffFiles({
+    ...{ mirror, from: policy.commit, commit, signal },
+    paths: changedManifest,
+  });
+  return review({ result, diff, policy: policy.previews.forks });
 }
 
 const CHANGED_SHOWN_MAX = 10;
