@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readRunning } from '@bough/cli/serve/running';
+import { compiledEnvironment } from '@bough/testkit/compiled-programs';
 import { processesOf } from '@bough/testkit/leaks';
 import { waitFor } from '@bough/testkit/wait-for';
 
@@ -137,7 +138,8 @@ export function operatorEnvironment(home: string): Record<string, string> {
       ),
     ),
     TMPDIR: join(home, '..', 'tmp'),
-    // Where stage.ts says. Not in use otherwise (apps/cli/bin/bough.js).
+    ...compiledEnvironment(),
+    // Where stage.ts says. Not in use otherwise (apps/cli/bin/load.js).
     TSX_DISABLE_CACHE: '',
   };
 }

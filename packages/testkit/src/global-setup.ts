@@ -1,11 +1,16 @@
 import type { TestProject } from 'vitest/node';
+import { compilePrograms } from './compiled-programs.ts';
 import { removeAbandonedHomes } from './temp-home.ts';
 import { startTestPostgres } from './test-database.ts';
 import { startTestRedis, type TestRedisServer } from './test-redis.ts';
 
-/** One Postgres and one Redis for a whole run of the `integration` project; test files get databases of their own. */
+/**
+ * One Postgres, one Redis and compiled programs for a whole run of the `integration` project; test files get databases of
+ * their own.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await removeAbandonedHomes();
+  const programs = await compilePrograms();
   const postgres = await startTestPostgres();
   project.provide('boughPostgresUrl', postgres.url);
   const redis = await startTestRedis().catch((error: unknown) => String(error));
@@ -13,6 +18,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     if (isServer(redis)) await redis.stop();
     await postgres.stop();
+    await programs.remove();
   };
 }
 

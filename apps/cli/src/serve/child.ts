@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { BoughError } from '@bough/domain/bough-error';
 
 /** A process of Bough: server, worker or gateway. Started again when it dies, until it is stopped. */
@@ -12,6 +13,7 @@ export interface Child {
   stop(): Promise<void>;
 }
 
+const START = fileURLToPath(new URL('../../bin/start.js', import.meta.url));
 const RESTART_FIRST_MS = 200;
 const RESTART_MAX_MS = 10_000;
 /** Dying this often before ever being ready is a mistake in the configuration, which a restart does not mend. */
@@ -46,7 +48,7 @@ export function startChild(options: {
     while (!stopping) {
       const startedAt = Date.now();
       const output = options.logFile === undefined ? 'inherit' : openSync(options.logFile, 'a', 0o600);
-      const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), options.main.pathname], {
+      const child = spawn(process.execPath, [START, options.main.pathname], {
         env: { ...options.environment },
         stdio: ['ignore', output, output, 'ipc'],
       });
