@@ -6,12 +6,22 @@ const report = process.env.BOUGH_TEST_REPORT;
 
 const ignored = ['**/node_modules/**', 'examples/**'];
 
-/** The longest file first: begun last, it would run alone at the end. */
+/**
+ * The longest files first: begun last, one would run alone at the end. Units come last and together: a worker is kept from
+ * file to file of one project.
+ */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLongest = ({ moduleId }: TestSpecification) => Number(moduleId.includes('/test/simulation/'));
-    return (await super.sort(files)).sort((a, b) => isLongest(b) - isLongest(a));
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
   }
+}
+
+const ranks = ['/test/simulation/', '/test/e2e/', '/packages/', '/apps/'];
+
+function rank({ moduleId, project }: TestSpecification): number {
+  if (project.name === 'unit') return ranks.length;
+  const found = ranks.findIndex((part) => moduleId.includes(part));
+  return found === -1 ? ranks.length - 1 : found;
 }
 
 /**
@@ -22,6 +32,9 @@ export default defineConfig({
   test: {
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     maxWorkers: 2,
+    // The files of a worker share what they import: loading it again for each of 150 took minutes. A test that changes its
+    // process (variables, directory) puts it back.
+    isolate: false,
     sequence: { sequencer: LongestFirst },
     teardownTimeout: 60_000,
     pool: 'forks',

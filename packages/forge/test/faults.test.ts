@@ -10,7 +10,7 @@ import { HOOK_SECRET, type SandboxFixture, startSandboxFixture } from './sandbox
 let fixture: SandboxFixture;
 let number: number;
 beforeAll(async () => {
-  fixture = await startSandboxFixture('token', { requestTimeoutMs: 1500 });
+  fixture = await startSandboxFixture('token');
   await fixture.push('x', { 'x.txt': 'x\n' });
   number = await fixture.openPullRequest('x');
 });
@@ -54,18 +54,25 @@ it('does not repeat a comment that may have arrived, and finds it the next time'
 });
 
 it('ends a request that is not answered', async () => {
-  fixture.sandbox.faults.set({ match: 'POST *', delayMs: 4000 });
-  const body = { number, body: 'x', marker: '<!-- slow -->' };
-  const started = Date.now();
-  const error = await failure(fixture.forge.publishComment(fixture.repository, body));
-  expect(error.code).toBe('forge-unreachable');
-  expect(error.message).toContain('1500 ms');
-  expect(Date.now() - started).toBeLessThan(4000);
-  // The forge did the work after all, and says so by a webhook: not into the middle of a later test.
-  const posted = async () =>
-    (await fixture.comments(number)).some((comment) => comment.body.includes('<!-- slow -->'));
-  await waitFor('the comment of the request that was given up', posted, { timeoutMs: 20_000 });
-  await fixture.sandbox.settled();
+  const impatient = await startSandboxFixture('token', { requestTimeoutMs: 1500 });
+  try {
+    await impatient.push('x', { 'x.txt': 'x\n' });
+    const pull = await impatient.openPullRequest('x');
+    impatient.sandbox.faults.set({ match: 'POST *', delayMs: 4000 });
+    const body = { number: pull, body: 'x', marker: '<!-- slow -->' };
+    const started = Date.now();
+    const error = await failure(impatient.forge.publishComment(impatient.repository, body));
+    expect(error.code).toBe('forge-unreachable');
+    expect(error.message).toContain('1500 ms');
+    expect(Date.now() - started).toBeLessThan(4000);
+    // The forge did the work after all, and says so by a webhook: not into the middle of a later test.
+    const posted = async () =>
+      (await impatient.comments(pull)).some((comment) => comment.body.includes('<!-- slow -->'));
+    await waitFor('the comment of the request that was given up', posted, { timeoutMs: 20_000 });
+    await impatient.sandbox.settled();
+  } finally {
+    await impatient.close();
+  }
 });
 
 it('ends a request at once when the caller aborts', async () => {
