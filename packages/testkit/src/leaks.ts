@@ -1,5 +1,7 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { isAlive, processIdentity } from '@bough/toolchain/process-identity';
+import { readProc } from '@bough/toolchain/read-proc';
 import { waitFor } from './wait-for.ts';
 
 export interface Trace {
@@ -44,12 +46,17 @@ export async function processesOf(trace: Trace): Promise<FoundProcess[]> {
 async function look(pid: number): Promise<(FoundProcess & { environment: string }) | undefined> {
   // A zombie has nothing left but its name.
   if ((await processIdentity(pid)) === undefined) return undefined;
-  const [command, environment, cwd] = await Promise.all([
-    readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
-    readFile(`/proc/${pid}/environ`, 'utf8').catch(() => ''),
-    readlink(`/proc/${pid}/cwd`).catch(() => ''),
-  ]);
-  return { pid, command: command.replaceAll('\0', ' ').trim(), environment, cwd };
+  const command = readProc(`/proc/${pid}/cmdline`) ?? '';
+  const environment = readProc(`/proc/${pid}/environ`) ?? '';
+  return { pid, command: command.replaceAll('\0', ' ').trim(), environment, cwd: directoryOf(pid) };
+}
+
+function directoryOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return '';
+  }
 }
 
 function matches(candidate: FoundProcess & { environment: string }, { path, marker }: Trace): boolean {

@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readProc } from './read-proc.ts';
 
 /**
  * `pid:start time`, which unlike a pid alone never names two processes between two boots. Undefined when no such
  * process lives. A zombie counts as dead: it holds nothing any more.
  */
 export async function processIdentity(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  const stat = readProc(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   // The command's name stands in parentheses and may hold spaces; the fields are counted after it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

@@ -1,5 +1,8 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { setImmediate as letOthersGoOn } from 'node:timers/promises';
 import { isAlive } from '@bough/toolchain/process-identity';
+import { readProc } from '@bough/toolchain/read-proc';
 
 export interface ProcessRow {
   readonly pid: number;
@@ -16,8 +19,8 @@ export async function readProcessTable(): Promise<ProcessRow[]> {
   return mapBounded(pids, readProcess);
 }
 
-async function readProcess(pid: number): Promise<ProcessRow | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined);
+function readProcess(pid: number): ProcessRow | undefined {
+  const stat = readProc(`/proc/${pid}/stat`, 'latin1');
   if (stat === undefined) return undefined;
   // The command's name stands in parentheses and may hold spaces; the fields are counted after it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -38,16 +41,15 @@ export async function labelledProcesses(
   marker: string,
   known: KnownStrangers = new Set(),
 ): Promise<LabelledProcess[]> {
-  const own = await readlink('/proc/self/ns/pid').catch(() => undefined);
-  return mapBounded(table, async (row) => {
+  const own = readNamespace('self');
+  return mapBounded(table, (row) => {
     if (known.has(row.identity)) return undefined;
-    const text = await readEnvironment(row.pid);
+    const text = readEnvironment(row.pid);
     if (!text.split('\0').includes(marker)) {
       known.add(row.identity);
       return undefined;
     }
-    const namespace = await readlink(`/proc/${row.pid}/ns/pid`).catch(() => undefined);
-    return namespace === own ? { ...row, env: parseEnvironment(text) } : undefined;
+    return readNamespace(row.pid) === own ? { ...row, env: parseEnvironment(text) } : undefined;
   });
 }
 
@@ -59,12 +61,20 @@ export type KnownStrangers = Set<string>;
 
 /** The environment of one process of ours, or undefined when it is gone or is another than it was. */
 export async function environmentOf(identity: string): Promise<Record<string, string> | undefined> {
-  const text = await readEnvironment(Number.parseInt(identity, 10));
+  const text = readEnvironment(Number.parseInt(identity, 10));
   return (await isAlive(identity)) ? parseEnvironment(text) : undefined;
 }
 
-async function readEnvironment(pid: number): Promise<string> {
-  return readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+function readEnvironment(pid: number): string {
+  return readProc(`/proc/${pid}/environ`) ?? '';
+}
+
+function readNamespace(pid: number | 'self'): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
+  }
 }
 
 function parseEnvironment(text: string): Record<string, string> {
@@ -91,11 +101,12 @@ export function descendants(table: readonly ProcessRow[], roots: ReadonlySet<num
   return [...found.values()];
 }
 
-async function mapBounded<T, R>(items: readonly T[], map: (item: T) => Promise<R | undefined>): Promise<R[]> {
+async function mapBounded<T, R>(items: readonly T[], map: (item: T) => R | undefined): Promise<R[]> {
   const results: R[] = [];
-  for (let start = 0; start < items.length; start += readsAtOnce) {
-    const batch = await Promise.all(items.slice(start, start + readsAtOnce).map(map));
-    for (const result of batch) if (result !== undefined) results.push(result);
+  for (const [index, item] of items.entries()) {
+    if (index > 0 && index % readsAtOnce === 0) await letOthersGoOn();
+    const result = map(item);
+    if (result !== undefined) results.push(result);
   }
   return results;
 }
