@@ -1,7 +1,7 @@
-import { BoughError } from '@bough/domain/bough-error';
+import { connectAccepted, type Login } from '../endpoint-login.ts';
 import type { Address, Credentials } from '../service.ts';
 import { superuser } from './configuration.ts';
-import { isRefusal, type Login, type MariadbClient, withConnection } from './connection.ts';
+import { isRefusal, type MariadbClient, withConnection } from './connection.ts';
 import { nativePassword } from './native-password.ts';
 import { account, id } from './quote.ts';
 
@@ -12,26 +12,12 @@ import { account, id } from './quote.ts';
  */
 export async function mariadbClaim(address: Address, from: Credentials, to: Credentials): Promise<void> {
   if (from.username !== to.username) throw new Error('a claim cannot rename the superuser');
-  const login = await acceptedLogin(address, to, from);
+  const tryLogin = (login: Login) => withConnection(address, login, {}, async () => login);
+  const login = await connectAccepted(address, [to, from], tryLogin, isRefusal);
   await withConnection(address, login, {}, async (client) => {
     await forgetSources(client);
     await dropRemoteTables(client);
     await claimAccounts(client, to);
-  });
-}
-
-async function acceptedLogin(address: Address, to: Login, from: Login): Promise<Login> {
-  for (const login of [to, from]) {
-    try {
-      return await withConnection(address, login, {}, async () => login);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-    }
-  }
-  throw new BoughError({
-    code: 'claim-refused',
-    message: `The cloned database at ${address.host}:${address.port} accepts neither its own nor its parent's password.`,
-    hint: 'The snapshot was made with other credentials: capture the parent anew.',
   });
 }
 

@@ -1,8 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { type Privilege, parseEndpoints, type Report } from '../parse-endpoints.ts';
 import type { ConfigurationProblem, ServiceDeclaration } from '../service.ts';
-import { isRecord, parseProperties, type Report } from './properties.ts';
-
-export type Privilege = 'ro' | 'rw' | 'admin';
+import { parseProperties } from './properties.ts';
 
 /** A declaration's `configuration` with every default written out (upsun-manifest.md §1.4). */
 export interface MariadbConfiguration {
@@ -75,7 +74,7 @@ function parse(declaration: ServiceDeclaration) {
   const schemas = parseSchemas(given.schemas, report);
   const configuration: MariadbConfiguration = {
     schemas,
-    endpoints: parseEndpoints(given.endpoints, schemas, report),
+    endpoints: readEndpoints(given.endpoints, schemas, report),
     flags: parseProperties(given.properties, report),
   };
   return { configuration, problems };
@@ -106,89 +105,24 @@ function isName(name: string): boolean {
   return namePattern.test(name) && !reservedNames.has(name.toLowerCase());
 }
 
-function parseEndpoints(
+function readEndpoints(
   given: unknown,
   schemas: readonly string[],
   report: Report,
 ): Record<string, EndpointConfiguration> {
-  const all = Object.fromEntries(schemas.map((schema) => [schema, 'admin' as const]));
-  const fallback = { [defaultEndpoint]: { defaultSchema: schemas[0] ?? 'main', privileges: all } };
-  if (given === undefined || given === null) return fallback;
-  if (!isRecord(given)) {
-    report(
-      ['endpoints'],
-      '"endpoints" must be a map.',
-      'Write endpoints: { name: { privileges: { main: rw } } }.',
-    );
-    return fallback;
-  }
-  const endpoints: Record<string, EndpointConfiguration> = {};
-  for (const [name, endpoint] of Object.entries(given)) {
-    const taken = !isName(name) && name !== defaultEndpoint;
-    if (taken) report(['endpoints', name], `"${name}" cannot be the name of an endpoint.`, nameHint);
-    const parsed = parseEndpoint(name, endpoint, schemas, report);
-    if (parsed && !taken) endpoints[name] = parsed;
-  }
-  return endpoints;
-}
-
-function parseEndpoint(
-  name: string,
-  given: unknown,
-  schemas: readonly string[],
-  report: Report,
-): EndpointConfiguration | undefined {
-  const path = ['endpoints', name];
-  if (!isRecord(given)) {
-    report(path, 'An endpoint must be a map.', 'Write { default_schema: main, privileges: { main: rw } }.');
-    return undefined;
-  }
-  for (const key of Object.keys(given)) {
-    if (key === 'default_schema' || key === 'privileges') continue;
-    report(
-      [...path, key],
-      `"${key}" is not a setting of an endpoint.`,
-      'Known are default_schema, privileges.',
-    );
-  }
-  const privileges = parsePrivileges(path, given.privileges, schemas, report);
-  const defaultSchema = given.default_schema ?? Object.keys(privileges)[0] ?? schemas[0];
-  if (typeof defaultSchema !== 'string' || !schemas.includes(defaultSchema)) {
-    const hint = `Use one of ${schemas.join(', ')}, or add it to schemas.`;
-    report([...path, 'default_schema'], `There is no schema ${JSON.stringify(defaultSchema)}.`, hint);
-    return undefined;
-  }
-  return { defaultSchema, privileges };
-}
-
-function parsePrivileges(
-  path: readonly string[],
-  given: unknown,
-  schemas: readonly string[],
-  report: Report,
-): Record<string, Privilege> {
-  if (!isRecord(given)) {
-    report([...path, 'privileges'], 'An endpoint needs privileges.', 'Write privileges: { main: rw }.');
-    return {};
-  }
-  const privileges: Record<string, Privilege> = {};
-  for (const [schema, privilege] of Object.entries(given)) {
-    const at = [...path, 'privileges', schema];
-    if (!schemas.includes(schema)) {
-      report(
-        at,
-        `There is no schema "${schema}".`,
-        `Use one of ${schemas.join(', ')}, or add it to schemas.`,
-      );
-    } else if (privilege === 'replication' || privilege === 'replication-admin') {
-      report(
-        at,
-        `"${privilege}" cannot be given: Bough's MariaDB writes no binary log.`,
-        'Use ro, rw or admin.',
-      );
-    } else if (privilege !== 'ro' && privilege !== 'rw' && privilege !== 'admin') {
-      report(at, `${JSON.stringify(privilege)} is not a privilege.`, 'Use ro, rw or admin.');
-    } else privileges[schema] = privilege;
-  }
-  return privileges;
+  const rules = {
+    noun: 'schema' as const,
+    names: schemas,
+    fallback: defaultEndpoint,
+    isName: (name: string) => isName(name) || name === defaultEndpoint,
+    nameHint,
+    refuse: (privilege: unknown) =>
+      privilege === 'replication' || privilege === 'replication-admin'
+        ? `"${privilege}" cannot be given: Bough's MariaDB writes no binary log.`
+        : undefined,
+  };
+  const endpoints = Object.entries(parseEndpoints(given, rules, report));
+  return Object.fromEntries(
+    endpoints.map(([name, { target, privileges }]) => [name, { defaultSchema: target, privileges }]),
+  );
 }

@@ -1,4 +1,4 @@
-export type Report = (path: (string | number)[], message: string, hint: string) => void;
+import { isRecord, type Report } from '../parse-endpoints.ts';
 
 /**
  * Settings that `properties` may have, each with the server's name for it and what its value looks like. A closed list:
@@ -52,8 +52,4 @@ export function parseProperties(given: unknown, report: Report): Record<string, 
       );
   }
   return flags;
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,8 @@
+import { endpointLogin } from '../endpoint-login.ts';
+import type { Privilege } from '../parse-endpoints.ts';
 import type { Address, Credentials, ServiceDeclaration } from '../service.ts';
-import { type EndpointConfiguration, type Privilege, readConfiguration, superuser } from './configuration.ts';
+import { type EndpointConfiguration, readConfiguration, superuser } from './configuration.ts';
 import { type MariadbClient, withConnection } from './connection.ts';
-import { endpointLogin } from './endpoints.ts';
 import { nativePassword } from './native-password.ts';
 import { account, grantedSchema, id } from './quote.ts';
 

@@ -1,7 +1,7 @@
-import { BoughError } from '@bough/domain/bough-error';
 import { type Client, escapeIdentifier as id, escapeLiteral as literal } from 'pg';
+import { connectAccepted, type Login } from '../endpoint-login.ts';
 import type { Address, Credentials } from '../service.ts';
-import { connect, disconnect, isRefusal, type Login, withConnection } from './connection.ts';
+import { connect, disconnect, isRefusal, withConnection } from './connection.ts';
 import { scramVerifier } from './scram.ts';
 
 /** At once; a copy allows few more. */
@@ -14,7 +14,7 @@ const CONNECTIONS = 4;
  */
 export async function postgresClaim(address: Address, from: Credentials, to: Credentials): Promise<void> {
   if (from.username !== to.username) throw new Error('a claim cannot rename the superuser');
-  const client = await connectAccepted(address, to, from);
+  const client = await connectAccepted(address, [to, from], (login) => connect(address, login), isRefusal);
   const databases = await claimRoles(client, to)
     .then(() => listDatabases(client))
     .finally(() => disconnect(client));
@@ -34,21 +34,6 @@ async function inLanes(names: readonly string[], work: (name: string) => Promise
   });
   const failed = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-}
-
-async function connectAccepted(address: Address, to: Login, from: Login): Promise<Client> {
-  for (const login of [to, from]) {
-    try {
-      return await connect(address, login);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-    }
-  }
-  throw new BoughError({
-    code: 'claim-refused',
-    message: `The cloned database at ${address.host}:${address.port} accepts neither its own nor its parent's password.`,
-    hint: 'The snapshot was made with other credentials: capture the parent anew.',
-  });
 }
 
 async function claimRoles(client: Client, to: Credentials): Promise<void> {

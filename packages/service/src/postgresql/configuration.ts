@@ -1,7 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { type Privilege, parseEndpoints, type Report } from '../parse-endpoints.ts';
 import type { ConfigurationProblem, ServiceDeclaration } from '../service.ts';
-
-export type Privilege = 'ro' | 'rw' | 'admin';
 
 /** A declaration's `configuration` with every default written out (upsun-manifest.md §1.4). */
 export interface PostgresConfiguration {
@@ -57,8 +56,7 @@ export function checkConfiguration(declaration: ServiceDeclaration): Configurati
 
 function parse(declaration: ServiceDeclaration) {
   const problems: ConfigurationProblem[] = [];
-  const report = (path: (string | number)[], message: string, hint: string) =>
-    problems.push({ path, message, hint });
+  const report: Report = (path, message, hint) => problems.push({ path, message, hint });
   const given = declaration.configuration;
   if (!majors.includes(majorOf(declaration))) {
     report(['type'], `PostgreSQL ${declaration.version} is not offered.`, `Use one of ${majors.join(', ')}.`);
@@ -73,15 +71,13 @@ function parse(declaration: ServiceDeclaration) {
   const databases = parseNames(given.databases, 'databases', ['main'], namePattern, report);
   const configuration: PostgresConfiguration = {
     databases,
-    endpoints: parseEndpoints(given.endpoints, databases, report),
+    endpoints: readEndpoints(given.endpoints, databases, report),
     extensions: parseNames(given.extensions, 'extensions', [], extensionPattern, report),
     collation: parseLocale(given.default_collation, 'default_collation', report),
     ctype: parseLocale(given.default_ctype, 'default_ctype', report),
   };
   return { configuration, problems };
 }
-
-type Report = (path: (string | number)[], message: string, hint: string) => void;
 
 function parseNames(
   given: unknown,
@@ -112,86 +108,22 @@ function isFree(name: string): boolean {
   return !reservedNames.has(name.toLowerCase());
 }
 
-function parseEndpoints(
+function readEndpoints(
   given: unknown,
   databases: readonly string[],
   report: Report,
 ): Record<string, EndpointConfiguration> {
-  const first = databases[0] ?? 'main';
-  const all = Object.fromEntries(databases.map((database) => [database, 'admin' as const]));
-  const fallback = { [defaultEndpoint]: { defaultDatabase: first, privileges: all } };
-  if (given === undefined || given === null) return fallback;
-  if (!isRecord(given)) {
-    report(
-      ['endpoints'],
-      '"endpoints" must be a map.',
-      'Write endpoints: { name: { privileges: { main: rw } } }.',
-    );
-    return fallback;
-  }
-  const endpoints: Record<string, EndpointConfiguration> = {};
-  for (const [name, endpoint] of Object.entries(given)) {
-    const taken = !namePattern.test(name) || !isFree(name) || /^pg_/i.test(name);
-    if (taken) report(['endpoints', name], `"${name}" cannot be the name of an endpoint.`, nameHint);
-    const parsed = parseEndpoint(name, endpoint, databases, report);
-    if (parsed && !taken) endpoints[name] = parsed;
-  }
-  return endpoints;
-}
-
-function parseEndpoint(
-  name: string,
-  given: unknown,
-  databases: readonly string[],
-  report: Report,
-): EndpointConfiguration | undefined {
-  const path = ['endpoints', name];
-  if (!isRecord(given)) {
-    report(path, 'An endpoint must be a map.', 'Write { default_database: main, privileges: { main: rw } }.');
-    return undefined;
-  }
-  for (const key of Object.keys(given)) {
-    if (key === 'default_database' || key === 'privileges') continue;
-    report(
-      [...path, key],
-      `"${key}" is not a setting of an endpoint.`,
-      'Known are default_database, privileges.',
-    );
-  }
-  const privileges = parsePrivileges(path, given.privileges, databases, report);
-  const defaultDatabase = given.default_database ?? Object.keys(privileges)[0] ?? databases[0];
-  if (typeof defaultDatabase !== 'string' || !databases.includes(defaultDatabase)) {
-    const hint = `Use one of ${databases.join(', ')}, or add it to databases.`;
-    report([...path, 'default_database'], `There is no database ${JSON.stringify(defaultDatabase)}.`, hint);
-    return undefined;
-  }
-  return { defaultDatabase, privileges };
-}
-
-function parsePrivileges(
-  path: readonly string[],
-  given: unknown,
-  databases: readonly string[],
-  report: Report,
-): Record<string, Privilege> {
-  if (!isRecord(given)) {
-    report([...path, 'privileges'], 'An endpoint needs privileges.', 'Write privileges: { main: rw }.');
-    return {};
-  }
-  const privileges: Record<string, Privilege> = {};
-  for (const [database, privilege] of Object.entries(given)) {
-    const at = [...path, 'privileges', database];
-    if (!databases.includes(database)) {
-      report(
-        at,
-        `There is no database "${database}".`,
-        `Use one of ${databases.join(', ')}, or add it to databases.`,
-      );
-    } else if (privilege !== 'ro' && privilege !== 'rw' && privilege !== 'admin') {
-      report(at, `${JSON.stringify(privilege)} is not a privilege.`, 'Use ro, rw or admin.');
-    } else privileges[database] = privilege;
-  }
-  return privileges;
+  const rules = {
+    noun: 'database' as const,
+    names: databases,
+    fallback: defaultEndpoint,
+    isName: (name: string) => namePattern.test(name) && isFree(name) && !/^pg_/i.test(name),
+    nameHint,
+  };
+  const endpoints = Object.entries(parseEndpoints(given, rules, report));
+  return Object.fromEntries(
+    endpoints.map(([name, { target, privileges }]) => [name, { defaultDatabase: target, privileges }]),
+  );
 }
 
 function parseLocale(given: unknown, key: string, report: Report): string | undefined {
@@ -203,8 +135,4 @@ function parseLocale(given: unknown, key: string, report: Report): string | unde
     'Write C.UTF-8, or remove the line.',
   );
   return undefined;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,12 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
-import type { Secret } from '@bough/domain/secret';
 import { Client } from 'pg';
+import type { Login } from '../endpoint-login.ts';
 import type { Address } from '../service.ts';
-
-export interface Login {
-  readonly username: string;
-  readonly password: Secret;
-}
 
 export interface ConnectionOptions {
   /** There in every cluster, whatever the declaration says. */

@@ -1,8 +1,6 @@
-import { BoughError } from '@bough/domain/bough-error';
-import { randomSecret } from '../random-secret.ts';
+import { endpointLogin, makeCredentials } from '../endpoint-login.ts';
 import type { Credentials, Endpoint, ServiceDeclaration } from '../service.ts';
 import { defaultEndpoint, readConfiguration, superuser } from './configuration.ts';
-import type { Login } from './connection.ts';
 
 /** Apps on the reference platform see the user `main` behind the default endpoint, and some write it down. */
 function userOf(endpoint: string): string {
@@ -11,8 +9,7 @@ function userOf(endpoint: string): string {
 
 export function postgresCredentials(declaration: ServiceDeclaration): Credentials {
   const names = Object.keys(readConfiguration(declaration).endpoints);
-  const endpoints = names.map((name) => [name, { username: userOf(name), password: randomSecret() }]);
-  return { username: superuser, password: randomSecret(), endpoints: Object.fromEntries(endpoints) };
+  return makeCredentials(superuser, Object.fromEntries(names.map((name) => [name, userOf(name)])));
 }
 
 export function postgresEndpoints(
@@ -32,18 +29,4 @@ export function postgresEndpoints(
       },
     ]),
   );
-}
-
-export function endpointLogin(
-  declaration: ServiceDeclaration,
-  credentials: Credentials,
-  endpoint: string,
-): Login {
-  const login = credentials.endpoints[endpoint];
-  if (login) return login;
-  throw new BoughError({
-    code: 'credentials-incomplete',
-    message: `There are no credentials for the endpoint ${endpoint} of service "${declaration.name}".`,
-    hint: 'Redeploy the environment, which makes those that are missing.',
-  });
 }

@@ -1,9 +1,10 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { type Client, escapeIdentifier as id, escapeLiteral as literal } from 'pg';
+import { endpointLogin } from '../endpoint-login.ts';
+import type { Privilege } from '../parse-endpoints.ts';
 import type { Address, Credentials, ServiceDeclaration } from '../service.ts';
-import { type PostgresConfiguration, type Privilege, readConfiguration, superuser } from './configuration.ts';
+import { type PostgresConfiguration, readConfiguration, superuser } from './configuration.ts';
 import { withConnection } from './connection.ts';
-import { endpointLogin } from './endpoints.ts';
 import { scramVerifier } from './scram.ts';
 
 /** Comment of the roles that are ours, so that those of endpoints that went can be told from the app's own. */
