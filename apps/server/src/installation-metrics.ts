@@ -25,7 +25,7 @@ export function registerInstallationMetrics({
   });
   metrics.gauge({
     name: 'bough_golden_age_seconds',
-    help: 'Age of the oldest among the newest golden snapshots of each environment that has any',
+    help: 'How old the data is that new previews get: of each parent the newest golden snapshot, of those the oldest',
     async collect(gauge) {
       const goldens = await listNewestGoldens(pool).catch(() => []);
       const ages = goldens.flatMap(({ frozenAt }) =>

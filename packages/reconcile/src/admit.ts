@@ -65,34 +65,7 @@ export async function admit(
 }
 
 function candidateOf(environment: Environment): Candidate {
-  const {
-    id,
-    projectId,
-    slug,
-    kind,
-    generation,
-    priority,
-    admittedAt,
-    waitingSince,
-    lastRequestAt,
-    changedAt,
-  } = environment;
-  return {
-    ...{
-      id,
-      projectId,
-      slug,
-      kind,
-      generation,
-      priority,
-      admittedAt,
-      waitingSince,
-      lastRequestAt,
-      changedAt,
-    },
-    isWanted: true,
-    isSettled: false,
-  };
+  return { ...environment, isWanted: true, isSettled: false };
 }
 
 /** Somebody made room: those who wait look again at once. */
