@@ -1,13 +1,13 @@
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { startEmbeddedPostgres } from '@bough/boot/embedded-postgres';
 import { embeddedPackageDirectories } from '@bough/boot/embedded-toolchain';
 import type { Measurement, RehearsalVerdict } from '@bough/domain/rehearsal';
 import { Secret } from '@bough/domain/secret';
 import { measureMigration } from '@bough/rehearse/measure-migration';
 import { judge } from '@bough/rehearse/verdict';
+import { followFile } from '@bough/testkit/follow-file';
 import { createToolchain } from '@bough/toolchain/toolchain';
 import pg from 'pg';
 import type { Benchmark, Report, Surroundings } from './benchmark.ts';
@@ -103,24 +103,6 @@ async function runTexts(server: string, database: string, texts: readonly string
     for (const text of texts) await client.query(text);
   } finally {
     await client.end();
-  }
-}
-
-async function* followFile(file: string, signal: AbortSignal): AsyncGenerator<string> {
-  const handle = await open(file, 'r');
-  try {
-    let offset = (await handle.stat()).size;
-    let rest = '';
-    while (!signal.aborted) {
-      const { bytesRead, buffer } = await handle.read(Buffer.alloc(65_536), 0, 65_536, offset);
-      offset += bytesRead;
-      const lines = (rest + buffer.toString('utf8', 0, bytesRead)).split('\n');
-      rest = lines.pop() ?? '';
-      yield* lines;
-      if (bytesRead === 0) await delay(20);
-    }
-  } finally {
-    await handle.close();
   }
 }
 

@@ -1,8 +1,7 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { startEmbeddedPostgres } from '@bough/boot/embedded-postgres';
 import { Secret } from '@bough/domain/secret';
+import { followFile } from '@bough/testkit/follow-file';
 import { createTempHome } from '@bough/testkit/temp-home';
 import { testToolchain } from '@bough/testkit/test-toolchain';
 import pg from 'pg';
@@ -53,22 +52,4 @@ export async function startRehearsalServer(): Promise<RehearsalServer> {
       await home.remove();
     },
   };
-}
-
-async function* followFile(file: string, signal: AbortSignal): AsyncGenerator<string> {
-  const handle = await open(file, 'r');
-  try {
-    let offset = (await handle.stat()).size;
-    let rest = '';
-    while (!signal.aborted) {
-      const { bytesRead, buffer } = await handle.read(Buffer.alloc(65_536), 0, 65_536, offset);
-      offset += bytesRead;
-      const lines = (rest + buffer.toString('utf8', 0, bytesRead)).split('\n');
-      rest = lines.pop() ?? '';
-      yield* lines;
-      if (bytesRead === 0) await delay(20);
-    }
-  } finally {
-    await handle.close();
-  }
 }
