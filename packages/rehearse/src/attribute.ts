@@ -90,7 +90,7 @@ function locate(seen: Observations): Held[] {
 
 /**
  * The statement that ran when a lock was taken; a little off is well, for the samples are. Between two neighbours the one
- * whose trigger did not see the lock is not it.
+ * that did not take the lock, as its triggers saw it, is not it.
  */
 function taker(
   units: readonly Unit[],
@@ -101,7 +101,7 @@ function taker(
       unit,
       distance: Math.max(0, unit.from - lock.from, lock.from - unit.to),
       isDenied:
-        unit.locks.length > 0 &&
+        unit.locks !== undefined &&
         !unit.locks.some(([relation, mode]) => relation === lock.relation && mode === lock.mode),
     }))
     .filter(({ distance }) => distance <= toleranceMs)
@@ -161,16 +161,10 @@ interface Lock {
 function locksOf(unit: Unit, held: readonly Held[], seen: Observations): Lock[] {
   const sampled = held.filter((hold) => hold.unit === unit);
   const fromSamples = sampled.map(({ mode, table, from, to }) => ({ mode, table, heldMs: to - from }));
-  const fromTrigger = unit.locks.flatMap(([relation, mode]) => {
+  const fromTrigger = (unit.locks ?? []).flatMap(([relation, mode]) => {
     const table = seen.tables.find((one) => one.oid === relation && one.database === unit.database);
     if (table === undefined) return [];
-    const isKnown = held.some(
-      (hold) =>
-        hold.pid === unit.pid &&
-        hold.table === table &&
-        hold.mode === mode &&
-        overlap(hold, unit) > -toleranceMs,
-    );
+    const isKnown = sampled.some((hold) => hold.table === table && hold.mode === mode);
     return isKnown ? [] : [{ mode, table, heldMs: unit.to - unit.from }];
   });
   return [...fromSamples, ...fromTrigger].sort(
@@ -218,7 +212,9 @@ function rowsOf(
   if (table === undefined) return null;
   if (unit.changesSchema) return Math.round(table.rows);
   const writers = new Set(
-    held.filter((hold) => hold.table === table && hold.mode === 'RowExclusiveLock').map((hold) => hold.unit),
+    seen.units.filter((one) =>
+      locksOf(one, held, seen).some((lock) => lock.table === table && lock.mode === 'RowExclusiveLock'),
+    ),
   );
   const changed = changedRows(seen, table);
   return writers.size === 1 && writers.has(unit) && changed !== null ? changed : null;
@@ -239,7 +235,7 @@ function tablesOf(seen: Observations, held: readonly Held[]): RehearsedTable[] {
   const touched = new Set([
     ...held.map(({ table }) => table),
     ...seen.units.flatMap((unit) =>
-      unit.locks.flatMap(
+      (unit.locks ?? []).flatMap(
         ([oid]) => seen.tables.find((table) => table.oid === oid && table.database === unit.database) ?? [],
       ),
     ),

@@ -11,11 +11,17 @@ export interface Unit {
   readonly changesSchema: boolean;
   /** Tables that were rewritten, by id. */
   readonly rewrites: readonly number[];
-  /** Locks of its transaction at its end. */
-  readonly locks: readonly (readonly [relation: number, mode: string])[];
+  /** The locks that it took, as the triggers before and after it saw them. Undefined when none stood there. */
+  readonly locks: Locks | undefined;
 }
 
+type Locks = readonly (readonly [relation: number, mode: string])[];
+
 interface Command extends Unit {
+  readonly locks: Locks;
+  /** All that its transaction held when it began and when it ended. */
+  readonly heldBefore: Locks;
+  readonly heldAfter: Locks;
   readonly tag: string;
   readonly objects: readonly string[];
 }
@@ -51,12 +57,13 @@ function isWithin(command: Command, statement: LoggedStatement): boolean {
 }
 
 function pairCommands(events: readonly LoggedEvent[]): Command[] {
-  const open = new Map<number, { at: number; tag: string; rewrites: number[] }[]>();
+  const open = new Map<number, { at: number; tag: string; rewrites: number[]; locks: Locks }[]>();
   const commands: Command[] = [];
   for (const event of events) {
     const stack = open.get(event.pid) ?? [];
     open.set(event.pid, stack);
-    if (event.kind === 'start') stack.push({ at: event.at, tag: event.tag, rewrites: [] });
+    if (event.kind === 'start')
+      stack.push({ at: event.at, tag: event.tag, rewrites: [], locks: event.locks });
     else if (event.kind === 'rewrite') stack.at(-1)?.rewrites.push(event.table);
     else {
       // What failed has no end: it is passed over.
@@ -71,7 +78,9 @@ function pairCommands(events: readonly LoggedEvent[]): Command[] {
         database: event.database,
         changesSchema: objects.length > 0 || event.tag.startsWith('DROP'),
         rewrites: start?.rewrites ?? [],
-        locks: event.locks,
+        locks: without(event.locks, start?.locks ?? []),
+        heldBefore: start?.locks ?? event.locks,
+        heldAfter: event.locks,
         tag: event.tag,
         objects,
       });
@@ -85,27 +94,36 @@ function unitsOf(statement: LoggedStatement, inner: readonly Command[]): Unit[] 
   const [only] = inner;
   const pieces = splitCommands(sql);
   if (only === undefined)
-    return [{ pid, from, to, sql, database: null, changesSchema: false, rewrites: [], locks: [] }];
+    return [{ pid, from, to, sql, database: null, changesSchema: false, rewrites: [], locks: undefined }];
   if (inner.length === 1 && pieces.length <= 1) return [{ ...only, from, to, sql }];
   const units: Unit[] = [];
   let next = 0;
   let since = from;
-  const between = (texts: readonly string[], until: number) => {
+  let held: Locks = [];
+  const between = (texts: readonly string[], until: number, locks: Locks | undefined) => {
     if (texts.length > 0)
       units.push({
         ...{ pid, from: since, to: until, sql: texts.join('; ') },
-        ...{ database: only.database, changesSchema: false, rewrites: [], locks: [] },
+        ...{ database: only.database, changesSchema: false, rewrites: [], locks },
       });
   };
   for (const command of inner) {
     const at = pieces.findIndex((piece, index) => index >= next && isOf(piece, command.tag));
-    if (at >= 0) between(pieces.slice(next, at), command.from);
+    const taken = without(command.heldBefore, held);
+    if (at >= 0) between(pieces.slice(next, at), command.from, taken);
     units.push({ ...command, sql: (at >= 0 ? pieces[at] : undefined) ?? nameOf(command) });
     if (at >= 0) next = at + 1;
     since = command.to;
+    held = command.heldAfter;
   }
-  between(pieces.slice(next), to);
+  between(pieces.slice(next), to, undefined);
   return units;
+}
+
+function without(locks: Locks, others: Locks): Locks {
+  return locks.filter(
+    ([relation, mode]) => !others.some((other) => other[0] === relation && other[1] === mode),
+  );
 }
 
 /** `CREATE INDEX` is the tag of `create unique index`, too. */

@@ -19,7 +19,13 @@ export interface LoggedStatement {
 }
 
 const Event = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('start'), at: z.number(), tag: z.string(), database: z.string() }),
+  z.object({
+    kind: z.literal('start'),
+    at: z.number(),
+    tag: z.string(),
+    database: z.string(),
+    locks: z.array(z.tuple([z.number(), z.string()])),
+  }),
   z.object({
     kind: z.literal('end'),
     at: z.number(),
