@@ -35,9 +35,18 @@ const rules = (customers = '') => `data:
     tables:
       hook_runs: { commit: { keep: "commits are public" } }
       customers: { email: email, name: name, note: free-text${customers} }
+    mounts:
+      uploads:
+        - allow: logo.svg
+        - placeholder: "**/*.jpg"
+        - drop: "**"
 `;
+const MANIFEST = manifest({ database: true }).replace(
+  '\n    web:\n',
+  '\n    mounts:\n      uploads: { source: storage }\n    web:\n',
+);
 const withData = (data: string): Files => ({
-  '.bough/config.yaml': `${manifest({ database: true })}${data}`,
+  '.bough/config.yaml': `${MANIFEST}${data}`,
 });
 const NO_RULES = withData('data:\n  sanitize: none\n');
 
@@ -47,10 +56,19 @@ await query('create table if not exists customers (id serial primary key, email 
 if ((await query('select from customers limit 1')).length === 0 && !process.env.BOUGH_ENVIRONMENT.startsWith('pr-'))
   await query(\`insert into customers (email, name, note) select '${SECRET}-' || i || '@corp.de', '${SECRET} person ' || i,
     '${SECRET} ' || repeat('very private ', 3) || i from generate_series(1, ${CUSTOMERS}) i\`);
+if (!process.env.BOUGH_ENVIRONMENT.startsWith('pr-')) {
+  const { mkdir, writeFile } = await import('node:fs/promises');
+  await mkdir('uploads/people', { recursive: true });
+  await writeFile('uploads/logo.svg', '<svg/>');
+  await writeFile('uploads/people/1.jpg', '${SECRET} '.repeat(100));
+  await writeFile('uploads/people/${SECRET}.pdf', '${SECRET}');
+}
 `;
-const APP = `import { createServer } from 'node:http';
+const APP = `import { readdirSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { query } from './database.mjs';
 const answers = {
+  '/files': () => readdirSync('uploads', { recursive: true }).sort(),
   '/customers': () => query('select * from customers order by id'),
   // As the parent sees a backup: its slot, its connection.
   '/backups': () => query("select (select count(*) from pg_replication_slots) + (select count(*) from pg_stat_activity where application_name = 'bough') as count"),
@@ -135,7 +153,7 @@ describe('a worker is killed while it captures production', () => {
     });
   }
 
-  const points = ['backup', 'masking', 'scrubbing', 'verifying', 'freezing'];
+  const points = ['backup', 'masking', 'files', 'scrubbing', 'verifying', 'freezing'];
 
   test.each(points)(
     'in %s: production serves and writes, outside of any backup',
@@ -190,19 +208,22 @@ describe('a worker is killed while it captures production', () => {
   });
 });
 
-/** Every file of a preview's database. */
-async function databaseFiles(slug: string): Promise<string> {
+/** Every file of a volume of a preview. */
+async function volumeOf(slug: string, volume: string): Promise<string> {
   const [row] = await stage.query<{ id: string }>('select id::text from environments where slug = $1', [
     slug,
   ]);
   const volumes = join(stage.home, 'volumes/volumes');
-  const name = (await readdir(volumes)).find((entry) => entry.includes(`-e${row?.id}-service-database`));
-  if (name === undefined) throw new Error(`${slug} has no database`);
+  const name = (await readdir(volumes)).find((entry) => entry.includes(`-e${row?.id}-${volume}`));
+  if (name === undefined) throw new Error(`${slug} has no ${volume}`);
   return join(volumes, name);
 }
 
-async function rawBytes(slug: string): Promise<{ count: number; hits: readonly string[] }> {
-  return scanFiles(await databaseFiles(slug), [SECRET], AbortSignal.timeout(60_000));
+async function rawBytes(
+  slug: string,
+  volume = 'service-database',
+): Promise<{ count: number; hits: readonly string[] }> {
+  return scanFiles(await volumeOf(slug, volume), [SECRET], AbortSignal.timeout(60_000));
 }
 
 async function expectMasked(slug: string): Promise<void> {
@@ -211,6 +232,8 @@ async function expectMasked(slug: string): Promise<void> {
   expect(createSearch([Buffer.from(SECRET)]).count(Buffer.from(JSON.stringify(customers)), 0)).toBe(0);
   for (const { email } of customers) expect(email).toMatch(/^u[0-9a-f]{16}@example\.test$/);
   expect(await rawBytes(slug), slug).toMatchObject({ count: 0, hits: [] });
+  expect(await stage.ask(slug, '/files'), slug).toEqual(['logo.svg', 'people', 'people/1.jpg']);
+  expect(await rawBytes(slug, 'mount-web-uploads'), slug).toMatchObject({ count: 0, hits: [] });
 }
 
 async function untilComment(pull: PullRequest, wanted: (body: string) => boolean): Promise<string> {
@@ -247,6 +270,7 @@ describe('a pull request cannot see raw data', () => {
 
   test('production’s own files hold it, so that this can fail', async () => {
     expect((await rawBytes('proof')).count).toBeGreaterThan(CUSTOMERS * 3);
+    expect((await rawBytes('proof', 'mount-web-uploads')).count).toBeGreaterThan(100);
   });
 
   test('whatever its branch or its base say, and when its clone is cut short', {

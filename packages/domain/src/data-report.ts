@@ -36,6 +36,27 @@ export const ServiceReport = z.object({
 });
 export type ServiceReport = z.infer<typeof ServiceReport>;
 
+/** What became of a mount's files where rules decided them one by one: counts, never a name. */
+export const FilesReport = z.object({
+  files: Count,
+  allowed: Count,
+  placeholders: Count,
+  dropped: Count,
+  links: Count,
+  /** Links that leave the mount, or lead to what is left out. */
+  linksDropped: Count,
+  /** Sockets, pipes, devices. */
+  specialDropped: Count,
+  bytesAllowed: Count,
+});
+export type FilesReport = z.infer<typeof FilesReport>;
+
+/** `12 files as they are, 300 placeholders, 20 left out`. */
+export function filesWords(report: FilesReport): string {
+  const out = report.dropped + report.linksDropped + report.specialDropped;
+  return `${report.allowed + report.links} files as they are, ${report.placeholders} placeholders, ${out} left out`;
+}
+
 /** What a golden is and why it may be shown, for people: signed with it, stored, and kept after its data is gone. */
 export const DataReport = z.object({
   project: z.string(),
@@ -58,5 +79,7 @@ export const DataReport = z.object({
   services: z.record(z.string(), ServiceReport),
   /** Mounts that are in it, byte by byte as production has them. */
   mounts: z.array(z.string()),
+  /** Mounts of whose files rules decided. Absent in reports from before there were such rules. */
+  files: z.record(z.string(), FilesReport).optional(),
 });
 export type DataReport = z.infer<typeof DataReport>;

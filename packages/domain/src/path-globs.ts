@@ -1,13 +1,13 @@
 const GLOB_LENGTH_MAX = 300;
 
 /** Why a glob cannot be used; undefined when it can. */
-export function pathGlobProblem(glob: string): string | undefined {
+export function pathGlobProblem(glob: string, root = 'the repository’s root'): string | undefined {
   const body = glob.startsWith('!') ? glob.slice(1) : glob;
   if (body === '') return 'an empty path matches nothing.';
   if (glob.length > GLOB_LENGTH_MAX)
     return `"${glob.slice(0, 40)}…" is longer than ${GLOB_LENGTH_MAX} characters.`;
   if (body.startsWith('/') || body.startsWith('./'))
-    return `"${glob}" must begin at the repository’s root, without "/" or "./".`;
+    return `"${glob}" must begin at ${root}, without "/" or "./".`;
   if (body.split('/').some((part) => part.includes('**') && part !== '**'))
     return `"${glob}" has "**" inside a name; it stands alone between slashes, as in "web/**/*.ts".`;
   return undefined;
@@ -23,6 +23,12 @@ export function matchesPathGlobs(paths: readonly string[], globs: readonly strin
     const names = path.split('/');
     return rules.findLast(({ parts }) => matches(names, parts, '**', matchesName))?.excludes === false;
   });
+}
+
+/** One glob without `!`, read once for many paths. */
+export function compilePathGlob(glob: string): (path: string) => boolean {
+  const parts = partsOf(glob);
+  return (path) => matches(path.split('/'), parts, '**', matchesName);
 }
 
 /** A directory means all below it, so everything ends in `**`. */

@@ -130,6 +130,30 @@ describe('problems name their place and the way out', () => {
       /keep/,
     ],
     [
+      'a rule for files that says nothing',
+      'mounts:\n  uploads: [{ size: same }]\n',
+      '2:13 data: sanitize: mounts: uploads: rule 1 must say',
+      /allow/,
+    ],
+    [
+      'a glob that begins at the disk',
+      'mounts:\n  uploads: [{ allow: "/etc" }]\n',
+      '2:15 data: sanitize: mounts: uploads: rule 1: allow: "/etc" must begin at the mount’s root',
+      /public/,
+    ],
+    [
+      'a glob that takes away',
+      'mounts:\n  uploads: [{ drop: ["a", "!b"] }]\n',
+      '2:15 data: sanitize: mounts: uploads: rule 1: drop: "!b" takes away',
+      /public/,
+    ],
+    [
+      'a size of what is left out',
+      'mounts:\n  uploads: [{ drop: "a", size: same }]\n',
+      '2:26 data: sanitize: mounts: uploads: rule 1: only placeholders',
+      /tiny/,
+    ],
+    [
       'a detector unknown',
       'tables:\n  a:\n    b: { keep: "why not", allow: mail }\n',
       '3:34 data: sanitize: tables: a: b: allow cannot',
@@ -149,4 +173,29 @@ describe('problems name their place and the way out', () => {
     expect(`${problem?.line}:${problem?.column} ${problem?.message}`).toContain(place);
     expect(problem?.hint).toMatch(hint);
   });
+});
+
+test('files of mounts: a word for all of them, or rules in order', () => {
+  const { policy, problems } = read(`mounts:
+  avatars: placeholder
+  logos: keep
+  uploads:
+    - allow: "public/**"
+    - placeholder: ["**/*.jpg", "**/*.pdf"]
+      size: same
+    - drop: "**"
+`);
+  expect(problems).toEqual([]);
+  expect(policy.mounts).toEqual([
+    { pattern: 'avatars', rule: [{ action: 'placeholder', globs: ['**'], sameSize: false }] },
+    { pattern: 'logos', rule: 'keep' },
+    {
+      pattern: 'uploads',
+      rule: [
+        { action: 'allow', globs: ['public/**'], sameSize: false },
+        { action: 'placeholder', globs: ['**/*.jpg', '**/*.pdf'], sameSize: true },
+        { action: 'drop', globs: ['**'], sameSize: false },
+      ],
+    },
+  ]);
 });

@@ -1,4 +1,5 @@
 import { described, type Located, type LocatedEntry } from './located.ts';
+import { readMountRule } from './read-mount-rule.ts';
 import type { Report } from './report.ts';
 import {
   type ColumnRule,
@@ -44,8 +45,8 @@ export function readSanitizePolicy(report: Report, node: Located): SanitizePolic
     tables: named(report, section.get('tables'), 'tables', (entry, title) => readTable(report, entry, title)),
     columns: namedColumns(report, section.get('columns'), 'columns'),
     default: choose('default', ['fail', 'null-unknown'], 'fail'),
-    mounts: named(report, section.get('mounts'), 'mounts', (entry, title) =>
-      oneOf(report, entry.value, title, ['keep', 'drop']),
+    mounts: named(report, section.get('mounts'), 'mounts', ({ value }, title) =>
+      readMountRule(report, value, title),
     ),
     largeObjects: choose('large-objects', ['fail', 'drop', 'keep'], 'fail'),
     comments: choose('comments', ['keep', 'drop'], 'keep'),

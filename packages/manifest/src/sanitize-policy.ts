@@ -9,10 +9,10 @@ export interface SanitizePolicy {
   readonly tables: readonly NamedRule<TableRule>[];
   /** For columns of this name in any table. */
   readonly columns: readonly NamedRule<ColumnRule>[];
-  /** What happens to a column that nothing decides: it blocks, or it becomes null. */
+  /** What happens to a column, mount or file that nothing decides: it blocks, or it becomes null, starts empty, is left out. */
   readonly default: 'fail' | 'null-unknown';
-  /** File mounts by name; one that is not named starts empty. */
-  readonly mounts: readonly NamedRule<'keep' | 'drop'>[];
+  /** File mounts by name. What happens to one that none names, `default` says. */
+  readonly mounts: readonly NamedRule<MountRule>[];
   readonly largeObjects: 'fail' | 'drop' | 'keep';
   /** Comments on tables, columns and whatever else may have one: they are searched for values, or go. */
   readonly comments: 'keep' | 'drop';
@@ -22,6 +22,21 @@ export interface NamedRule<Rule> {
   /** With `*` for any run of characters. */
   readonly pattern: string;
   readonly rule: Rule;
+}
+
+/** The whole mount as it is, or nothing of it; else what each file becomes: the first rule that matches counts. */
+export type MountRule = 'keep' | 'drop' | readonly FileRule[];
+
+export interface FileRule {
+  /**
+   * `allow`: as it is. `drop`: left out, and nobody learns its name. `placeholder`: path, permissions and time stay, what is in it does
+   * not.
+   */
+  readonly action: 'allow' | 'drop' | 'placeholder';
+  /** From the mount's root: `*` and `?` stay inside a directory, `**` crosses them, a directory means all below it. */
+  readonly globs: readonly string[];
+  /** Of placeholders: as many bytes as there were; else as few as a valid file of its type has. */
+  readonly sameSize: boolean;
 }
 
 export interface TableRule {

@@ -69,7 +69,7 @@ export interface Context {
 
 /**
  * A place at which a test may hold work up: `before-build` when the step has begun, `after-build` before its end is noted,
- * `during-backup`, `-capture`, `-masking`, `-scrubbing`, `-verifying`, `-proving` and `-freezing` of the environment whose
+ * `during-backup`, `-files`, `-capture`, `-masking`, `-scrubbing`, `-verifying`, `-proving` and `-freezing` of the environment whose
  * data is captured, `during-clone` of the one that gets it.
  */
 export type FaultPoint = (at: { slug: string; point: string; signal: AbortSignal }) => Promise<void>;

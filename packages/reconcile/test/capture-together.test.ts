@@ -115,10 +115,10 @@ async function open(before?: FakeStorageOptions['before']) {
     ...{ name, type: 'database', version: '1', configuration: {} },
     toolchain: { want: 'database:1', version: '1', digest: '' },
   }));
-  const mounts = ['app:uploads'];
+  const mounts = [{ volume: 'app:uploads', isMasked: false }];
   const ids = [
     ...services.map(({ name }) => serviceVolumeId(run, name)),
-    ...mounts.map((name) => mountVolumeId(run, name)),
+    ...mounts.map(({ volume }) => mountVolumeId(run, volume)),
   ];
   for (const id of ids) {
     const labels = { installationId: 'i1', environmentId, name: id, kind: 'production' as const };

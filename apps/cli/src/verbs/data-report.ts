@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { openPublicKey, type PublicKey } from '@bough/domain/attestation-key';
 import { BoughError } from '@bough/domain/bough-error';
-import { DataReport, type ServiceReport } from '@bough/domain/data-report';
+import { DataReport, filesWords, type ServiceReport } from '@bough/domain/data-report';
 import { Attestation } from '@bough/reconcile/data/attestation';
 import { faultOfReport } from '@bough/reconcile/data/check-report';
 import type { Command } from 'commander';
@@ -107,6 +107,9 @@ function describe({ goldenId, report, attestation }: SignedReport, fault: string
     `rules       ${policy.sanitize === 'none' ? 'RAW: sanitize: none' : policy.digest}, of commit ${policy.commit.slice(0, 12)}`,
     `made with   sanitizer ${policy.sanitizerVersion}, storage ${report.storage}`,
     ...(report.mounts.length > 0 ? [`mounts      ${report.mounts.join(', ')}`] : []),
+    ...Object.entries(report.files ?? {}).map(
+      ([volume, files]) => `files       ${volume}: ${filesWords(files)}`,
+    ),
     ...Object.entries(report.services).flatMap(([name, service]) => ['', ...serviceLines(name, service)]),
   );
   return lines.join('\n');

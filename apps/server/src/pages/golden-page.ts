@@ -1,4 +1,4 @@
-import type { DataReport, ServiceReport } from '@bough/domain/data-report';
+import { type DataReport, filesWords, type ServiceReport } from '@bough/domain/data-report';
 import type { DataReportView } from '../data-report.ts';
 import { type Html, html, page } from './html.ts';
 
@@ -33,6 +33,10 @@ function reportPart(report: DataReport): Html {
     ['Production at', report.sourceCommit],
     ['Sanitizer, storage', `version ${policy.sanitizerVersion}, ${report.storage}`],
     ['Mounts kept', report.mounts.join(', ') || 'none'],
+    ...Object.entries(report.files ?? {}).map(([volume, files]): [string, string] => [
+      `Files of ${volume}`,
+      filesWords(files),
+    ]),
   ];
   return html`${table(rows)}
 ${Object.entries(report.services).map(([name, service]) => servicePart(name, service))}`;

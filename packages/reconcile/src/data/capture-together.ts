@@ -22,6 +22,12 @@ export interface WantedService {
   readonly ids: Readonly<Record<CaptureStage, string>>;
 }
 
+/** The volume of a mount; `isMasked`: its files are not taken as they are. */
+export interface WantedMount {
+  readonly volume: string;
+  readonly isMasked: boolean;
+}
+
 /** One that runs and of which a raw copy was taken. */
 export interface CapturedService extends WantedService {
   readonly credentials: Credentials;
@@ -31,7 +37,7 @@ export interface CapturedService extends WantedService {
 /** Everything that was taken of the parent, as of one time. */
 export interface Together {
   readonly services: readonly CapturedService[];
-  /** Volume of a mount → its snapshot, which is the golden one already. */
+  /** Volume of a mount → its snapshot: the golden one already, or a raw one whose files are masked next. */
   readonly mounts: ReadonlyMap<string, Snapshot>;
   readonly span: AttestedSpan;
 }
@@ -46,7 +52,7 @@ export interface Together {
 export async function captureTogether(
   parent: CaptureRun,
   snapshotRowId: string,
-  wanted: { readonly services: readonly PlannedService[]; readonly mounts: readonly string[] },
+  wanted: { readonly services: readonly PlannedService[]; readonly mounts: readonly WantedMount[] },
   voice: StepVoice,
 ): Promise<Together> {
   const { context } = parent;
@@ -56,7 +62,7 @@ export async function captureTogether(
   const services = found.filter((service) => service !== undefined);
   const startedAt = performance.now();
   const raws = services.map((captured) => copyService(parent, captured));
-  const mounts = wanted.mounts.map((volume) => copyMount(parent, snapshotRowId, volume));
+  const mounts = wanted.mounts.map((mount) => copyMount(parent, snapshotRowId, mount));
   const taken = await Promise.allSettled([...raws, ...mounts]);
   const spreadMs = Math.round(performance.now() - startedAt);
   const failed = taken.find((one) => one.status === 'rejected');
@@ -76,7 +82,7 @@ export async function captureTogether(
     services,
     mounts: new Map(
       await Promise.all(
-        mounts.map(async (mount, index) => [wanted.mounts[index] ?? '', await mount] as const),
+        mounts.map(async (mount, index) => [wanted.mounts[index]?.volume ?? '', await mount] as const),
       ),
     ),
     span,
@@ -139,17 +145,26 @@ function copyService(parent: CaptureRun, captured: CapturedService): Promise<Sna
   return parent.context.storage.snapshot(volume, { id: captured.ids.raw, labels: captured.labels }, hooks);
 }
 
-function copyMount(parent: CaptureRun, snapshotRowId: string, volume: string): Promise<Snapshot> {
-  const { context } = parent;
-  return context.storage.snapshot(mountVolumeId(parent, volume), {
-    id: captureId({
-      installationId: context.installationId,
-      snapshotId: snapshotRowId,
-      name: `mount:${volume}`,
-      stage: 'golden',
-    }),
-    labels: labelsOf(parent, `mount:${volume}`),
-  });
+function copyMount(
+  parent: CaptureRun,
+  snapshotRowId: string,
+  { volume, isMasked }: WantedMount,
+): Promise<Snapshot> {
+  const spec = mountCapture(parent, { snapshotRowId, volume, stage: isMasked ? 'raw' : 'golden' });
+  return parent.context.storage.snapshot(mountVolumeId(parent, volume), spec);
+}
+
+/** Name and labels of what a capture makes of a mount. */
+export function mountCapture(
+  parent: CaptureRun,
+  of: { snapshotRowId: string; volume: string; stage: CaptureStage },
+): { id: string; labels: StorageLabels } {
+  const { installationId } = parent.context;
+  const name = `mount:${of.volume}`;
+  return {
+    id: captureId({ installationId, snapshotId: of.snapshotRowId, name, stage: of.stage }),
+    labels: labelsOf(parent, name),
+  };
 }
 
 function labelsOf({ context, environment }: CaptureRun, name: string): StorageLabels {

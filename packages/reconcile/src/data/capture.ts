@@ -1,5 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
-import type { ServiceReport } from '@bough/domain/data-report';
+import type { FilesReport, ServiceReport } from '@bough/domain/data-report';
 import { Secret } from '@bough/domain/secret';
 import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { DataPolicy, ServiceSource } from '@bough/manifest/manifest';
@@ -25,18 +25,21 @@ import { type AttestedFacts, attest } from './attestation.ts';
 import {
   type CapturedService,
   captureTogether,
+  type WantedMount,
   type WantedService,
   wantService,
 } from './capture-together.ts';
 import { dataReport, maskingFacts, type ProvedService, serviceReport } from './data-report.ts';
 import { loadSource } from './load-source.ts';
+import { maskMount } from './mask-mount.ts';
 import {
   canSanitize,
   holdUp,
   isMaskedAnew,
-  keepsMount,
   type MaskingFacts,
+  mountRuleOf,
   proveFiles,
+  refuseUndecidedMounts,
   refuseUnusedRules,
   sanitizeService,
 } from './sanitize-capture.ts';
@@ -82,12 +85,14 @@ export async function captureGolden(
     const inherited: Record<string, string> = {};
     const masking: Record<string, MaskingFacts> = {};
     const services: Record<string, ServiceReport> = {};
+    const isElsewhere = policy.isElsewhere === true;
+    // Of a production elsewhere no files are taken.
+    if (rules !== null && !isElsewhere) refuseUndecidedMounts(rules.policy, mountVolumes(parent), voice);
     const wanted = wantedOf(parent, rules, voice);
     const sources = policy.source ?? {};
     const running = wanted.services.filter(({ name }) => sources[name] === undefined);
     // What runs elsewhere has only what its sources name.
-    const here =
-      policy.isElsewhere === true ? { services: [], mounts: [] } : { ...wanted, services: running };
+    const here = isElsewhere ? { services: [], mounts: [] } : { ...wanted, services: running };
     const taken = await captureTogether(parent, row.id, here, voice);
     const loaded = wanted.services.flatMap((planned) => {
       const source = sources[planned.name];
@@ -95,7 +100,18 @@ export async function captureGolden(
       return source === undefined || service === undefined ? [] : [{ ...service, source }];
     });
     raws.push(...taken.services.map(({ ids }) => ids.raw));
-    for (const [volume, snapshot] of taken.mounts) {
+    const files: Record<string, FilesReport> = {};
+    raws.push(...[...taken.mounts.values()].map(({ id }) => id));
+    for (const [volume, captured] of taken.mounts) {
+      const masked = await maskMount(parent, {
+        snapshotRowId: row.id,
+        volume,
+        taken: captured,
+        policy: rules?.policy ?? null,
+        voice,
+      });
+      const { snapshot } = masked;
+      if (masked.report !== null) files[volume] = masked.report;
       made.push(snapshot);
       volumes[`mount:${volume}`] = { snapshotId: snapshot.id, type: 'mount', version: null };
     }
@@ -118,17 +134,17 @@ export async function captureGolden(
       await advanceSnapshot(context.pool, row.id, 'verified');
     }
     const report = dataReport(parent, {
-      ...{ why: policy.why, capturedAt, services, mounts: [...taken.mounts.keys()] },
+      ...{ why: policy.why, capturedAt, services, files, mounts: [...taken.mounts.keys()] },
       policy: { commit: policy.commit, sanitize: row.sanitize },
     });
     const attestation = attest(context.attestationKeys, {
       snapshotId: row.id,
-      environmentId: policy.isElsewhere === true ? null : environment.id,
+      environmentId: isElsewhere ? null : environment.id,
       projectId: parent.project.id,
       sanitize: row.sanitize,
       source: canonicalDigest(policy.source ?? {}),
       policyCommit: policy.commit,
-      ...(rules === null ? {} : { masking }),
+      ...(rules === null ? {} : { masking, files }),
       volumes,
       capturedAt: capturedAt.toISOString(),
       span: taken.span,
@@ -167,17 +183,18 @@ function wantedOf(
   parent: CaptureRun,
   rules: { policy: SanitizePolicy } | null,
   voice: StepVoice,
-): { services: PlannedService[]; mounts: string[] } {
+): { services: PlannedService[]; mounts: WantedMount[] } {
   const services = parent.plan.common.services.filter((planned) => {
     const isWanted = rules === null || canSanitize(planned.type);
     if (!isWanted)
       voice.line(`${planned.name}: ${planned.type} cannot be sanitized, so previews start it empty`);
     return isWanted;
   });
-  const mounts = mountVolumes(parent).filter((volume) => {
-    const isWanted = rules === null || keepsMount(rules.policy, volume);
-    if (!isWanted) voice.line(`${volume}: the data policy does not keep it, so previews start it empty`);
-    return isWanted;
+  const mounts = mountVolumes(parent).flatMap((volume): WantedMount[] => {
+    const rule = rules === null ? 'keep' : mountRuleOf(rules.policy, volume);
+    if (rule !== undefined && rule !== 'drop') return [{ volume, isMasked: rule !== 'keep' }];
+    voice.line(`${volume}: the data policy does not keep it, so previews start it empty`);
+    return [];
   });
   return { services, mounts };
 }

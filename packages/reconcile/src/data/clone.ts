@@ -1,3 +1,4 @@
+import { filesWords } from '@bough/domain/data-report';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import { serviceVolumeId, serviceVolumeName } from '../deploy/services.ts';
 import { mountVolumeId, mountVolumeName } from '../deploy/surroundings.ts';
@@ -53,6 +54,8 @@ export async function cloneGolden(
       source.snapshotId,
     );
     cloned.push(volume);
+    const files = golden.facts.files?.[volume];
+    if (files !== undefined) left.push(`${volume} has ${filesWords(files)}`);
   }
   voice.line(`cloned from golden snapshot ${golden.facts.snapshotId}: ${cloned.join(', ') || 'nothing'}`);
   for (const reason of left) voice.line(reason);

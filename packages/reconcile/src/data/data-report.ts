@@ -1,4 +1,4 @@
-import type { DataReport, ServiceReport } from '@bough/domain/data-report';
+import type { DataReport, FilesReport, ServiceReport } from '@bough/domain/data-report';
 import type { PlannedService } from '@bough/manifest/plan';
 import { detectors } from '@bough/manifest/sanitize-policy';
 import { sanitizerVersion } from '@bough/sanitize/policy-digest';
@@ -66,6 +66,7 @@ export function dataReport(
     capturedAt: Date;
     services: Readonly<Record<string, ServiceReport>>;
     mounts: readonly string[];
+    files: Readonly<Record<string, FilesReport>>;
   },
 ): DataReport {
   const { context, project, commit } = parent;
@@ -83,6 +84,7 @@ export function dataReport(
     capturedAt: of.capturedAt.toISOString(),
     finishedAt: context.clock.now().toISOString(),
     services: of.services,
-    mounts: [...of.mounts],
+    mounts: of.mounts.filter((volume) => of.files[volume] === undefined),
+    files: of.files,
   };
 }

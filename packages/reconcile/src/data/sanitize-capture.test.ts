@@ -1,7 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { expect, test } from 'vitest';
-import { keepsMount, refuseUnusedRules, unfitNote } from './sanitize-capture.ts';
+import { mountRuleOf, refuseUndecidedMounts, refuseUnusedRules, unfitNote } from './sanitize-capture.ts';
 
 const policy: SanitizePolicy = {
   kept: [],
@@ -18,16 +18,24 @@ const policy: SanitizePolicy = {
 };
 const voice = { line: () => {}, note: async () => {} };
 
-test('keeps the mounts that are named so, of any app or of one; all others start empty', () => {
-  const kept = [
-    'web:uploads',
-    'api:uploads',
-    'web:avatars',
-    'admin:files',
-    'web:files',
-    'uploads-old',
-  ].filter((volume) => keepsMount(policy, volume));
-  expect(kept).toEqual(['web:uploads', 'api:uploads', 'admin:files']);
+test('a mount is decided by the name that the manifest gives it, of any app or of one', () => {
+  const rules = ['web:uploads', 'api:uploads', 'web:avatars', 'admin:files', 'web:files', 'uploads-old'].map(
+    (volume) => mountRuleOf(policy, volume),
+  );
+  expect(rules).toEqual(['keep', 'keep', 'drop', 'keep', undefined, undefined]);
+});
+
+test('a mount that no rule names blocks, with a line to paste; or starts empty where the policy says so of all unknowns', () => {
+  const volumes = ['web:uploads', 'web:invoices'];
+  expect(() => refuseUndecidedMounts(policy, volumes, voice)).toThrow(
+    expect.objectContaining({
+      code: 'data-not-sanitized',
+      message: expect.stringContaining('mounts: invoices: No rule decides'),
+      hint: expect.stringContaining('`mounts: { "invoices": drop }`'),
+    }),
+  );
+  expect(() => refuseUndecidedMounts(policy, ['web:uploads'], voice)).not.toThrow();
+  expect(() => refuseUndecidedMounts({ ...policy, default: 'null-unknown' }, volumes, voice)).not.toThrow();
 });
 
 test('a rule that matched nothing in any service leaves previews without data, in words for the pull request', () => {

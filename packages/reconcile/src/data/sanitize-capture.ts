@@ -1,5 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
-import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
+import type { MountRule, SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { unusedRules } from '@bough/sanitize/decide';
 import { type Finding, pasteInline } from '@bough/sanitize/finding';
 import { sanitizeInto } from '@bough/sanitize/mariadb/sanitize-into';
@@ -12,7 +12,7 @@ import type { Address, Credentials } from '@bough/service/service';
 import type { CaptureRun, StepVoice } from '../deploy/run.ts';
 
 /** Ample for hundreds of gigabytes; what takes longer has hung. */
-const sanitizeTimeoutMs = 4 * 60 * 60_000;
+export const sanitizeTimeoutMs = 4 * 60 * 60_000;
 const findingsShown = 20;
 
 /** Failures that leave a preview without data instead of without a deployment. */
@@ -112,13 +112,39 @@ export function refuseUnusedRules(policy: SanitizePolicy, used: ReadonlySet<stri
   if (unused.length > 0) throw unfit('data', unused, voice);
 }
 
-/** Mounts are named as in the manifest, with or without their app; those that no rule names start empty. */
-export function keepsMount(policy: SanitizePolicy, volume: string): boolean {
-  const names = [volume, volume.slice(volume.indexOf(':') + 1)];
-  const rule = policy.mounts.find(({ pattern }) =>
+/** What becomes of a mount: they are named as in the manifest, with or without their app. Undefined: no rule says. */
+export function mountRuleOf(policy: SanitizePolicy, volume: string): MountRule | undefined {
+  const names = [volume, mountName(volume)];
+  return policy.mounts.find(({ pattern }) =>
     names.some((name) => matchesName(pattern, '', { schema: 'public', name })),
-  );
-  return rule?.rule === 'keep';
+  )?.rule;
+}
+
+/** `web:uploads` → `uploads`: as the manifest calls it. */
+export function mountName(volume: string): string {
+  return volume.slice(volume.indexOf(':') + 1);
+}
+
+/** A mount that nobody decided blocks, like a column: what is in it may be anything. */
+export function refuseUndecidedMounts(
+  policy: SanitizePolicy,
+  volumes: readonly string[],
+  voice: StepVoice,
+): void {
+  if (policy.default !== 'fail') return;
+  const undecided = volumes.filter((volume) => mountRuleOf(policy, volume) === undefined);
+  if (undecided.length === 0) return;
+  const findings = undecided.map((volume): Finding => {
+    const name = mountName(volume);
+    return {
+      code: 'undecided',
+      where: `mounts: ${name}`,
+      message:
+        'No rule decides this mount of files: it may be left empty, or get placeholders (placeholder), be kept, or have rules.',
+      paste: `mounts:\n  ${JSON.stringify(name)}: drop`,
+    };
+  });
+  throw unfit('mounts', findings, voice);
 }
 
 /** Why nothing was cloned, in one sentence for the pull request; undefined for other failures. */
@@ -131,7 +157,8 @@ export function unfitWords(failure: { message: string; hint?: string | null | un
   return `services start empty, because production's data could not be sanitized: ${failure.message} ${failure.hint ?? ''}`.trim();
 }
 
-function unfit(service: string, findings: readonly Finding[], voice: StepVoice): BoughError {
+/** What was found, all of it in the log and the first in words for the pull request. */
+export function unfit(service: string, findings: readonly Finding[], voice: StepVoice): BoughError {
   for (const { where, message, paste } of findings.slice(0, findingsShown))
     voice.line(`${where}: ${message}${paste === null ? '' : ` Rule: ${pasteInline(paste)}`}`);
   const [first] = findings;
