@@ -68,4 +68,42 @@ describe('redact', () => {
     const key = '-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END KEY-----\n';
     expect(redact('  MIIEvQIBADANBgkq', [new Secret(key)])).not.toContain('MIIEvQIBADANBgkq');
   });
+
+  const odd = new Secret('p@ss/wörd+"1"&more?');
+  const value = odd.reveal();
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  test.each<[string, string, string]>([
+    ['JSON', JSON.stringify({ value }), '{"value":"[redacted]"}'],
+    ['a query', `?k=${encodeURIComponent(value)}&x`, '?k=[redacted]&x'],
+    ['small escapes', encodeURIComponent(value).replace(/%../g, (e) => e.toLowerCase()), '[redacted]'],
+    ['a form', new URLSearchParams({ k: value }).toString(), 'k=[redacted]'],
+    ['base64', `${base64(value)} x`, '[redacted] x'],
+    ['base64url', `${Buffer.from(value).toString('base64url')} x`, '[redacted] x'],
+    ['hex', `${Buffer.from(value).toString('hex')} x`, '[redacted] x'],
+  ])('finds it in %s', (_, text, expected) => {
+    expect(redact(text, [odd])).toBe(expected);
+  });
+
+  test.each(['a', 'ab', 'abc', 'abcd'])('finds it in a password of %s', (user) => {
+    for (const after of ['', '1', '12', '123']) {
+      const shown = redact(`Basic ${base64(`${user}:${value}${after}`)}`, [odd]);
+      expect(shown).toContain('[redacted]');
+      // What is left decodes to less than two bytes of it at each end.
+      expect(shown.replace('[redacted]', '').length).toBeLessThan(
+        'Basic '.length + base64(`${user}:`).length + 10,
+      );
+      expect(
+        Buffer.from(shown.replace('Basic ', '').replace('[redacted]', ''), 'base64').toString(),
+      ).not.toContain('ss/w');
+    }
+  });
+
+  test('short values are not looked for in pieces either', () => {
+    expect(
+      redact(`${base64('secret')} ${Buffer.from('abc').toString('hex')}`, [
+        new Secret('secret'),
+        new Secret('abc'),
+      ]),
+    ).toBe(`${base64('secret')} 616263`);
+  });
 });

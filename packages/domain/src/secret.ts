@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { secretForms } from './secret-forms.ts';
 
 /** A value that prints as `[redacted]` wherever it ends up: logs, JSON, templates, errors. Reading it is `reveal()`. */
 export class Secret {
@@ -25,25 +26,23 @@ export class Secret {
   }
 }
 
-/** Shorter values are left: replacing them would shred ordinary text. */
-const VALUE_LENGTH_MIN = 6;
-const LINE_LENGTH_MIN = 12;
-
 /**
- * Replaces each known secret in a text, the longest first: one may hold another. Output is filtered line by line, so the
- * lines of a secret of several (a private key) are secrets too.
+ * Replaces each known secret in a text, in each form in which programs print one (`secretForms`), the longest first: one may hold
+ * another. What a program takes apart or encrypts cannot be found.
  */
 export function redact(text: string, secrets: Iterable<Secret>): string {
-  const hidden = new Set<string>();
-  for (const secret of secrets) {
-    const value = secret.reveal();
-    if (value.length >= VALUE_LENGTH_MIN) hidden.add(value);
-    if (!value.includes('\n')) continue;
-    for (const line of value.split('\n')) {
-      if (line.trim().length >= LINE_LENGTH_MIN) hidden.add(line.trim());
-    }
-  }
-  return [...hidden]
+  const found = new Set<string>();
+  for (const secret of secrets) for (const form of formsOf(secret)) if (text.includes(form)) found.add(form);
+  return [...found]
     .sort((a, b) => b.length - a.length)
     .reduce((redacted, value) => redacted.replaceAll(value, '[redacted]'), text);
+}
+
+/** Every line of a log asks for them. */
+const remembered = new WeakMap<Secret, readonly string[]>();
+
+function formsOf(secret: Secret): readonly string[] {
+  const forms = remembered.get(secret) ?? secretForms(secret.reveal());
+  remembered.set(secret, forms);
+  return forms;
 }

@@ -53,11 +53,13 @@ export async function launch(spec: LaunchSpec): Promise<LaunchResult> {
   spec.signal?.throwIfAborted();
   const startedAt = performance.now();
   const tail = new Tail(tailLines);
-  const splitter = new LineSplitter((line) => {
-    const safe = redact(line, spec.secrets);
-    tail.push(safe);
-    spec.onOutput?.(safe);
-  });
+  const splitter = new LineSplitter(
+    (line) => {
+      tail.push(line);
+      spec.onOutput?.(line);
+    },
+    (text) => redact(text, spec.secrets),
+  );
   const child = start(spec);
   let killedBy: LaunchResult['killedBy'];
   const kill = (reason: 'timeout' | 'abort') => {

@@ -22,6 +22,22 @@ it('cuts a line that is too long, with or without an end', () => {
   expect(split(long.subarray(0, lineLengthMax + 1)).map((line) => line.length)).toEqual([lineLengthMax, 1]);
 });
 
+it('cleans a line before it cuts it, wherever chunks and cuts fall', () => {
+  const secret = 'a-secret-that-is-split';
+  const clean = (text: string) => text.replaceAll(secret, '[redacted]');
+  for (const before of [lineLengthMax - 10, lineLengthMax * 2 - 3, lineLengthMax + 4_090]) {
+    const bytes = Buffer.from(`${'x'.repeat(before)}${secret}${'y'.repeat(20_000)}`);
+    for (const chunk of [1_000, 16_384, before + 5, bytes.length]) {
+      const lines: string[] = [];
+      const splitter = new LineSplitter((line) => lines.push(line), clean);
+      for (let at = 0; at < bytes.length; at += chunk) splitter.push(bytes.subarray(at, at + chunk));
+      splitter.end();
+      expect(lines.join('')).toBe(clean(bytes.toString()));
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(lineLengthMax);
+    }
+  }
+});
+
 it('keeps the last lines', () => {
   const tail = new Tail(2);
   for (const line of ['a', 'b', 'c']) tail.push(line);
