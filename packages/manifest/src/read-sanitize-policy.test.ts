@@ -199,3 +199,15 @@ test('files of mounts: a word for all of them, or rules in order', () => {
     },
   ]);
 });
+
+test('presets are named, each once and in one order; another name is a mistake with what was meant', () => {
+  const [one, other] = ['[rails, node]', '[node, rails, rails]'].map((list) => read(`presets: ${list}`));
+  expect([one?.problems, one?.policy.presets]).toEqual([[], ['rails', 'node']]);
+  expect(other?.policy).toEqual(one?.policy);
+  expect(read('presets: django').policy.presets).toEqual(['django']);
+  expect(read('ids: keep').policy).not.toHaveProperty('presets');
+  const { problems } = read('presets: [rials]');
+  expect(problems).toMatchObject([
+    { message: expect.stringContaining('rials'), hint: expect.stringContaining('rails') },
+  ]);
+});

@@ -6,6 +6,8 @@ import {
   type Detector,
   detectors,
   type NamedRule,
+  type PresetName,
+  presetNames,
   type SafeKind,
   type SanitizePolicy,
   safeKinds,
@@ -25,12 +27,13 @@ const NAMES_MAX = 2_000;
 export function readSanitizePolicy(report: Report, node: Located): SanitizePolicy {
   const section = openSection(report, node, {
     title: 'data: sanitize',
-    acted: [...safeKinds, 'tables', 'columns', 'default', 'mounts', 'large-objects', 'comments'],
+    acted: [...safeKinds, 'presets', 'tables', 'columns', 'default', 'mounts', 'large-objects', 'comments'],
     fallback: node.place,
   });
   const choose = <Word extends string>(key: string, known: readonly Word[], absent: Word): Word =>
     oneOf(report, section.get(key), `data: sanitize: ${key}`, known) ?? absent;
   return {
+    ...presetsOf(report, section.get('presets')),
     kept: safeKinds.filter((kind: SafeKind) => {
       if (!section.has(kind)) return false;
       const found = section.get(kind);
@@ -51,6 +54,17 @@ export function readSanitizePolicy(report: Report, node: Located): SanitizePolic
     largeObjects: choose('large-objects', ['fail', 'drop', 'keep'], 'fail'),
     comments: choose('comments', ['keep', 'drop'], 'keep'),
   };
+}
+
+/** Left out where there are none: what a policy does not say is not in its digest. */
+function presetsOf(report: Report, node: Located | undefined): Pick<SanitizePolicy, 'presets'> {
+  if (node === undefined) return {};
+  const items = node.kind === 'list' ? node.items : [node];
+  const presets = items.flatMap((item): PresetName[] => {
+    const name = oneOf(report, item, 'data: sanitize: presets', presetNames);
+    return name === undefined ? [] : [name];
+  });
+  return presets.length === 0 ? {} : { presets: presetNames.filter((name) => presets.includes(name)) };
 }
 
 function named<Rule>(

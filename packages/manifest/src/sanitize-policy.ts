@@ -3,6 +3,8 @@
  * before anybody has looked at a database; packages/sanitize decides with them, and refuses what they leave open.
  */
 export interface SanitizePolicy {
+  /** Rules for the tables that a framework brings along; the policy's own come first. Absent: none. */
+  readonly presets?: readonly PresetName[] | undefined;
   /** Kinds of columns that are kept wherever no rule speaks of them: `ids: keep`. */
   readonly kept: readonly SafeKind[];
   /** In the order written; a name without a wildcard wins over one with. */
@@ -64,6 +66,10 @@ export type ColumnRule =
     }
   /** Equal values of one domain become equal values, in whatever table they stand. Null: the rule's own domain. */
   | { readonly rule: TextRule | 'permuted-id'; readonly domain: string | null };
+
+/** Their rules are in packages/sanitize/src/presets, a file each. */
+export const presetNames = ['rails', 'django', 'laravel', 'symfony', 'wordpress', 'authjs', 'node'] as const;
+export type PresetName = (typeof presetNames)[number];
 
 export const textRules = [
   'email',

@@ -220,3 +220,90 @@ test('names match with their schema and database, and * stays within one part', 
   expect(matchesName('reports/*', 'reports', { schema: 'public', name: 'events' })).toBe(true);
   expect(matchesName('a.b', 'main', { schema: 'public', name: 'axb' })).toBe(false);
 });
+
+describe('presets', () => {
+  const jobs = table(
+    'jobs',
+    ['queue', 'payload', 'attempts', 'available_at'].map((name) => column(name)),
+  );
+  const users = table('users', [
+    ...['name', 'email', 'password', 'remember_token'].map((name) => column(name)),
+    column('plan'),
+  ]);
+
+  test('decide the tables that they know by their columns, and leave the rest undecided', () => {
+    const board = table('jobs', [column('title'), column('queue')]);
+    const given = policy({}, { presets: ['laravel'] });
+    const decision = decide(catalogue([jobs, { ...users, columns: users.columns.slice(0, 4) }]), given);
+    expect(decision.kind === 'plan' && decision.plan.tables).toMatchObject([
+      { truncate: true, preset: 'laravel' },
+      { truncate: false, columns: [{ rule: { rule: 'name' }, preset: 'laravel' }, {}, {}, {}] },
+    ]);
+    expect(findings(catalogue([board, users]), given).map(({ where }) => where)).toEqual([
+      'jobs.title',
+      'jobs.queue',
+      'users.plan',
+    ]);
+    const without = findings(catalogue([jobs]), policy({}));
+    expect(without).toHaveLength(4);
+    expect(without[0]?.message).toContain('`presets: [laravel]`');
+    expect(findings(catalogue([board]), policy({}))[0]?.message).not.toContain('presets');
+  });
+
+  test('own rules win: of the table, of a column, and of columns anywhere', () => {
+    const of = catalogue([jobs, users]);
+    const keptJobs = { keep: 'offers of work', columns: [] };
+    const given = policy(
+      { jobs: keptJobs, users: { columns: [named('name', 'token')] } },
+      {
+        presets: ['laravel'],
+        columns: [{ pattern: 'pla*', rule: { rule: 'null' } }, named('*mail', 'token')],
+      },
+    );
+    expect(rules(of, given)).toMatchObject({
+      ...{ 'jobs.payload': 'keep', 'users.name': 'token', 'users.email': 'token', 'users.plan': 'null' },
+      ...{ 'users.password': 'constant', 'users.remember_token': 'null' },
+    });
+    expect(unusedRules(given, decide(of, given).used)).toEqual([]);
+  });
+
+  test('a rule that does not fit says of which preset it is; a column that may not be null is emptied', () => {
+    const short = {
+      ...users,
+      columns: users.columns.map((one) => (one.name === 'email' ? { ...one, maxLength: 10 } : one)),
+    };
+    const given = policy({ users: { columns: [named('plan', 'token')] } }, { presets: ['laravel'] });
+    expect(findings(catalogue([short]), given)).toMatchObject([
+      { where: 'users.email', message: expect.stringContaining('of the preset "laravel"') },
+    ]);
+    const strict = { ...users, columns: users.columns.map((one) => ({ ...one, notNull: true })) };
+    expect(rules(catalogue([strict]), given)).toMatchObject({ 'users.remember_token': 'constant' });
+  });
+
+  test('WordPress is known by its columns, whatever its prefix', () => {
+    const tables = [
+      [
+        'shop_users',
+        'ID user_login user_pass user_nicename user_email user_url user_activation_key display_name',
+      ],
+      ['shop_usermeta', 'umeta_id meta_key meta_value'],
+      ['shop_options', 'option_id option_name option_value autoload'],
+      ['shop_woocommerce_sessions', 'session_id session_key session_value'],
+    ].map(([name = '', columns = '']) =>
+      table(
+        name,
+        columns.split(' ').map((one) => (/id$/i.test(one) ? key(one) : column(one))),
+      ),
+    );
+    const decision = decide(catalogue(tables), policy({}, { presets: ['wordpress'] }));
+    expect(decision.kind === 'plan' && decision.plan.tables).toMatchObject([
+      {
+        where: null,
+        columns: expect.arrayContaining([expect.objectContaining({ rule: { rule: 'email', domain: null } })]),
+      },
+      { where: expect.stringContaining('%capabilities') },
+      { where: expect.stringContaining("'siteurl'") },
+      { truncate: true },
+    ]);
+  });
+});

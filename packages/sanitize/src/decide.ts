@@ -1,6 +1,7 @@
 import type {
   ColumnRule,
   NamedRule,
+  PresetName,
   SafeKind,
   SanitizePolicy,
   TableRule,
@@ -10,6 +11,7 @@ import { checkRule } from './check-rule.ts';
 import type { Finding } from './finding.ts';
 import { displayTable, matchesName } from './names.ts';
 import { personalHint, suggestRule } from './personal-names.ts';
+import { type PresetRules, presetForTable, presetRulesFor } from './preset-rules.ts';
 
 /** What will be done to one database. Made by `decide` alone. */
 export interface MaskingPlan {
@@ -29,6 +31,8 @@ export interface TablePlan {
   /** `rewrite`: one `alter table`; `update` where something depends on a column; `none`: nothing in it changes. */
   readonly method: 'rewrite' | 'update' | 'none';
   readonly columns: readonly ColumnPlan[];
+  /** Where a preset decided of the whole table. */
+  readonly preset?: PresetName | undefined;
 }
 
 export interface ColumnPlan {
@@ -36,6 +40,8 @@ export interface ColumnPlan {
   readonly rule: ColumnRule;
   /** Equal values of one domain stay equal, wherever they stand. */
   readonly domain: string;
+  /** Where a preset decided. */
+  readonly preset?: PresetName | undefined;
 }
 
 export type Decision =
@@ -55,12 +61,12 @@ export function decide(catalogue: Catalogue, policy: SanitizePolicy): Decision {
     const rules = rulesFor(catalogue.database, table, policy, used);
     for (const column of table.columns) {
       if (column.generated || rules.truncate) continue;
-      const rule = ruleOf(column, rules, policy, used);
-      if (rule !== undefined)
+      const found = ruleOf(column, rules, policy, used);
+      if (found !== undefined)
         decided.set(keyOf(table, column.name), {
           column,
-          rule,
-          domain: domainOf(rule, table, column, groups),
+          ...found,
+          domain: domainOf(found.rule, table, column, groups),
         });
     }
     return { table, rules };
@@ -82,15 +88,17 @@ export function decide(catalogue: Catalogue, policy: SanitizePolicy): Decision {
     for (const column of table.columns) {
       if (column.generated || rules.truncate) continue;
       const plan = decided.get(keyOf(table, column.name)) ?? unknownAsNull(policy, column);
-      if (plan === undefined) findings.push(undecided(display, column));
+      if (plan === undefined)
+        findings.push(undecided(display, column, presetForTable(catalogue.database, table, policy)));
       else {
-        findings.push(...checkRule(`${display}.${column.name}`, column, plan.rule));
+        findings.push(...checkRule(`${display}.${column.name}`, column, plan.rule).map(ofPreset(plan)));
         columns.push(plan);
       }
     }
     const method = methodOf(table, columns);
     if (method === 'update') findings.push(...checkPermuted(display, columns));
-    plans.push({ table, display, truncate: rules.truncate, where: rules.where, method, columns });
+    const { truncate, where, preset } = rules;
+    plans.push({ table, display, truncate, where, method, columns, preset });
   }
   findings.push(...checkForeignKeys(catalogue, decided, plans));
   if (catalogue.largeObjects > 0 && policy.largeObjects === 'fail')
@@ -134,6 +142,9 @@ interface TableRules {
   readonly keep: string | null;
   readonly where: string | null;
   readonly columns: readonly { pattern: string; rule: ColumnRule; key: string }[];
+  /** Set where no rule of the policy's own speaks of the whole table, and one of a preset does. */
+  readonly preset: PresetName | undefined;
+  readonly presets: PresetRules;
 }
 
 function tableKey(pattern: string): string {
@@ -153,10 +164,14 @@ function rulesFor(database: string, table: Table, policy: SanitizePolicy, used: 
     rules.map(pick).find((value) => value !== null) ?? null;
   // Whichever speaks of the whole table first: an exact `keep` wins over a wildcard's `truncate`.
   const whole = rules.find((rule) => rule.truncate || rule.keep !== null || rule.columns.length > 0);
+  const presets = presetRulesFor(database, table, policy);
+  const preset = whole === undefined ? presets.whole : null;
   return {
-    truncate: whole?.truncate === true,
+    truncate: whole?.truncate === true || (preset !== null && preset.keep === null),
     keep: whole?.keep ?? null,
-    where: first((rule) => rule.where),
+    where: first((rule) => rule.where) ?? presets.where,
+    preset: preset?.preset,
+    presets,
     columns: matching.flatMap(({ pattern, rule }) =>
       exactFirst(rule.columns).map((column) => ({ ...column, key: columnKey(pattern, column.pattern) })),
     ),
@@ -168,20 +183,33 @@ function exactFirst<Rule>(rules: readonly NamedRule<Rule>[]): NamedRule<Rule>[] 
   return [...rules.filter((rule) => !isGlob(rule)), ...rules.filter(isGlob)];
 }
 
-/** What the policy says of it by name. */
+/** What the policy says of it by name: its own rules first, then those of its presets. */
 function ruleOf(
   column: Column,
   rules: TableRules,
   policy: SanitizePolicy,
   used: Set<string>,
-): ColumnRule | undefined {
+): Pick<ColumnPlan, 'rule' | 'preset'> | undefined {
   const own = rules.columns.filter(({ pattern }) => glob(pattern, column.name));
   for (const { key } of own) used.add(key);
   const anywhere = exactFirst(policy.columns).filter(({ pattern }) => glob(pattern, column.name));
   for (const { pattern } of anywhere) used.add(`columns: ${pattern}`);
-  if (own[0] !== undefined) return own[0].rule;
-  if (rules.keep !== null) return { rule: 'keep', reason: rules.keep, allow: [] };
-  return anywhere[0]?.rule;
+  if (own[0] !== undefined) return { rule: own[0].rule };
+  if (rules.keep !== null) return { rule: { rule: 'keep', reason: rules.keep, allow: [] } };
+  if (anywhere[0] !== undefined) return { rule: anywhere[0].rule };
+  const { whole } = rules.presets;
+  if (rules.preset !== undefined && whole !== null && whole.keep !== null)
+    return { rule: { rule: 'keep', reason: whole.keep, allow: [] }, preset: whole.preset };
+  return rules.presets.columnRule(column);
+}
+
+/** Whoever reads the finding looks for the rule in the manifest, and it is not there. */
+function ofPreset({ preset }: ColumnPlan): (finding: Finding) => Finding {
+  if (preset === undefined) return (finding) => finding;
+  return (finding) => ({
+    ...finding,
+    message: `${finding.message} The rule is of the preset "${preset}"; one of your own wins.`,
+  });
 }
 
 /** Which of the policy's words would keep it; none when its name says that it is personal. */
@@ -245,14 +273,14 @@ function checkPermuted(display: string, columns: readonly ColumnPlan[]): Finding
     }));
 }
 
-function undecided(display: string, column: Column): Finding {
+function undecided(display: string, column: Column, preset: PresetName | undefined): Finding {
   const hint = personalHint(column);
   return {
     code: 'undecided',
     where: `${display}.${column.name}`,
     message: `No rule decides this column (${column.type}${
       hint === null ? '; its name says nothing personal' : `; its name looks like ${hint.looksLike}`
-    }).`,
+    }).${preset === undefined ? '' : ` The table is one that \`presets: [${preset}]\` decides.`}`,
     paste: pasteRule(display, column.name, suggestRule(column)),
   };
 }

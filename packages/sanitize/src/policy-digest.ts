@@ -1,5 +1,6 @@
 import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
+import { withPresetRules } from './preset-rules.ts';
 
 /** Part of every digest: a golden that an older masker made is made anew. */
 export const sanitizerVersion = 2;
@@ -11,5 +12,5 @@ export function sanitizeLabel(sanitize: 'none' | SanitizePolicy): string {
 
 /** Names the policy in the snapshot's row and its attestation. Never `none`. */
 export function policyDigest(policy: SanitizePolicy): string {
-  return canonicalDigest({ sanitizerVersion, policy });
+  return canonicalDigest({ sanitizerVersion, policy: withPresetRules(policy) });
 }

@@ -68,16 +68,21 @@ export function detectedOnce(kind: Detector, rows: number): Detected {
 
 /** Every column with its rule, and tables that are emptied. What is computed from others has no rule of its own. */
 export function decisionsOf(plan: MaskingPlan): Decided[] {
-  return plan.tables.flatMap(({ table, truncate, where, columns }): Decided[] => {
+  return plan.tables.flatMap(({ table, truncate, where, columns, preset }): Decided[] => {
     const display = displayTable(plan.database, table);
-    if (truncate) return [{ where: display, rule: 'truncate' }];
+    if (truncate) return [{ where: display, rule: `truncate${by(preset)}` }];
     const filter = where === null ? [] : [{ where: display, rule: `where ${where}` }];
     return [
       ...filter,
-      ...columns.map(({ column, rule }) => ({ where: `${display}.${column.name}`, rule: ruleWords(rule) })),
+      ...columns.map(({ column, rule, preset: of }) => ({
+        where: `${display}.${column.name}`,
+        rule: `${ruleWords(rule)}${by(of)}`,
+      })),
     ];
   });
 }
+
+const by = (preset: string | undefined): string => (preset === undefined ? '' : ` (preset ${preset})`);
 
 function ruleWords(rule: ColumnRule): string {
   switch (rule.rule) {
