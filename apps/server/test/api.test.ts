@@ -394,6 +394,12 @@ test('variables are set and deleted by name, never read, and make observe look',
   expect((await api('PUT', `${path}/NOBODY`, { value: 'x' })).status).toBe(400);
   expect((await api('DELETE', `${path}/API_KEY`)).status).toBe(204);
   expect((await api('DELETE', `${path}/API_KEY`)).status).toBe(404);
+  const { events } = (await api('GET', `/events?project=${project.slug}&limit=2`)).body;
+  expect(events).toMatchObject([
+    { kind: 'variable.removed', actor: 'admin', detail: { name: 'API_KEY' } },
+    { kind: 'variable.set', detail: { name: 'API_KEY', production: true } },
+  ]);
+  expect(JSON.stringify(events)).not.toContain('s3cret');
   await server.takeObserved();
 });
 

@@ -7,6 +7,7 @@ import type { VerbContext } from '../verb.ts';
 import { endOf } from './branch.ts';
 import { environmentUrlVerb, primaryUrl } from './environment-url.ts';
 import { EnvironmentDetail, EnvironmentView } from './views.ts';
+import { whyVerb } from './why.ts';
 
 const Action = z.object({ requestId: z.string(), queued: z.boolean() });
 
@@ -48,6 +49,7 @@ export function environmentVerbs(program: Command, context: VerbContext): void {
     });
 
   environmentUrlVerb(env, context);
+  whyVerb(env, context);
 
   env
     .command('open <environment>')

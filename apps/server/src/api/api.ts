@@ -11,6 +11,7 @@ import { dataRoutes } from './data.ts';
 import { deliveryRoutes } from './deliveries.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { environmentRoutes } from './environments.ts';
+import { eventRoutes } from './events.ts';
 import { linkRoutes } from './links.ts';
 import { projectRoutes } from './projects.ts';
 import { rehearsalRoutes } from './rehearsals.ts';
@@ -64,6 +65,7 @@ export function registerApi(
           rehearsalRoutes(options),
           deliveryRoutes(options),
           statusRoutes(options),
+          eventRoutes(options),
         ]) {
           closed.register(routes);
         }

@@ -5,6 +5,7 @@ import { findCredential } from '@bough/store/credentials';
 import { askForRefresh } from '@bough/store/data-refreshes';
 import { listDeployments } from '@bough/store/deployments';
 import { findLivingEnvironment, listEnvironments } from '@bough/store/environments';
+import { appendEvent } from '@bough/store/events';
 import { findProject } from '@bough/store/projects';
 import { insertRequest } from '@bough/store/requests';
 import { type EnvironmentRoute, listRoutes } from '@bough/store/routes';
@@ -109,6 +110,10 @@ export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod
         checkSubject(kind, subject);
         checkOpen(kind, await findLivingEnvironment(pool, { projectId, subject }));
         const { id } = await insertRequest(pool, { projectId, subject, kind, argument, askedBy });
+        await appendEvent(pool, {
+          ...{ projectId, environmentId, actor: askedBy, kind: `asked.${kind}` },
+          detail: { subject, argument },
+        });
         // Whoever wakes it waits for it: the forge need not be asked first.
         if (kind === 'wake') await wakeSoon(options, environmentId);
         return reply.status(202).send({ requestId: id, queued: await look(options, projectId, subject) });

@@ -2,6 +2,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import { Secret } from '@bough/domain/secret';
 import { parseSubject } from '@bough/domain/subject';
 import { findLivingEnvironment } from '@bough/store/environments';
+import { appendEvent } from '@bough/store/events';
 import { findProjectByFullName, listProjects } from '@bough/store/projects';
 import { insertRequest } from '@bough/store/requests';
 import { deleteVariable, listVariables, setVariable } from '@bough/store/variables';
@@ -93,6 +94,10 @@ export function projectRoutes(options: ServerOptions): FastifyPluginAsyncZod {
       handler: async ({ params }, reply) => {
         const project = await requireProject(pool, params.project);
         await options.projects.disconnect(project);
+        await appendEvent(pool, {
+          ...{ projectId: project.id, environmentId: null, actor: 'admin', kind: 'project.removed' },
+          detail: { repository: `${project.owner}/${project.name}` },
+        });
         await lookAtProject(options, project.id);
         return reply.status(202).send(viewProject(await requireProject(pool, project.id)));
       },
@@ -140,6 +145,10 @@ export function projectRoutes(options: ServerOptions): FastifyPluginAsyncZod {
         checkOpen(kind, await findLivingEnvironment(pool, { projectId: project.id, subject }));
         const asked = { projectId: project.id, subject, kind, argument, askedBy };
         const { id } = await insertRequest(pool, asked);
+        await appendEvent(pool, {
+          ...{ projectId: project.id, environmentId: null, actor: askedBy, kind: `asked.${kind}` },
+          detail: { subject, argument },
+        });
         return reply.status(202).send({ requestId: id, queued: await look(options, project.id, subject) });
       },
     });
@@ -208,6 +217,11 @@ export function projectRoutes(options: ServerOptions): FastifyPluginAsyncZod {
           forProduction: body.production,
           forPreview: body.preview,
         });
+        const { secret, build, run, production, preview } = body;
+        await appendEvent(pool, {
+          ...{ projectId: id, environmentId: null, actor: 'admin', kind: 'variable.set' },
+          detail: { name: params.name, secret, build, run, production, preview },
+        });
         await lookAtProject(options, id);
         return reply.status(204).send(null);
       },
@@ -228,6 +242,10 @@ export function projectRoutes(options: ServerOptions): FastifyPluginAsyncZod {
           const hint = `GET /api/v1/projects/${project.slug}/variables lists them.`;
           throw notFound(`variable "${params.name}" in project ${project.slug}`, hint);
         }
+        await appendEvent(pool, {
+          ...{ projectId: project.id, environmentId: null, actor: 'admin', kind: 'variable.removed' },
+          detail: { name: params.name },
+        });
         await lookAtProject(options, project.id);
         return reply.status(204).send(null);
       },
