@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { get } from '@bough/reconcile/probe';
 import { processesOf } from '@bough/testkit/leaks';
 import { waitFor } from '@bough/testkit/wait-for';
+import { z } from 'zod';
 import { connectRepository, openStage, type PullRequest, type Stage } from '../test/e2e/stage.ts';
 import { manifest, tinyProject } from '../test/e2e/tiny-project.ts';
 import type { Benchmark, Report, Surroundings } from './benchmark.ts';
@@ -16,19 +17,32 @@ import { ms, table } from './table.ts';
 const LONG_MS = 30 * 60_000;
 /** Long enough that what happens once in a resync (every 60 s) is in it. */
 const IDLE_WATCHED_MS = 65_000;
+const LOOK_MS = 5_000;
+/** What a worker looks at when it starts, it has looked at by then. */
+const SETTLED_MS = 30_000;
+/** Deployed at once, so that 300 of them do not take the hour. */
+const DEPLOYED_AT_ONCE = 3;
+
+interface Numbers {
+  readonly pulls: number;
+  readonly awake: number;
+  readonly wakes: number;
+  readonly deployed: number;
+}
 
 /** Many open pull requests on one machine, few of them awake: what one that sleeps costs, and how fast it wakes. */
 export const capacity: Benchmark = {
   about: 'open pull requests that sleep: memory, disk and CPU of each, and how long a visitor waits',
-  numbers: { pulls: 300, awake: 5, wakes: 20 },
-  run: async ({ pulls = 300, awake = 5, wakes = 20 }, surroundings) =>
-    await measure({ pulls, awake, wakes }, surroundings),
+  numbers: { pulls: 300, awake: 5, wakes: 20, deployed: 60 },
+  run: async ({ pulls = 300, awake = 5, wakes = 20, deployed = 60 }, surroundings) =>
+    await measure(
+      { pulls, awake, wakes, deployed: Math.min(pulls, Math.max(deployed, wakes)) },
+      surroundings,
+    ),
 };
 
-async function measure(
-  { pulls, awake, wakes }: { pulls: number; awake: number; wakes: number },
-  { shutdown, onProgress }: Surroundings,
-): Promise<Report> {
+async function measure(numbers: Numbers, { shutdown, onProgress }: Surroundings): Promise<Report> {
+  const { pulls, awake, wakes } = numbers;
   const stage = await openStage({
     environment: {
       BOUGH_MAX_AWAKE: String(awake),
@@ -48,16 +62,24 @@ async function measure(
   const first = await repository.open('first');
   await stage.untilEnvironment(first.slug, (row) => row.phase === 'asleep', { timeoutMs: LONG_MS });
   await untilServed(stage, first);
-  const before = await observe(stage);
+  await untilAsleep(stage, first);
+  const one = await watchIdle(stage, shutdown.signal, onProgress);
   onProgress(`opening ${pulls - 1} more`);
   const opened = [first];
-  for (let index = 1; index < pulls; index += 1) opened.push(await repository.open(`offer-${index}`));
+  for (let index = 1; index < pulls; index += 1) {
+    shutdown.signal.throwIfAborted();
+    opened.push(await repository.open(`offer-${index}`));
+    if (index % 50 === 0) onProgress(`${index} are open`);
+  }
   for (const { slug } of opened.slice(1))
     await stage.untilEnvironment(slug, (row) => row.phase === 'asleep', { timeoutMs: LONG_MS });
-  // All of them have been deployed once, or only those that are to wake: with many, deploying costs the hours.
-  const deployed = opened.slice(0, Math.min(pulls, awake + wakes));
+  const deployed = opened.slice(0, numbers.deployed);
   onProgress(`${pulls} sleep; deploying ${deployed.length} of them by a first visit`);
-  for (const pull of deployed) await untilServed(stage, pull);
+  await eachOf(deployed, DEPLOYED_AT_ONCE, async (pull, index) => {
+    shutdown.signal.throwIfAborted();
+    await untilServed(stage, pull);
+    if ((index + 1) % 20 === 0) onProgress(`${index + 1} were deployed`);
+  });
   const wake = async (pull: PullRequest) => {
     await untilAsleep(stage, pull);
     shutdown.signal.throwIfAborted();
@@ -73,6 +95,7 @@ async function measure(
   const crowded: number[] = [];
   for (const pull of deployed.slice(0, wakes)) crowded.push(await wake(pull));
   for (const pull of deployed) await untilAsleep(stage, pull);
+  const linesBefore = (await wokenIn(stage)).length;
   const waits: number[] = [];
   for (const [index, pull] of deployed.slice(0, wakes).entries()) {
     waits.push(await wake(pull));
@@ -80,44 +103,118 @@ async function measure(
     const former = deployed[index - awake + 1];
     if (former !== undefined && index < wakes - 1) await untilAsleep(stage, former);
   }
-  onProgress(`nobody does anything for ${IDLE_WATCHED_MS / 1000} s`);
-  const from = await observe(stage);
-  await delay(IDLE_WATCHED_MS, undefined, { signal: shutdown.signal });
-  const to = await observe(stage);
-  const idleCpu = (to.cpuSeconds - from.cpuSeconds) / (IDLE_WATCHED_MS / 1_000);
-  const memory = Math.max(0, to.controlBytes - before.controlBytes) / pulls;
-  const disk = to.diskBytes / deployed.length;
+  const parts = partsOf((await wokenIn(stage)).slice(linesBefore));
+  const many = await watchIdle(stage, shutdown.signal, onProgress);
+  const sleepers = pulls - many.awake;
+  const more = sleepers - 1;
   const spread = spreadOf(waits);
   const making = spreadOf(crowded);
   const machine = describeMachine();
   const rows = [
     ['open pull requests', String(pulls)],
     ['of them deployed at least once', String(deployed.length)],
-    ['awake (of at most)', `${to.awake} (${awake})`],
-    ['processes of those that sleep', String(to.sleepingProcesses)],
-    ['memory of the control plane per sleeping environment', `${(memory / 1024).toFixed(0)} KiB`],
-    ['disk per deployed environment (artifact, database)', `${(disk / 1024 ** 2).toFixed(1)} MiB`],
-    ['CPU while idle, of one core, all of Bough', `${(idleCpu * 100).toFixed(2)} %`],
-    ['CPU while idle per sleeping environment', `${((idleCpu * 100) / pulls).toFixed(4)} %`],
+    ['awake (of at most)', `${many.awake} (${awake})`],
+    ['processes of those that sleep', String(many.sleepingProcesses)],
+    ['memory of all of Bough with one that sleeps', mebibytes(one.controlBytes)],
+    [`the same with ${sleepers}`, mebibytes(many.controlBytes)],
+    ['that is for each that sleeps', kibibytes((many.controlBytes - one.controlBytes) / more)],
+    ["Bough's own database, for each", kibibytes((many.databaseBytes - one.databaseBytes) / more)],
+    ['disk of its volumes, for each that was deployed', mebibytes(many.volumeBytes / deployed.length)],
+    ['disk of its artifact and logs, for each', mebibytes(many.madeBytes / deployed.length)],
+    ['CPU while idle, all of Bough, with one that sleeps', share(one.cpu)],
+    [`the same with ${sleepers}`, share(many.cpu)],
+    ['that is for each that sleeps', share((many.cpu - one.cpu) / more, 4)],
     ['wake to first byte, p50', ms(spread.p50)],
     ['wake to first byte, p95', ms(spread.p95)],
     ['wake to first byte, slowest', ms(spread.max)],
+    ...Object.entries(parts).map(([part, took]) => [`  of the median: ${part}`, ms(took)]),
     ['the same while another must be put to sleep first, p50', ms(making.p50)],
     ['the same, p95', ms(making.p95)],
   ];
   return {
-    text: `${machine.cores} cores, ${machine.model}, Node ${machine.node}, load ${loadavg()[0]?.toFixed(1)}\n\n${table(['', `${waits.length} wakes`], rows)}`,
-    json: {
-      pulls,
-      ...to,
-      memoryBytes: memory,
-      diskBytes: disk,
-      idleCpu,
-      wakeMs: spread,
-      wakeMakingRoomMs: making,
-      waits,
-    },
+    text: [
+      `${machine.cores} cores, ${machine.model}, Node ${machine.node}, load ${loadavg()[0]?.toFixed(1)}`,
+      '',
+      table(['', `${waits.length} wakes`], rows),
+      '',
+      `Idle figures are of ${IDLE_WATCHED_MS / 1000} s in which nobody did anything, after a restart of Bough; memory is the least in them,`,
+      'shared pages in proportion. A difference of few sleepers is mostly what Node takes and gives back by itself. Disk is as du',
+      'counts: what volumes share on btrfs or XFS is in it for each, so there it is the most that it can be.',
+    ].join('\n'),
+    json: { ...numbers, one, many, parts, wakeMs: spread, wakeMakingRoomMs: making, waits },
   };
+}
+
+const kibibytes = (bytes: number) => `${(bytes / 1024).toFixed(0)} KiB`;
+const mebibytes = (bytes: number) => `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+const share = (cpu: number, digits = 2) => `${(cpu * 100).toFixed(digits)} % of a core`;
+
+async function eachOf<Item>(
+  items: readonly Item[],
+  atOnce: number,
+  work: (item: Item, index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    for (let index = next++; index < items.length; index = next++) {
+      const item = items[index];
+      if (item !== undefined) await work(item, index);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+const Woken = z.object({ msg: z.literal('woken') }).catchall(z.unknown());
+
+/** What the worker said of each wake, the oldest first. */
+async function wokenIn(stage: Stage): Promise<Record<string, unknown>[]> {
+  const lines = (await stage.bough.log(1_000_000)).split('\n').filter((line) => line.includes('"woken"'));
+  return lines.flatMap((line) => {
+    const parsed = Woken.safeParse(JSON.parse(line));
+    return parsed.success ? [parsed.data] : [];
+  });
+}
+
+/** The median of each part. */
+function partsOf(lines: readonly Record<string, unknown>[]): Record<string, number> {
+  const names = Object.keys(lines[0] ?? {}).filter((name) => name.endsWith('Ms') && name !== 'totalMs');
+  return Object.fromEntries(
+    names.map((name) => [
+      name.slice(0, -2),
+      spreadOf(lines.flatMap((line) => (typeof line[name] === 'number' ? [line[name]] : []))).p50,
+    ]),
+  );
+}
+
+interface Idle extends Observed {
+  /** Of one core, all of Bough. */
+  readonly cpu: number;
+}
+
+/**
+ * What Bough takes while nobody does anything. Its processes are new, so that two such figures differ by what they know
+ * about and not by what they have done before.
+ */
+async function watchIdle(
+  stage: Stage,
+  signal: AbortSignal,
+  onProgress: Surroundings['onProgress'],
+): Promise<Idle> {
+  await stage.bough.killAll();
+  await stage.bough.start();
+  await delay(SETTLED_MS, undefined, { signal });
+  onProgress(`nobody does anything for ${IDLE_WATCHED_MS / 1000} s`);
+  const from = await observe(stage);
+  const startedAt = performance.now();
+  let least = from.controlBytes;
+  let to = from;
+  while (performance.now() - startedAt < IDLE_WATCHED_MS) {
+    await delay(LOOK_MS, undefined, { signal });
+    to = await observe(stage);
+    least = Math.min(least, to.controlBytes);
+  }
+  const seconds = (performance.now() - startedAt) / 1_000;
+  return { ...to, controlBytes: least, cpu: (to.cpuSeconds - from.cpuSeconds) / seconds };
 }
 
 /** Visits until it answers: the first one deploys it. */
@@ -153,7 +250,11 @@ interface Observed {
   /** Resident, shared parts counted in proportion: serve, server, worker, gateway, Postgres and Redis. */
   readonly controlBytes: number;
   readonly cpuSeconds: number;
-  readonly diskBytes: number;
+  /** Bough's own rows. */
+  readonly databaseBytes: number;
+  readonly volumeBytes: number;
+  /** Artifacts and logs. */
+  readonly madeBytes: number;
   readonly sleepingProcesses: number;
 }
 
@@ -176,8 +277,17 @@ async function observe(stage: Stage): Promise<Observed> {
   return {
     awake: rows.length - asleep.size,
     ...{ controlBytes, cpuSeconds, sleepingProcesses },
-    diskBytes: await bytesOf([`${stage.home}/volumes`, `${stage.home}/artifacts`]),
+    databaseBytes: await databaseBytes(stage),
+    volumeBytes: await bytesOf([`${stage.home}/volumes`]),
+    madeBytes: await bytesOf([`${stage.home}/artifacts`, `${stage.home}/logs`]),
   };
+}
+
+async function databaseBytes(stage: Stage): Promise<number> {
+  const [row] = await stage.query<{ bytes: number }>(
+    'select pg_database_size(current_database())::float8 as bytes',
+  );
+  return row?.bytes ?? 0;
 }
 
 /** As `du` counts: what two share is counted once for each, so this is the most that it can be. */
