@@ -3,59 +3,23 @@ import { Secret } from '@bough/domain/secret';
 import type { Deployment } from '@bough/store/deployments';
 import type { EnvironmentRoute } from '@bough/store/routes';
 import type { Step } from '@bough/store/steps';
+import { exampleEnvironment } from '@bough/testkit/example-environment';
 import type { FeedbackState } from '../src/feedback-state.ts';
 
 const START = Date.UTC(2026, 0, 2, 3, 4, 5);
 export const COMMIT = `c0ffee1${'0'.repeat(33)}`;
 export const EARLIER = `bad5eed${'0'.repeat(33)}`;
 
-const environment: Environment = {
-  id: '12',
-  projectId: '3',
-  installationId: 'i1',
-  subject: 'pull/7',
-  slug: 'pr-7--shop',
-  kind: 'preview',
+const environment = exampleEnvironment(new Date(START), {
   facts: { title: 'Add a cart', author: 'ann', number: 7, branch: 'cart' },
-  desiredState: 'running',
   desiredCommit: COMMIT,
   policyCommit: EARLIER,
-  trust: 'trusted',
-  heldReason: null,
-  variablesRevision: '0',
-  requestId: null,
-  generation: '2',
-  observedGeneration: '2',
   lease: '4',
-  runningStep: null,
-  waitingReason: null,
-  failure: null,
-  failures: 0,
-  retryAt: null,
-  releaseDeploymentId: '41',
   dataSnapshotId: '5',
   dataState: 'cloned',
   dataNote: 'clone of shop (db)',
-  dataEpoch: '0',
-  dataAnsweredId: null,
-  dataPending: null,
-  lastRequestAt: null,
-  expiresAt: null,
-  branchOf: null,
-  deployGeneration: '1',
-  sleepReason: null,
-  idleSeconds: null,
-  expiresSeconds: null,
-  priority: 0,
-  keptUntil: null,
-  admittedAt: null,
-  waitingSince: null,
-  waitingPosition: null,
-  heldQuiet: false,
-  createdAt: new Date(START),
   changedAt: new Date(START + 65_000),
-  removedAt: null,
-};
+});
 
 export function exampleDeployment(over: Partial<Deployment> = {}): Deployment {
   return {

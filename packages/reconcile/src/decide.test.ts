@@ -1,56 +1,11 @@
 import type { Environment } from '@bough/domain/environment';
+import { exampleEnvironment } from '@bough/testkit/example-environment';
 import { describe, expect, test } from 'vitest';
 import { type Decision, decide, type World } from './decide.ts';
 
 const NOW = new Date(1_000_000);
 
-const row: Environment = {
-  id: '12',
-  projectId: '3',
-  installationId: 'i1',
-  subject: 'pull/7',
-  slug: 'pr-7--shop',
-  kind: 'preview',
-  facts: {},
-  desiredState: 'running',
-  desiredCommit: 'a'.repeat(40),
-  policyCommit: null,
-  trust: 'trusted',
-  heldReason: null,
-  variablesRevision: '0',
-  requestId: null,
-  generation: '2',
-  observedGeneration: '2',
-  lease: '1',
-  runningStep: null,
-  waitingReason: null,
-  failure: null,
-  failures: 0,
-  retryAt: null,
-  releaseDeploymentId: '41',
-  dataSnapshotId: null,
-  dataState: 'empty',
-  dataNote: null,
-  dataEpoch: '0',
-  dataAnsweredId: null,
-  dataPending: null,
-  lastRequestAt: null,
-  expiresAt: null,
-  branchOf: null,
-  deployGeneration: '1',
-  sleepReason: null,
-  idleSeconds: null,
-  expiresSeconds: null,
-  priority: 0,
-  keptUntil: null,
-  admittedAt: null,
-  waitingSince: null,
-  waitingPosition: null,
-  heldQuiet: false,
-  createdAt: NOW,
-  changedAt: NOW,
-  removedAt: null,
-};
+const row = exampleEnvironment(NOW);
 const whole: World = {
   release: { wanted: 2, running: 2, stale: 0 },
   routesServing: true,

@@ -5,13 +5,14 @@ import { createSources } from '@bough/forge/git/sources';
 import { createPool } from '@bough/store/database';
 import { type Delivery, findDelivery, receiveDelivery } from '@bough/store/deliveries';
 import { findLastEnvironment } from '@bough/store/environments';
-import { insertProject, type Project } from '@bough/store/projects';
+import type { Project } from '@bough/store/projects';
 import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
 import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { git, type SandboxFixture, startSandboxFixture } from '../../forge/test/sandbox-fixture.ts';
 import { type ObserveContext, observe, observeKey } from '../src/observe.ts';
+import { insertShop } from './insert-shop.ts';
 
 /** Commands as observe sees them: real Postgres, the GitHub driver, and the sandbox forge at its other end. */
 
@@ -40,18 +41,7 @@ beforeAll(async () => {
   });
   await forge.setPermission('ada', 'write');
   await forge.setPermission('ben', 'read');
-  project = await insertProject(pool, {
-    installationId: 'i1',
-    forge: 'github',
-    forgeHost: new URL(forge.sandbox.url).host,
-    repositoryId: forge.repository.id,
-    owner: 'acme',
-    name: 'shop',
-    slug: 'shop',
-    defaultBranch: 'main',
-    production: 'external',
-    intake: 'webhook',
-  });
+  project = await insertShop(pool, forge);
 });
 
 afterAll(async () => {

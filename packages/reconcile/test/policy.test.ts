@@ -4,7 +4,7 @@ import { createSources } from '@bough/forge/git/sources';
 import { createPool } from '@bough/store/database';
 import { findDeclined } from '@bough/store/declined-subjects';
 import { findLivingEnvironment } from '@bough/store/environments';
-import { insertProject, type Project } from '@bough/store/projects';
+import type { Project } from '@bough/store/projects';
 import { insertRequest, openRequests } from '@bough/store/requests';
 import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
 import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
@@ -13,6 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { git, type SandboxFixture, startSandboxFixture } from '../../forge/test/sandbox-fixture.ts';
 import { type ObserveContext, observe, observeKey } from '../src/observe.ts';
 import { MANIFEST } from './harness.ts';
+import { insertShop } from './insert-shop.ts';
 
 /** The policy as observe asks for it: real Postgres, real git, the GitHub driver and the sandbox forge. */
 
@@ -29,18 +30,7 @@ beforeAll(async () => {
   pool = createPool({ url: database.url, max: 6, applicationName: 'test' });
   home = await createTempHome('policy');
   forge = await startSandboxFixture('token');
-  project = await insertProject(pool, {
-    installationId: 'i1',
-    forge: 'github',
-    forgeHost: new URL(forge.sandbox.url).host,
-    repositoryId: forge.repository.id,
-    owner: 'acme',
-    name: 'shop',
-    slug: 'shop',
-    defaultBranch: 'main',
-    production: 'external',
-    intake: 'webhook',
-  });
+  project = await insertShop(pool, forge);
   context = {
     pool,
     installationId: 'i1',

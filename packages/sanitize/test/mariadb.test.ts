@@ -16,6 +16,7 @@ import { withSession } from '../src/mariadb/session.ts';
 import { literal } from '../src/quote.ts';
 import { scanFiles } from '../src/scan-files.ts';
 import { withSession as withPostgres } from '../src/session.ts';
+import { customerColumns } from './customer-columns.ts';
 import { policyOf } from './policies.ts';
 import { startTestServer } from './private-server.ts';
 
@@ -71,14 +72,7 @@ const policy = policyOf(
   {
     customers: {
       columns: {
-        email: 'email',
-        name: 'name',
-        phone: 'phone',
-        iban: 'iban',
-        card: 'card',
-        ip: 'ip',
-        town: 'city',
-        code: 'hash',
+        ...customerColumns,
         token: 'uuid',
         raw: 'hash',
         notes: 'free-text',

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { sanitizeCluster } from '../src/sanitize-cluster.ts';
+import { customerColumns } from './customer-columns.ts';
 import { policyOf } from './policies.ts';
 import { startTestServer, type TestServer } from './private-server.ts';
 
@@ -69,14 +70,7 @@ describe('sanitizing a PostgreSQL', () => {
           policyOf({
             '*/customers': {
               columns: {
-                email: 'email',
-                name: 'name',
-                phone: 'phone',
-                iban: 'iban',
-                card: 'card',
-                ip: 'ip',
-                town: 'city',
-                code: 'hash',
+                ...customerColumns,
                 tags: 'free-text',
                 raw: 'hash',
                 key: 'uuid',
