@@ -20,7 +20,8 @@ import type { Files } from './tiny-project.ts';
 
 /** Generous: it costs nothing while the tests are green, and the machine may be busy. */
 export const READY_MS = 120_000;
-const LOOK_MS = 50;
+/** Each look costs the stage a request and several statements. */
+const LOOK_MS = 100;
 
 export interface StageForge {
   readonly forge: SandboxForge;
@@ -120,6 +121,8 @@ export async function openStage(
     BOUGH_RESYNC_SECONDS: '2',
     // What else runs on the machine of the tests must not decide what they see.
     BOUGH_MEMORY_RESERVE_MIB: '0',
+    // A copy of a database ahead is enough, and each costs half a second.
+    BOUGH_WARM_COPIES: '1',
     BOUGH_FORGE_WRITE_SPACING_MS: '0',
     BOUGH_FAULT_DIRECTORY: faults,
     GITHUB_API_URL: forge.apiUrl,
