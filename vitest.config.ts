@@ -7,6 +7,12 @@ const report = process.env.BOUGH_TEST_REPORT;
 const ignored = ['**/node_modules/**', 'examples/**'];
 
 /**
+ * The files of a worker share what they import: loading it again for each of 150 took minutes. A test that changes its
+ * process (variables, directory) puts it back. Of each project: they inherit nothing.
+ */
+const isolate = false;
+
+/**
  * The longest files first: begun last, one would run alone at the end. Units come last and together: a worker is kept from
  * file to file of one project.
  */
@@ -31,10 +37,8 @@ function rank({ moduleId, project }: TestSpecification): number {
 export default defineConfig({
   test: {
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
-    maxWorkers: 2,
-    // The files of a worker share what they import: loading it again for each of 150 took minutes. A test that changes its
-    // process (variables, directory) puts it back.
-    isolate: false,
+    // One more than the cores of a small machine: the long files wait as often as they work.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     teardownTimeout: 60_000,
     pool: 'forks',
@@ -46,6 +50,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{packages,apps}/*/src/**/*.test.ts', 'test/architecture.test.ts'],
           exclude: ignored,
+          isolate,
           testTimeout: 10_000,
         },
       },
@@ -54,6 +59,7 @@ export default defineConfig({
           name: 'integration',
           include: ['{packages,apps}/*/test/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: [...ignored, 'test/architecture.test.ts'],
+          isolate,
           globalSetup: ['packages/testkit/src/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
