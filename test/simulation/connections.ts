@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Calls } from './calls.ts';
 import type { SimDatabase } from './database.ts';
 import { currentJob, type Job, type SimProcess } from './process.ts';
+import { createRememberedReads, tablesWritten } from './remembered-reads.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** How the simulated processes reach the real Postgres: each statement is an await of its own, a transaction is one. */
@@ -27,6 +28,10 @@ interface Session {
   readonly process: SimProcess;
   real: pg.Client | undefined;
   inTransaction: boolean;
+  /** Tables that the transaction wrote to: others see it when it is over. */
+  readonly written: Set<string>;
+  /** It has something that does not end by itself when the next one gets it: a transaction, or locks. */
+  isDirty: boolean;
   isOver: boolean;
   /** What was locked on it, and by whom. */
   readonly locks: { readonly environmentId: string; readonly job: Job | undefined }[];
@@ -41,8 +46,8 @@ export function createConnections(of: {
   database: SimDatabase;
   /** What a mutation makes of a statement. */
   rewrite: (text: string) => string;
-  /** Something may have changed. */
-  onWrite: () => void;
+  /** Something in these tables may have changed. */
+  onWrite: (tables: readonly string[]) => void;
   /** An environment's lock was taken, or fell. */
   onLock: (event: LockEvent) => void;
 }): Connections {
@@ -53,15 +58,56 @@ export function createConnections(of: {
   let downUntil = 0;
   let restarts = 0;
 
-  async function execute(real: pg.Client, text: string, values: readonly unknown[] = []) {
+  const reads = createRememberedReads();
+
+  /** As Postgres answers it: the statement is the one to run. */
+  async function execute(real: pg.Client, statement: string, values: readonly unknown[]) {
     const wall = scheduler.wall();
-    if (Math.abs(wall - clockAt) > SKEW_MAX_MS && asksForTime(text)) {
+    if (Math.abs(wall - clockAt) > SKEW_MAX_MS && asksForTime(statement)) {
       clockAt = wall;
-      await real.query({ name: 'clock', text: `select setval('simulation.clock', $1)`, values: [clockAt] });
+      // Sent together with the statement, which comes behind it (pg's pipeline).
+      real
+        .query({ name: 'clock', text: `select setval('simulation.clock', $1)`, values: [clockAt] })
+        .catch(() => {});
     }
-    if (!text.startsWith('select')) of.onWrite();
-    const statement = of.rewrite(text);
     return await real.query({ name: planName(statement), text: statement, values: [...values] });
+  }
+
+  function changed(tables: readonly string[]): void {
+    if (tables.length === 0) return;
+    reads.note(tables);
+    of.onWrite(tables);
+  }
+
+  /** Outside of a transaction. */
+  async function ask(real: () => Promise<pg.Client>, text: string, values: readonly unknown[] = []) {
+    const statement = of.rewrite(text);
+    const written = tablesWritten(statement);
+    const run = async () => await execute(await real(), statement, values);
+    if (written.length === 0) return await reads.answer(statement, values, run);
+    return await run().finally(() => changed(written));
+  }
+
+  /** On a session, in a transaction or about to begin one. */
+  async function askInside(session: Session, real: pg.Client, text: string, values: readonly unknown[] = []) {
+    const statement = of.rewrite(text);
+    if (text === 'begin') session.isDirty = true;
+    for (const table of tablesWritten(statement)) session.written.add(table);
+    const result = await execute(real, statement, values);
+    if (!ENDS.has(text)) return result;
+    session.isDirty = session.locks.length > 0;
+    changed([...session.written]);
+    session.written.clear();
+    return result;
+  }
+
+  async function looseSession(process: SimProcess): Promise<pg.Client> {
+    const known = loose.get(process);
+    if (known !== undefined) return known;
+    const real = await database.takeSession();
+    loose.set(process, real);
+    process.onDeath.push(() => scheduler.track(database.giveSession(real, false)));
+    return real;
   }
 
   function open(process: SimProcess, onBreak: Session['onBreak']): Session {
@@ -69,6 +115,8 @@ export function createConnections(of: {
       process,
       real: undefined,
       inTransaction: false,
+      written: new Set(),
+      isDirty: false,
       isOver: false,
       locks: [],
       onBreak,
@@ -83,7 +131,7 @@ export function createConnections(of: {
     session.isOver = true;
     sessions.delete(session);
     for (const { environmentId, job } of session.locks) of.onLock({ environmentId, job, isTaken: false });
-    if (session.real !== undefined) scheduler.track(database.giveSession(session.real));
+    if (session.real !== undefined) scheduler.track(database.giveSession(session.real, session.isDirty));
   }
 
   /** A statement of a session, that a lock or a transaction may live in. */
@@ -93,8 +141,16 @@ export function createConnections(of: {
       const name = `sql ${statementName(text)}`;
       const work = async () => {
         if (session.isOver) throw terminated();
-        session.real ??= await database.takeSession();
-        const result = await execute(session.real, text, values);
+        const real = async () => {
+          session.real ??= await database.takeSession();
+          return session.real;
+        };
+        const isInside = session.inTransaction || text === 'begin';
+        if (text.includes('pg_try_advisory_lock')) session.isDirty = true;
+        const result = isInside
+          ? await askInside(session, await real(), text, values)
+          : await ask(real, text, values);
+        if (text.includes('pg_advisory_unlock_all')) session.isDirty = false;
         if (values?.[0] === ENVIRONMENT_LOCK && result.rows[0]?.locked === true) {
           const taken = { environmentId: String(values[1]), job: currentJob.getStore() };
           session.locks.push(taken);
@@ -115,12 +171,7 @@ export function createConnections(of: {
         const work = async () => {
           if (seen !== restarts) throw terminated();
           if (scheduler.now() < downUntil) throw refused();
-          const real = loose.get(process) ?? (await database.takeSession());
-          if (!loose.has(process)) {
-            loose.set(process, real);
-            process.onDeath.push(() => scheduler.track(database.giveSession(real)));
-          }
-          return await execute(real, text, values);
+          return await ask(() => looseSession(process), text, values);
         };
         return await calls.call(process, name, work, { takes: [0, 1] });
       };

@@ -9,8 +9,8 @@ export interface SimDatabase {
   reset(): Promise<void>;
   /** A real session that nobody uses; give it back when the simulated one ends. */
   takeSession(): Promise<pg.Client>;
-  /** Ends what the session had going, as the end of a connection does, and keeps it for the next one. */
-  giveSession(session: pg.Client): Promise<void>;
+  /** Ends what the session had going, if anything, as the end of a connection does, and keeps it for the next one. */
+  giveSession(session: pg.Client, isDirty: boolean): Promise<void>;
   /** For looking on: not part of what is simulated. */
   readonly watcher: pg.Client;
   close(): Promise<void>;
@@ -61,7 +61,10 @@ export async function openSimDatabase(adminUrl: string): Promise<SimDatabase> {
   const all: pg.Client[] = [];
   const free: pg.Client[] = [];
   const open = async () => {
-    const client = new pg.Client(socket === '' ? { connectionString: url } : throughSocket(url, socket));
+    const client = new pg.Client({
+      ...(socket === '' ? { connectionString: url } : throughSocket(url, socket)),
+      pipeline: true,
+    } as pg.ClientConfig);
     client.on('error', () => {});
     await client.connect();
     await client.query('set synchronous_commit = off');
@@ -91,8 +94,8 @@ export async function openSimDatabase(adminUrl: string): Promise<SimDatabase> {
         for (const table of [...tables, 'simulation.changes']) await watcher.query(`vacuum ${table}`);
     },
     takeSession: async () => free.pop() ?? (await open()),
-    async giveSession(session) {
-      await session.query('rollback; select pg_advisory_unlock_all()');
+    async giveSession(session, isDirty) {
+      if (isDirty) await session.query('rollback; select pg_advisory_unlock_all()');
       free.push(session);
     },
     async close() {

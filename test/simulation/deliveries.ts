@@ -15,6 +15,13 @@ export type Hint =
       readonly user: string;
       readonly commentId: number;
     }
+  | {
+      readonly kind: 'action';
+      readonly subject: string;
+      readonly action: string;
+      readonly commit: string;
+      readonly user: string;
+    }
   | { readonly kind: 'repositories' };
 
 export interface Deliveries {

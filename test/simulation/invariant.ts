@@ -20,6 +20,15 @@ export interface Watched {
   readonly workloads: () => Promise<Workload[]>;
 }
 
+/** Whose a thing is, and what it is for, as far as its labels say. */
+export function labelsOf({ labels }: Deed): {
+  readonly environmentId: string;
+  readonly role?: string;
+  readonly release?: string;
+} {
+  return labels;
+}
+
 /** A change of a row, in the order in which they came. */
 export interface Change {
   readonly what: 'environments' | 'deployments' | 'snapshots';

@@ -1,7 +1,15 @@
 import type { Deliveries } from './deliveries.ts';
 import type { Random } from './random.ts';
-import type { Commits, Content } from './world/commits.ts';
-import { DEFAULT_BRANCH, type ForgeWorld, REPOSITORY_ID, type SimPull } from './world/forge-world.ts';
+import type { Visitors } from './visitors.ts';
+import type { Commits, Content, PolicyName } from './world/commits.ts';
+import {
+  DEFAULT_BRANCH,
+  type ForgeWorld,
+  LABEL,
+  moveMain,
+  REPOSITORY_ID,
+  type SimPull,
+} from './world/forge-world.ts';
 
 /** What people do on the forge. Each says in words what it did, or undefined when there was nothing to do. */
 export interface People {
@@ -15,6 +23,16 @@ type Act = () => string | undefined;
 
 const OTHER_REPOSITORY = 2;
 const PULLS_MAX = 3;
+/** Things of one kind meet each other only in histories that are about them. */
+const THEMES = [
+  [],
+  [],
+  ['open a fork', 'approve by comment', 'approve by button', 'push', 'delete a fork'],
+  ['comment sleep', 'comment wake', 'visit', 'push', 'comment keep'],
+  ['comment sync', 'comment reset', 'push', 'push production', 'comment rebuild'],
+  ['label', 'unlabel', 'draft', 'comment deploy', 'comment delete'],
+] as const;
+const THEME_WEIGHT = 8;
 /** Much cannot be done while no pull request is open. */
 const TRIES = 6;
 
@@ -23,6 +41,8 @@ export function createPeople(of: {
   world: ForgeWorld;
   commits: Commits;
   deliveries: Deliveries;
+  visitors: Visitors;
+  policy: PolicyName;
   now: () => number;
 }): People {
   const { random, world, commits, deliveries } = of;
@@ -49,14 +69,21 @@ export function createPeople(of: {
     if (span !== undefined) span.to = of.now();
   };
 
+  const moveTo = (pull: SimPull, commit: string) => {
+    pull.head = commit;
+    pull.heads.push(commit);
+  };
+
   function open(headRepository: number): string | undefined {
     if (pulls('open').length >= PULLS_MAX) return undefined;
     const commit = newCommit();
     const number = world.pulls.size + 1;
     const branch = `change-${number}`;
     const pull: SimPull = {
-      ...{ number, branch, state: 'open', merged: false, draft: random.chance(0.2), labels: [] },
-      ...{ base: DEFAULT_BRANCH, head: commit.id, headRepository, title: `Change ${number}` },
+      ...{ number, branch, state: 'open', merged: false, draft: random.chance(0.2) },
+      labels: of.policy === 'labelled' && random.chance(0.6) ? [LABEL] : [],
+      ...{ base: DEFAULT_BRANCH, head: commit.id, heads: [commit.id], headRepository },
+      ...{ title: `Change ${number}`, unlabelledAt: null },
       openSpans: [{ from: of.now(), to: null }],
     };
     world.pulls.set(number, pull);
@@ -70,7 +97,7 @@ export function createPeople(of: {
 
   function push(pull: SimPull): string {
     const commit = newCommit();
-    pull.head = commit.id;
+    moveTo(pull, commit.id);
     if (pull.headRepository === REPOSITORY_ID) {
       world.branches.set(pull.branch, commit.id);
       tellBranch('push', pull.branch);
@@ -81,22 +108,41 @@ export function createPeople(of: {
 
   function pushProduction(): string {
     const commit = newCommit();
-    world.branches.set(DEFAULT_BRANCH, commit.id);
+    moveMain(world, commit.id);
     tellBranch('push', DEFAULT_BRANCH);
     return `main to ${commit.id.slice(0, 7)} (${commit.content})`;
+  }
+
+  /** Who may write here, and who may not. */
+  const somebody = () => random.pick(['ada', 'ada', 'ada', 'bob', 'eve']);
+
+  function write(pull: SimPull, user: string, body: string): string {
+    const id = world.nextId();
+    world.comments.set(id, { id, number: pull.number, user, body, at: of.now() });
+    const subject = `pull/${pull.number}`;
+    deliveries.send('issue_comment', 'created', { kind: 'comment', subject, body, user, commentId: id });
+    return `${user} writes "${body}" on ${subject}`;
   }
 
   function comment(body: string): Act {
     return () => {
       const pull = random.chance(0.8) ? one('open') : one('closed');
-      if (pull === undefined) return undefined;
-      const user = random.pick(['ada', 'ada', 'ada', 'bob', 'eve']);
-      const id = world.nextId();
-      world.comments.set(id, { id, number: pull.number, user, body });
-      const subject = `pull/${pull.number}`;
-      deliveries.send('issue_comment', 'created', { kind: 'comment', subject, body, user, commentId: id });
-      return `${user} writes "${body}" on ${subject}`;
+      return pull && write(pull, somebody(), body);
     };
+  }
+
+  /** Mostly of the newest commit; some look at what was pushed over meanwhile. */
+  function approve(by: 'comment' | 'button'): string | undefined {
+    const pull = one('open', ({ headRepository }) => headRepository !== REPOSITORY_ID);
+    if (pull === undefined) return undefined;
+    const commit = random.chance(0.8) ? pull.head : random.pick(pull.heads);
+    const user = somebody();
+    const subject = `pull/${pull.number}`;
+    world.approvals.push({ number: pull.number, commit, user });
+    if (by === 'comment') return write(pull, user, `/bough approve ${commit}`);
+    const hint = { kind: 'action', subject, action: 'approve', commit, user } as const;
+    deliveries.send('check_run', 'requested_action', hint);
+    return `${user} presses the button for ${commit.slice(0, 7)} on ${subject}`;
   }
 
   const acts: Readonly<Record<string, { weight: number; act: Act }>> = {
@@ -115,7 +161,7 @@ export function createPeople(of: {
         const pull = one('open', ({ headRepository }) => headRepository === REPOSITORY_ID);
         const main = world.branches.get(DEFAULT_BRANCH);
         if (pull === undefined || main === undefined) return undefined;
-        pull.head = main;
+        moveTo(pull, main);
         world.branches.set(pull.branch, main);
         tell(pull, 'synchronize');
         return `pull/${pull.number} to main's ${main.slice(0, 7)}`;
@@ -141,11 +187,23 @@ export function createPeople(of: {
     label: {
       weight: 1,
       act: () => {
-        const pull = one('open');
+        const pull = one('open', ({ labels }) => !labels.includes(LABEL));
         if (pull === undefined) return undefined;
-        pull.labels.push(`label-${pull.labels.length}`);
+        const label = random.chance(0.7) ? LABEL : `label-${pull.labels.length}`;
+        pull.labels.push(label);
         tell(pull, 'labeled');
-        return `pull/${pull.number}`;
+        return `${label} on pull/${pull.number}`;
+      },
+    },
+    unlabel: {
+      weight: 1,
+      act: () => {
+        const pull = one('open', ({ labels }) => labels.includes(LABEL));
+        if (pull === undefined) return undefined;
+        pull.labels = pull.labels.filter((label) => label !== LABEL);
+        pull.unlabelledAt = of.now();
+        tell(pull, 'unlabeled');
+        return `${LABEL} off pull/${pull.number}`;
       },
     },
     draft: {
@@ -186,7 +244,7 @@ export function createPeople(of: {
         if (pull === undefined) return undefined;
         end(pull);
         pull.merged = true;
-        world.branches.set(DEFAULT_BRANCH, pull.head);
+        moveMain(world, pull.head);
         tell(pull, 'closed');
         tellBranch('push', DEFAULT_BRANCH);
         return `pull/${pull.number}`;
@@ -230,8 +288,26 @@ export function createPeople(of: {
         return `to ${world.owner}`;
       },
     },
-    'comment redeploy': { weight: 2, act: comment('/bough redeploy') },
-    'comment delete': { weight: 2, act: comment('/bough delete') },
+    'approve by comment': { weight: 2, act: () => approve('comment') },
+    'approve by button': { weight: 1, act: () => approve('button') },
+    visit: {
+      weight: 2,
+      act: () => {
+        const pull = one('open');
+        if (pull === undefined) return undefined;
+        of.visitors.visit(`pull/${pull.number}`);
+        return `pull/${pull.number}`;
+      },
+    },
+    'comment deploy': { weight: 1, act: comment('/bough deploy') },
+    'comment rebuild': { weight: 1, act: comment('/bough rebuild') },
+    'comment sync': { weight: 1, act: comment('/bough sync') },
+    'comment reset': { weight: 1, act: comment('/bough reset') },
+    'comment sleep': { weight: 1, act: comment('/bough sleep') },
+    'comment wake': { weight: 1, act: comment('/bough wake') },
+    'comment keep': { weight: 1, act: comment('/bough keep 2h') },
+    'comment redeploy': { weight: 1, act: comment('/bough redeploy') },
+    'comment delete': { weight: 1, act: comment('/bough delete') },
     'comment why': { weight: 1, act: comment('/bough why') },
     'comment help': { weight: 1, act: comment('/bough help') },
     'comment chat': { weight: 1, act: comment('Looks good to me.') },
@@ -250,7 +326,10 @@ export function createPeople(of: {
     },
     'push production': { weight: 3, act: pushProduction },
   };
-  const lots = Object.entries(acts).flatMap(([event, { weight }]) => Array<string>(weight).fill(event));
+  const theme: readonly string[] = random.pick(THEMES);
+  const lots = Object.entries(acts).flatMap(([event, { weight }]) =>
+    Array<string>(theme.includes(event) ? THEME_WEIGHT : weight).fill(event),
+  );
 
   return {
     pushProduction,

@@ -4,7 +4,7 @@ import type { Owner } from './scheduler.ts';
 /** A process of Bough. Dead, nothing of it ever goes on: what it waits for never comes, and its memory is forgotten. */
 export interface SimProcess extends Owner {
   readonly name: string;
-  readonly kind: 'server' | 'worker';
+  readonly kind: 'server' | 'worker' | 'gateway';
   /** What the world does when it dies: locks fall, its jobs stall. */
   readonly onDeath: (() => void)[];
 }
@@ -13,7 +13,7 @@ export interface SimProcess extends Owner {
 export interface Job {
   readonly id: number;
   readonly process: SimProcess;
-  /** `observe`, `reconcile`, `feedback`, `data`, `resync`, `receive`. */
+  /** `observe`, `reconcile`, `feedback`, `data`, `resync`, `wake`, `receive`, `visit`. */
   readonly kind: string;
   readonly key: string;
 }

@@ -7,6 +7,7 @@ import type { Context, Log } from '@bough/reconcile/context';
 import { createDeliveryReceiver, type DeliveryReceiver } from '@bough/server/receive-delivery';
 import { createRepositoryChanges } from '@bough/server/repository-changes';
 import { createEncryption } from '@bough/store/encryption';
+import { listAskedToWake } from '@bough/store/visits';
 import { consumeAll } from '@bough/worker/consume';
 import type pg from 'pg';
 import type { Calls } from './calls.ts';
@@ -14,6 +15,7 @@ import type { Connections } from './connections.ts';
 import type { Mutation } from './mutation.ts';
 import { currentJob, type SimProcess } from './process.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Gateway } from './visitors.ts';
 import type { Commits } from './world/commits.ts';
 import type { Machine } from './world/machine.ts';
 import { createNetwork } from './world/network.ts';
@@ -64,8 +66,15 @@ export async function startServer(around: Surroundings, process: SimProcess): Pr
   return { process, forge, receiver };
 }
 
+/** A worker as others know it. */
+export interface SimWorker {
+  readonly process: SimProcess;
+  /** It hears that somebody stands before an environment that is asleep (apps/worker/src/follow-wakes.ts). */
+  hear(environmentId: string): void;
+}
+
 /** A worker with all its queues, as apps/worker wires them. */
-export async function startWorker(around: Surroundings, process: SimProcess): Promise<void> {
+export async function startWorker(around: Surroundings, process: SimProcess): Promise<SimWorker> {
   const { scheduler, calls, machine } = around;
   const clock = scheduler.clock(process);
   const forge = around.forge(process);
@@ -114,6 +123,28 @@ export async function startWorker(around: Surroundings, process: SimProcess): Pr
     { ...queues, every },
     { counter: () => counter as never },
   );
+  const job = { id: 0, process, kind: 'wakes', key: '' };
+  // The gateway asks again for as long as somebody waits.
+  const ring = (environmentId: string) => void mutated.enqueue('wake', environmentId).catch(() => {});
+  const catchUp = () =>
+    void listAskedToWake(mutated.pool).then(
+      (ids) => ids.forEach(ring),
+      () => {},
+    );
+  currentJob.run(job, catchUp);
+  return { process, hear: (environmentId) => currentJob.run(job, () => ring(environmentId)) };
+}
+
+/** All that a gateway does to others: it tells of visits and asks for what sleeps. */
+export function startGateway(
+  around: Surroundings,
+  process: SimProcess,
+  workers: () => readonly SimWorker[],
+): Gateway {
+  const announceWake = (environmentId: string) => {
+    for (const worker of workers()) around.scheduler.at(1, worker.process, () => worker.hear(environmentId));
+  };
+  return { process, pool: around.connections.pool(process), announceWake };
 }
 
 export const RESYNC_MS = 60_000;

@@ -14,7 +14,9 @@ import {
   INSTALLATION,
   RESYNC_MS,
   type SimServer,
+  type SimWorker,
   type Surroundings,
+  startGateway,
   startServer,
   startWorker,
 } from './processes.ts';
@@ -22,9 +24,10 @@ import { createRandom } from './random.ts';
 import { createScheduler } from './scheduler.ts';
 import { createTrouble } from './trouble.ts';
 import { Violation } from './violation.ts';
-import { createCommits } from './world/commits.ts';
+import { createVisitors, type Gateway } from './visitors.ts';
+import { createCommits, FAILURES, type PolicyName } from './world/commits.ts';
 import { createForge, type ForgeTrouble } from './world/forge.ts';
-import { createForgeWorld, DEFAULT_BRANCH, REPOSITORY_ID } from './world/forge-world.ts';
+import { createForgeWorld, DEFAULT_BRANCH, moveMain, REPOSITORY_ID } from './world/forge-world.ts';
 import { createMachine } from './world/machine.ts';
 import { createQueueStore } from './world/queue-store.ts';
 import { createDisk } from './world/volumes.ts';
@@ -46,6 +49,8 @@ const QUIET_WITHIN_MS = 45 * 60_000;
 /** A resync that changes nothing; what it sees without an owner for the first time is a change. */
 const QUIET_FOR_MS = RESYNC_MS + 15_000;
 const GLANCE_MS = 15_000;
+/** What the default branch says about previews; most say nothing. */
+const POLICIES: readonly PolicyName[] = ['plain', 'plain', 'plain', 'labelled', 'idle', 'lazy'];
 /** People and faults act so often at most. */
 const ACTS = [4, 8] as const;
 
@@ -87,13 +92,16 @@ export async function simulate(options: {
   const witness = { does: async (deed: Parameters<Judges['does']>[0]) => await judges?.does(deed) };
   const machine = createMachine({ calls, witness, installationId: INSTALLATION, now });
   const disk = createDisk({ calls, witness, installationId: INSTALLATION, now });
-  const commits = createCommits(calls);
+  const policy = stream('policy').pick(POLICIES);
+  const commits = createCommits(calls, policy);
   const world = createForgeWorld();
   const forgeTrouble: ForgeTrouble = { share: 0, codes: [] };
   const connections = createConnections({
     ...{ scheduler, calls, database },
     rewrite: mutation?.statement ?? ((text) => text),
-    onWrite: () => judges?.stir(),
+    onWrite: (tables) => {
+      if (tables.some((table) => NOTED.has(table))) judges?.stir();
+    },
     onLock: (event) => {
       try {
         judges?.lock(event);
@@ -113,6 +121,8 @@ export async function simulate(options: {
   judges = createJudges(createInvariants(), watched, coverage);
 
   let server: SimServer | undefined;
+  let gateway: Gateway | undefined;
+  const workers: SimWorker[] = [];
   const deliveries = createDeliveries({
     ...{ scheduler, random: stream('deliveries'), world, server: () => server },
     onFate: (fate) => {
@@ -137,8 +147,9 @@ export async function simulate(options: {
   async function start(kind: SimProcess['kind'], name: string): Promise<void> {
     const process: SimProcess = { name, kind, isAlive: true, onDeath: [] };
     processes.push(process);
-    if (kind === 'worker') await startWorker(surroundings, process);
-    else server = await startServer(surroundings, process);
+    if (kind === 'worker') workers.push(await startWorker(surroundings, process));
+    else if (kind === 'server') server = await startServer(surroundings, process);
+    else gateway = startGateway(surroundings, process, () => workers);
   }
 
   async function startAgain({ kind, name }: SimProcess): Promise<void> {
@@ -146,8 +157,11 @@ export async function simulate(options: {
     await start(kind, name);
   }
 
+  const visitors = createVisitors({
+    ...{ scheduler, watcher: database.watcher, machine, gateway: () => gateway },
+  });
   const people = createPeople({
-    ...{ random: stream('people'), world, commits, deliveries, now: scheduler.now },
+    ...{ random: stream('people'), world, commits, deliveries, visitors, policy, now: scheduler.now },
   });
   const trouble = createTrouble({
     ...{
@@ -179,7 +193,7 @@ export async function simulate(options: {
   async function live(): Promise<void> {
     const pace = stream('pace');
     const production = pace.chance(0.6) ? 'managed' : 'external';
-    world.branches.set(DEFAULT_BRANCH, commits.make('good').id);
+    moveMain(world, commits.make('good').id);
     await insertProject(database.watcher as never, {
       ...{
         installationId: INSTALLATION,
@@ -191,6 +205,7 @@ export async function simulate(options: {
       ...{ production, intake: 'webhook' },
     });
     await start('server', 'server');
+    await start('gateway', 'gateway');
     for (let worker = 1; worker <= pace.int(1, 2); worker += 1) await start('worker', `worker-${worker}`);
     queueStore.setStalls(0.02);
     await pass(pace.chance(0.5) ? 4_000 : 200);
@@ -211,6 +226,33 @@ export async function simulate(options: {
     await rest();
     note('at rest');
     await judges?.atRest();
+    if (await visitSleepers()) {
+      note('at rest again');
+      await judges?.atRest();
+    }
+  }
+
+  /** Whoever comes to what is asleep gets an answer, now that nothing else happens. */
+  async function visitSleepers(): Promise<boolean> {
+    const { rows } = await database.watcher.query<{ subject: string; commit: string; hasRun: boolean }>(
+      `select subject, desired_commit as commit, release_deployment_id is not null as "hasRun" from environments
+       where desired_state = 'asleep' and held_reason is null and removed_at is null order by id`,
+    );
+    if (rows.length === 0) return false;
+    visitors.takeUnanswered();
+    for (const { subject } of rows) {
+      note(`somebody visits ${subject}, which is asleep`);
+      coverage.did('visit asleep');
+      visitors.visit(subject);
+    }
+    await rest();
+    const unanswered = visitors.takeUnanswered();
+    for (const { subject, commit, hasRun } of rows) {
+      const mayFail = !hasRun && FAILURES[commits.find(commit).content] !== null;
+      if (unanswered.includes(subject) && !mayFail)
+        throw new Violation('a visit wakes', `nobody answers the visitor of ${subject}`);
+    }
+    return true;
   }
 
   /** Waits until nothing changes any more. */
@@ -275,6 +317,9 @@ export async function simulate(options: {
   const { counts } = coverage;
   return { seed, aim: options.aim, history, failure, counts, steps, simulatedMs: scheduler.now() };
 }
+
+/** Tables whose changes the invariants hear of. */
+const NOTED: ReadonlySet<string> = new Set(['environments', 'deployments', 'snapshots']);
 
 const GLANCE = `select md5(coalesce(string_agg(line, ',' order by line), '')) as state,
   exists (select from publications where detail->>'refusal' = 'forge-forbidden') as refused from (

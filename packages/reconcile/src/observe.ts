@@ -35,7 +35,7 @@ import { findStranger, type Stranger } from './trust/stranger.ts';
 /** What it takes to look; nothing is built, started or removed here. */
 export type ObserveContext = Pick<
   Context,
-  'pool' | 'installationId' | 'enqueue' | 'forge' | 'log' | 'sources' | 'directories'
+  'pool' | 'installationId' | 'enqueue' | 'forge' | 'log' | 'sources' | 'directories' | 'clock'
 >;
 
 export type Outcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly delayMs: number };

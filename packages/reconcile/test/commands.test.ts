@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { systemClock } from '@bough/domain/clock';
 import type { ParsedDelivery } from '@bough/forge/forge';
 import { createSources } from '@bough/forge/git/sources';
 import { createPool } from '@bough/store/database';
@@ -64,6 +65,7 @@ beforeEach(async () => {
   warnings = [];
   context = {
     pool,
+    clock: systemClock,
     installationId: 'i1',
     enqueue: async (queue, key) => {
       enqueued.push(`${queue} ${key}`);

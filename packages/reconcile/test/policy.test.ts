@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { systemClock } from '@bough/domain/clock';
 import { createSources } from '@bough/forge/git/sources';
 import { createPool } from '@bough/store/database';
 import { findDeclined } from '@bough/store/declined-subjects';
@@ -33,6 +34,7 @@ beforeAll(async () => {
   project = await insertShop(pool, forge);
   context = {
     pool,
+    clock: systemClock,
     installationId: 'i1',
     enqueue: async () => {},
     forge: () => forge.forge,

@@ -64,6 +64,22 @@ test('asleep, nothing of it runs; awake, the same release does', async () => {
   expect(await deployments(id)).toEqual(['ready']);
 });
 
+test('a first try to put it to sleep that failed is forgotten when it sleeps', async () => {
+  const id = await deployed();
+  const { engine } = bough;
+  const stop = async () => {
+    throw new Error('it does not stop');
+  };
+  Object.assign(bough.context, { engine: { ...engine, stop } });
+  await sleep(id);
+  expect((await bough.row(id)).failure).not.toBeNull();
+  Object.assign(bough.context, { engine });
+  await bough.pool.query(`update environments set retry_at = now() - interval '1 s' where id = $1`, [id]);
+  await bough.look(id);
+  expect(await bough.row(id)).toMatchObject({ failure: null, failures: 0 });
+  expect(phase(await bough.row(id))).toBe('asleep');
+});
+
 test('a second visitor asks for nothing more, and a look without a request wakes nobody', async () => {
   const id = await deployed();
   await askToWake(bough.pool, id);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { systemClock } from '@bough/domain/clock';
 import type { CheckReport, ParsedDelivery, PullRequest } from '@bough/forge/forge';
 import { createSources } from '@bough/forge/git/sources';
 import { createPool } from '@bough/store/database';
@@ -43,6 +44,7 @@ beforeAll(async () => {
   });
   context = {
     pool,
+    clock: systemClock,
     installationId: 'i1',
     sources: createSources(git, join(home.path, 'checkouts')),
     directories: { mirrors: join(home.path, 'mirrors'), dumps: '/nonexistent' },

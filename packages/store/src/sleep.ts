@@ -53,12 +53,20 @@ export async function listIdle(
   return rows;
 }
 
-/** Nothing of it runs any more. That its last deployment failed stays known. */
+/**
+ * Nothing of it runs any more. That its last deployment failed stays known; what is to be tried again is the sleep itself,
+ * which has come about now.
+ */
 export function writeSleeping(db: Database, fence: Fence): Promise<boolean> {
   return writeAtFence(
     db,
     fence,
-    'observed_generation = generation, running_step = null, waiting_reason = null, retry_at = null, admitted_at = null',
+    `observed_generation = generation, running_step = null, waiting_reason = null, admitted_at = null, retry_at = null,
+     failures = case when retry_at is null then failures else 0 end,
+     failure_code = case when retry_at is null then failure_code end,
+     failure_message = case when retry_at is null then failure_message end,
+     failure_hint = case when retry_at is null then failure_hint end,
+     failure_tail = case when retry_at is null then failure_tail else '{}' end`,
   );
 }
 

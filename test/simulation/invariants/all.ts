@@ -1,13 +1,16 @@
 import type { Invariant } from '../invariant.ts';
+import { createAsleepRunsNothing } from './asleep-runs-nothing.ts';
+import { createDataIsKept } from './data-is-kept.ts';
 import { createNewestCommitWins } from './newest-commit-wins.ts';
 import { createNoResurrection } from './no-resurrection.ts';
 import { createNothingRemovedUnasked } from './nothing-removed-unasked.ts';
 import { createNothingWithoutOwner } from './nothing-without-owner.ts';
 import { createOneReconcileAtATime } from './one-reconcile-at-a-time.ts';
 import { createOneTrueComment } from './one-true-comment.ts';
+import { createOnlyApprovedCode } from './only-approved-code.ts';
 import { createProductionUntouched } from './production-untouched.ts';
 
-/** Fresh ones for a history: they remember. Quiescence is `rest.ts`'s. */
+/** Fresh ones for a history: they remember. Quiescence and visits are `simulate.ts`'s. */
 export function createInvariants(): Invariant[] {
   return [
     createNewestCommitWins(),
@@ -17,5 +20,8 @@ export function createInvariants(): Invariant[] {
     createOneTrueComment(),
     createOneReconcileAtATime(),
     createProductionUntouched(),
+    createOnlyApprovedCode(),
+    createAsleepRunsNothing(),
+    createDataIsKept(),
   ];
 }

@@ -1,4 +1,4 @@
-import { environmentOf, expectationOf, lastingRequest } from '../expectation.ts';
+import { environmentOf, expectationOf } from '../expectation.ts';
 import type { Change, Invariant, Rest, RestEnvironment, Watched } from '../invariant.ts';
 import { FAILURES } from '../world/commits.ts';
 import { DEFAULT_BRANCH } from '../world/forge-world.ts';
@@ -27,10 +27,17 @@ export function createNewestCommitWins(): Invariant {
     async atRest(rest, watched) {
       for (const pull of watched.forge.pulls.values()) {
         const subject = `pull/${pull.number}`;
-        const expected = expectationOf(pull, await lastingRequest(watched, subject));
+        const expected = await expectationOf(pull, watched);
         if (expected.kind === 'absent') continue;
         const row = environmentOf(rest.environments, subject);
-        if (row === undefined || row.removedAt !== null) return `${subject} is open and has no environment`;
+        const isThere = row !== undefined && row.removedAt === null;
+        if (expected.kind === 'unwanted') {
+          if (isThere && row.heldReason === null)
+            return `${subject} has a preview that the policy does not want`;
+          continue;
+        }
+        if (expected.kind === 'either' && (!isThere || row.heldReason !== null)) continue;
+        if (!isThere) return `${subject} is open and has no environment`;
         if (expected.kind === 'held') {
           if (row.heldReason === null) return `${subject} is of a fork and is not held`;
           continue;
@@ -56,6 +63,12 @@ function compare(rest: Rest, row: RestEnvironment, commit: string, { commits }: 
     return `should run ${name} and is to run ${row.desiredCommit?.slice(0, 7)}`;
   if (row.generation !== row.observedGeneration) return `is not done with ${name}`;
   const failure = FAILURES[content];
+  if (row.heldReason !== null) return `at ${name} is held: ${row.heldReason}`;
+  // What it runs when it wakes is what it is to run now; it may never have been tried.
+  if (row.desiredState === 'asleep')
+    return row.failureCode === null || row.failureCode === failure
+      ? undefined
+      : `sleeps at ${name} after ${row.failureCode}`;
   if (row.failureCode !== failure) return `at ${name} ended with ${row.failureCode} instead of ${failure}`;
   if (failure === null && row.releaseCommit !== commit)
     return `at ${name} serves ${row.releaseCommit?.slice(0, 7)}`;

@@ -1,4 +1,4 @@
-import { expectationOf, lastingRequest } from '../expectation.ts';
+import { expectationOf } from '../expectation.ts';
 import type { Invariant } from '../invariant.ts';
 import { createHolders } from './holders.ts';
 
@@ -24,7 +24,7 @@ export function createNoResurrection(): Invariant {
     async atRest(rest, watched) {
       for (const pull of watched.forge.pulls.values()) {
         const subject = `pull/${pull.number}`;
-        const expected = expectationOf(pull, await lastingRequest(watched, subject));
+        const expected = await expectationOf(pull, watched);
         if (expected.kind !== 'absent') continue;
         const living = rest.environments.find((row) => row.subject === subject && row.removedAt === null);
         if (living !== undefined) return `${subject} is ${pull.state} and its environment ${living.id} lives`;

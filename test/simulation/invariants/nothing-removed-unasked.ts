@@ -1,12 +1,14 @@
+import { policiesOf } from '../expectation.ts';
 import type { Change, Invariant, Watched } from '../invariant.ts';
+import { LABEL } from '../world/forge-world.ts';
 import { isCapture, isRehearsal } from './no-resurrection.ts';
 
 /** Evidence that was read may be this old when it is acted upon. */
 const STALE_MS = 180_000;
 
 /**
- * An environment is asked away only because its pull request is, or just was, closed, or because somebody with write
- * access asked for it; and only an environment that is asked away loses its data.
+ * An environment is asked away only because its pull request is, or just was, closed or without the label that the policy
+ * wants, or because somebody with write access asked for it; and only an environment that is asked away loses its data.
  */
 export function createNothingRemovedUnasked(): Invariant {
   return {
@@ -30,7 +32,8 @@ export function createNothingRemovedUnasked(): Invariant {
   };
 }
 
-function isAskedAway(subject: string, { forge, now }: Watched): boolean {
+function isAskedAway(subject: string, watched: Watched): boolean {
+  const { forge, now } = watched;
   const pull = forge.pulls.get(Number(/^pull\/(\d+)$/.exec(subject)?.[1]));
   if (pull === undefined) return false;
   const wasClosed = pull.openSpans.some(
@@ -40,5 +43,8 @@ function isAskedAway(subject: string, { forge, now }: Watched): boolean {
     ({ number, user, body }) =>
       number === pull.number && forge.permissions.get(user) === 'write' && body.startsWith('/bough delete'),
   );
-  return wasClosed || isAsked;
+  const isUnlabelled =
+    policiesOf(watched).has('labelled') &&
+    (!pull.labels.includes(LABEL) || now() - (pull.unlabelledAt ?? -STALE_MS) < STALE_MS);
+  return wasClosed || isAsked || isUnlabelled;
 }

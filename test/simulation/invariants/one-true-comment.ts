@@ -1,4 +1,4 @@
-import { environmentOf, expectationOf, lastingRequest } from '../expectation.ts';
+import { type Expectation, environmentOf, expectationOf } from '../expectation.ts';
 import type { Invariant, RestEnvironment, Watched } from '../invariant.ts';
 import { FAILURES } from '../world/commits.ts';
 import { type ForgeWorld, ourComments, type SimPull } from '../world/forge-world.ts';
@@ -18,8 +18,8 @@ export function createOneTrueComment(): Invariant {
       for (const pull of watched.forge.pulls.values()) {
         const row = environmentOf(rest.environments, `pull/${pull.number}`);
         if (row === undefined) continue;
-        const lasting = await lastingRequest(watched, row.subject);
-        const wrong = compareComment(pull, row, lasting, watched);
+        const expected = await expectationOf(pull, watched);
+        const wrong = compareComment(pull, row, expected, watched);
         if (wrong !== undefined) return `the comment on ${row.subject} ${wrong}`;
       }
       return turning(watched.forge);
@@ -30,27 +30,30 @@ export function createOneTrueComment(): Invariant {
 function compareComment(
   pull: SimPull,
   row: RestEnvironment,
-  lasting: string | null,
+  expected: Expectation,
   { forge, commits }: Watched,
 ): string | undefined {
-  const expected = expectationOf(pull, lasting);
   const [comment] = ourComments(forge, pull.number);
   // Nothing was ever said where it was gone again before anybody spoke; and a webhook that is lost was never heard.
-  const mayMiss = expected.kind === 'absent' || forge.bereft.has(pull.number);
+  const isNone = row.removedAt !== null || row.heldReason !== null;
+  const isUnwanted = expected.kind === 'unwanted' || (expected.kind === 'either' && isNone);
+  const mayMiss = expected.kind === 'absent' || isUnwanted || forge.bereft.has(pull.number);
   if (comment === undefined) return mayMiss ? undefined : 'is missing';
   const headline = comment.body.split('\n').find((line) => line.startsWith('### ')) ?? '';
-  const words = wordsFor(
-    expected.kind === 'deployed' ? FAILURES[commits.find(expected.commit).content] : null,
-  );
-  const wanted = expected.kind === 'absent' ? 'is removed' : expected.kind === 'held' ? 'is held' : words;
+  // Held in silence, it leaves standing what was said of the preview before.
+  if (isUnwanted && headline.includes('is removed')) return undefined;
+  const wanted = isUnwanted ? 'is held' : wordsOf(expected, row, commits);
   if (!headline.includes(wanted)) return `says "${headline}" instead of "${wanted}"`;
   if (row.releaseCommit !== null && !comment.body.includes(row.releaseCommit.slice(0, 7)))
     return `does not name ${row.releaseCommit.slice(0, 7)}, which serves`;
   return undefined;
 }
 
-function wordsFor(failure: string | null): string {
-  return failure === null ? 'is ready' : 'failed';
+function wordsOf(expected: Expectation, row: RestEnvironment, commits: Watched['commits']): string {
+  if (expected.kind === 'absent') return 'is removed';
+  if (expected.kind === 'held' || expected.kind === 'unwanted') return 'is held';
+  if (row.desiredState === 'asleep') return row.failureCode === null ? 'is asleep' : 'failed';
+  return FAILURES[commits.find(expected.commit).content] === null ? 'is ready' : 'failed';
 }
 
 function turning(forge: ForgeWorld): string | undefined {

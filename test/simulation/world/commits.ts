@@ -16,9 +16,22 @@ export const contents = [
 ] as const;
 export type Content = (typeof contents)[number];
 
+/** `previews:` of a project. */
+export const policies = {
+  plain: '',
+  /** Only what bears the label `preview`. */
+  labelled: 'previews: { triggers: { label: preview } }\n',
+  /** Whoever is not visited goes to sleep. */
+  idle: 'previews: { idle: 2m }\n',
+  /** Nothing starts before its first visit. */
+  lazy: 'previews: { lazy: true }\n',
+} as const;
+export type PolicyName = keyof typeof policies;
+
 export interface Commit {
   readonly id: string;
   readonly content: Content;
+  readonly policy: PolicyName;
   /** Commits of one branch rise. */
   readonly number: number;
 }
@@ -35,6 +48,11 @@ export const FAILURES: Readonly<Record<Content, string | null>> = {
   silent: 'app-not-listening',
 };
 
+/** What a manifest says about previews counts only where it can be read. */
+export function policyOf({ content, policy }: Commit): PolicyName {
+  return content === 'broken-manifest' || content === 'without-manifest' ? 'plain' : policy;
+}
+
 export interface Commits {
   make(content: Content): Commit;
   find(id: string): Commit;
@@ -42,7 +60,7 @@ export interface Commits {
 }
 
 /** A repository without git: a commit's files follow from what it is. */
-export function createCommits(calls: Calls): Commits {
+export function createCommits(calls: Calls, policy: PolicyName): Commits {
   const all = new Map<string, Commit>();
   const find = (id: string) => {
     const found = all.get(id);
@@ -54,7 +72,7 @@ export function createCommits(calls: Calls): Commits {
     make(content) {
       const number = all.size + 1;
       const id = createHash('sha1').update(`commit ${number}`).digest('hex');
-      const commit = { id, content, number };
+      const commit = { id, content, policy, number };
       all.set(id, commit);
       return commit;
     },
@@ -63,10 +81,14 @@ export function createCommits(calls: Calls): Commits {
         calls.call(process, 'git list', () =>
           find(commit).content === 'without-manifest' ? ['app.js'] : ['.bough/config.yaml', 'app.js'],
         ),
+<<<<<<< HEAD
       readFile: ({ commit }) =>
         calls.call(process, 'git read', () => Buffer.from(manifestOf(find(commit).content))),
       diffFiles: ({ from, commit, signal }) =>
         calls.call(process, 'git diff', () => (from === commit ? '' : `-${from}\n+${commit}\n`), { signal }),
+=======
+      readFile: ({ commit }) => calls.call(process, 'git read', () => Buffer.from(manifestOf(find(commit)))),
+>>>>>>> a99abb1 (Let the simulation sleep, wake, approve, sync and label)
       treeId: ({ commit, signal }) => calls.call(process, 'git tree', () => treeOf(find(commit)), { signal }),
       checkout: ({ commit, signal, name }) =>
         calls.call(
@@ -87,7 +109,7 @@ function treeOf(commit: Commit): string {
   return createHash('sha1').update(`tree of ${commit.id}`).digest('hex');
 }
 
-function manifestOf(content: Content): string {
+function manifestOf({ content, policy }: Commit): string {
   if (content === 'broken-manifest') return 'applications: { web: { type: nodejs:22, wub: {} } }\n';
   const queue = content === 'with-queue';
   const service = content !== 'without-service';
@@ -105,5 +127,5 @@ ${service || queue ? 'services:\n' : ''}${service ? '  db: { type: "postgresql:1
   "https://{default}/": { type: upstream, upstream: "web:http" }
 data:
   sanitize: none
-`;
+${policies[policy]}`;
 }

@@ -2,6 +2,8 @@ import type { CheckReport, DeploymentReport, ParsedDelivery, PullRequest } from 
 
 export const REPOSITORY_ID = 1;
 export const DEFAULT_BRANCH = 'main';
+/** What a policy may ask for. */
+export const LABEL = 'preview';
 
 export interface SimPull {
   readonly number: number;
@@ -10,8 +12,12 @@ export interface SimPull {
   merged: boolean;
   draft: boolean;
   labels: string[];
+  /** When it last lost the label that makes previews. */
+  unlabelledAt: number | null;
   base: string;
   head: string;
+  /** All that it ever had, oldest first. */
+  readonly heads: string[];
   /** The repository of the head; another id is a fork, null a fork that was deleted. */
   headRepository: number | null;
   title: string;
@@ -24,6 +30,8 @@ export interface SimComment {
   readonly number: number;
   readonly user: string;
   body: string;
+  /** What people wrote, so that invariants can tell when. */
+  readonly at: number;
 }
 
 export interface SentDelivery {
@@ -38,6 +46,8 @@ export interface ForgeWorld {
   owner: string;
   name: string;
   readonly branches: Map<string, string>;
+  /** All that the default branch ever was. */
+  readonly mainCommits: string[];
   readonly pulls: Map<number, SimPull>;
   readonly comments: Map<number, SimComment>;
   readonly reactions: Map<string, number>;
@@ -46,6 +56,8 @@ export interface ForgeWorld {
   readonly deployments: Map<string, { marker: string | undefined; report: DeploymentReport }>;
   readonly permissions: ReadonlyMap<string, 'admin' | 'write' | 'read' | 'none'>;
   readonly deliveries: SentDelivery[];
+  /** Who said that a commit of a fork may run, rightly or not; by comment or by the button of the check. */
+  readonly approvals: { readonly number: number; readonly commit: string; readonly user: string }[];
   /** Pull requests whose comment of ours somebody deleted: we may not have heard of it. */
   readonly bereft: Set<number>;
   nextId(): number;
@@ -60,6 +72,7 @@ export function createForgeWorld(): ForgeWorld {
     owner: 'acme',
     name: 'shop',
     branches: new Map(),
+    mainCommits: [],
     pulls: new Map(),
     comments: new Map(),
     reactions: new Map(),
@@ -71,12 +84,18 @@ export function createForgeWorld(): ForgeWorld {
       ['eve', 'none'],
     ]),
     deliveries: [],
+    approvals: [],
     bereft: new Set(),
     nextId() {
       ids += 1;
       return ids;
     },
   };
+}
+
+export function moveMain(world: ForgeWorld, commit: string): void {
+  world.branches.set(DEFAULT_BRANCH, commit);
+  world.mainCommits.push(commit);
 }
 
 export function toPullRequest(pull: SimPull, world: ForgeWorld): PullRequest {

@@ -114,7 +114,7 @@ export function createForge(of: {
           return published(String(found.id), 'updated');
         }
         const id = world.nextId();
-        world.comments.set(id, { id, number, user: BOUGH, body });
+        world.comments.set(id, { id, number, user: BOUGH, body, at: of.now() });
         return published(String(id), 'created');
       }),
     removeComment: (_repository, externalId) =>

@@ -25,6 +25,12 @@ export function createMachine(of: {
   const machine = createFakeMachine({ now: of.now, toolchains });
   const engine = machine.engine(of.installationId);
   const commands = new Map<string, string>();
+  /** A hook needs the database that it migrates. */
+  async function isServiceStopped({ environmentId }: RunSpec['labels']): Promise<boolean> {
+    const services = (await engine.list({ environmentId })).filter(({ labels }) => labels.role === 'service');
+    // Those of data that is replaced stop when they like.
+    return services.length > 0 && services.every(({ state }) => state === 'stopped');
+  }
   const seen = ({ labels, mounts }: Pick<WorkloadSpec | RunSpec, 'labels' | 'mounts'>) => ({
     labels,
     mounts: mounts.map(({ source }) => source),
@@ -87,15 +93,24 @@ export function createMachine(of: {
           'engine run',
           async () => {
             await witness.does({ verb: 'run', kind: 'workload', id: spec.labels.name, ...seen(spec) });
-            return await engine.run(spec);
+            const lacks =
+              spec.labels.role === 'web' &&
+              spec.labels.name.endsWith(' deploy') &&
+              (await isServiceStopped(spec.labels));
+            return await engine.run(lacks ? { ...spec, command: 'exit 1' } : spec);
           },
           { takes: [2, 900], signal: spec.signal },
         ),
       build: (spec) =>
-        calls.call(process, 'engine build', () => engine.build(spec), {
-          takes: [20, 2_500],
-          signal: spec.signal,
-        }),
+        calls.call(
+          process,
+          'engine build',
+          async () => {
+            await witness.does({ verb: 'run', kind: 'workload', id: spec.labels.name, labels: spec.labels });
+            return await engine.build(spec);
+          },
+          { takes: [20, 2_500], signal: spec.signal },
+        ),
       artifacts: {
         list: () => calls.call(process, 'engine list artifacts', () => engine.artifacts.list()),
         find: (key) => calls.call(process, 'engine find artifact', () => engine.artifacts.find(key)),

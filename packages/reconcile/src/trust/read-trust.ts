@@ -13,7 +13,7 @@ import { approvalProblem, judgeTrust, type Trust, type TrustFacts } from './judg
 import { review } from './review.ts';
 import { type Stranger, strangerWords } from './stranger.ts';
 
-type TrustContext = Pick<Context, 'pool' | 'sources'>;
+type TrustContext = Pick<Context, 'pool' | 'sources' | 'clock'>;
 
 interface Judging {
   readonly project: Project;
@@ -75,7 +75,7 @@ async function readFacts(
     current.heldReason === null &&
     current.desiredCommit === commit &&
     !requests.some(({ kind }) => MAKES_ANEW.has(kind));
-  const known = { stranger, commit, isIn, policy: policy.previews.forks, now: new Date() };
+  const known = { stranger, commit, isIn, policy: policy.previews.forks, now: context.clock.now() };
   const policyDigest = canonicalDigest(policy.previews);
   if (policy.previews.forks.mode === 'decline')
     return { ...known, policyDigest, manifestDigest: '', changedManifest: [] };
