@@ -56,8 +56,10 @@ export function createPeople(of: {
     const content: Content = random.chance(0.7) ? 'good' : random.pick(CONTENTS);
     return commits.make(content);
   };
-  const tell = (pull: SimPull, action: string) =>
+  const tell = (pull: SimPull, action: string) => {
+    pull.updatedAt = of.now();
     deliveries.send('pull_request', action, { kind: 'subjects', subjects: [`pull/${pull.number}`] });
+  };
   const tellBranch = (event: string, branch: string) =>
     deliveries.send(event, null, {
       kind: 'subjects',
@@ -83,7 +85,7 @@ export function createPeople(of: {
       ...{ number, branch, state: 'open', merged: false, draft: random.chance(0.2) },
       labels: of.policy === 'labelled' && random.chance(0.6) ? [LABEL] : [],
       ...{ base: DEFAULT_BRANCH, head: commit.id, heads: [commit.id], headRepository },
-      ...{ title: `Change ${number}`, unlabelledAt: null },
+      ...{ title: `Change ${number}`, unlabelledAt: null, updatedAt: of.now() },
       openSpans: [{ from: of.now(), to: null }],
     };
     world.pulls.set(number, pull);

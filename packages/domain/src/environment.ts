@@ -74,7 +74,7 @@ export interface Failure {
   readonly tail: readonly string[];
 }
 
-/** What the subject looked like when it was last read; shown, never acted on. */
+/** What the subject looked like when it was last read: shown, or compared to know that it changed; never acted on. */
 export interface SubjectFacts {
   readonly title?: string;
   readonly author?: string;
@@ -82,6 +82,9 @@ export interface SubjectFacts {
   readonly branch?: string;
   readonly number?: number;
   readonly baseBranch?: string;
+  /** What the policy judged it by, beside its files: resync looks again where the forge lists others. */
+  readonly labels?: readonly string[];
+  readonly draft?: boolean;
   /** It is held until somebody approves its commit, which a button can do. */
   readonly approvable?: boolean;
 }

@@ -188,6 +188,8 @@ function desirePull(
       url: pull.url,
       branch: pull.head.branch,
       baseBranch: pull.base.branch,
+      labels: pull.labels,
+      draft: pull.draft,
       number: pull.number,
       ...(strange?.approvable ? { approvable: true } : {}),
     },

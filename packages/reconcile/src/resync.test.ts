@@ -22,11 +22,12 @@ function open(number: number, commit = COMMIT): PullRequest {
   };
 }
 
-type Row = Pick<Environment, 'subject' | 'desiredState' | 'desiredCommit'>;
+type Row = Pick<Environment, 'subject' | 'desiredState' | 'desiredCommit' | 'facts'>;
 const row = (subject: string, over: Partial<Row> = {}): Row => ({
   subject,
   desiredState: 'running',
   desiredCommit: COMMIT,
+  facts: { labels: [], draft: false },
   ...over,
 });
 
@@ -35,6 +36,15 @@ test.each<[string, Row[], PullRequest[], string[]]>([
   ['all alike', [row('pull/1'), row('pull/2')], [open(1), open(2)], []],
   ['an opening that was missed', [], [open(1)], ['pull/1']],
   ['a push that was missed', [row('pull/1')], [open(1, 'b'.repeat(40))], ['pull/1']],
+  ['a label that was missed', [row('pull/1')], [{ ...open(1), labels: ['preview'] }], ['pull/1']],
+  ['its loss', [row('pull/1', { facts: { labels: ['preview'], draft: false } })], [open(1)], ['pull/1']],
+  [
+    'labels in another order',
+    [row('pull/1', { facts: { labels: ['b', 'a'], draft: false } })],
+    [{ ...open(1), labels: ['a', 'b'] }],
+    [],
+  ],
+  ['"ready for review" that was missed', [row('pull/1')], [{ ...open(1), draft: true }], ['pull/1']],
   ['a closing that was missed', [row('pull/1')], [], ['pull/1']],
   ['a preview that is asleep at its head', [row('pull/1', { desiredState: 'asleep' })], [open(1)], []],
   ['one being removed whose pull request is closed', [row('pull/1', { desiredState: 'absent' })], [], []],

@@ -148,9 +148,15 @@ async function enqueueDifferences(
 /** One that was declined is judged anew after so long although it did not change: the policy may have. */
 const JUDGED_ANEW_MS = 3_600_000;
 
+/** A label or "ready for review" that was missed may have to change what the policy says of it. */
+function isJudgedAsItIs({ facts }: Pick<Environment, 'facts'>, pull: PullRequest): boolean {
+  const inOrder = (labels: readonly string[] = []) => [...labels].sort().join('\n');
+  return (facts.draft ?? false) === pull.draft && inOrder(facts.labels) === inOrder(pull.labels);
+}
+
 /** Pure: open pull requests without a matching row, and rows whose pull request is not open any more. */
 export function differingSubjects(
-  rows: readonly Pick<Environment, 'subject' | 'desiredState' | 'desiredCommit'>[],
+  rows: readonly Pick<Environment, 'subject' | 'desiredState' | 'desiredCommit' | 'facts'>[],
   pulls: readonly PullRequest[],
   judged: { declined: readonly DeclinedSubject[]; now: Date } = { declined: [], now: new Date(0) },
 ): string[] {
@@ -168,7 +174,8 @@ export function differingSubjects(
     .filter((pull) => {
       const row = bySubject.get(`pull/${pull.number}`);
       if (row === undefined) return !isDeclined(pull);
-      return row.desiredState !== 'absent' && row.desiredCommit !== pull.head.commit;
+      if (row.desiredState === 'absent') return false;
+      return row.desiredCommit !== pull.head.commit || !isJudgedAsItIs(row, pull);
     })
     .map((pull) => `pull/${pull.number}`);
   const closed = rows

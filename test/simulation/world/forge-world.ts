@@ -12,6 +12,7 @@ export interface SimPull {
   merged: boolean;
   draft: boolean;
   labels: string[];
+  updatedAt: number;
   /** When it last lost the label that makes previews. */
   unlabelledAt: number | null;
   base: string;
@@ -115,7 +116,7 @@ export function toPullRequest(pull: SimPull, world: ForgeWorld): PullRequest {
       commit: world.branches.get(pull.base) ?? pull.head,
       repositoryId: REPOSITORY_ID,
     },
-    updatedAt: new Date(0),
+    updatedAt: new Date(pull.updatedAt),
   };
 }
 
