@@ -38,3 +38,16 @@ export function createCrashPlan(random: Random, aim: string | undefined): CrashP
     },
   };
 }
+
+/** A history as the first plan has it until one of these awaits comes: there somebody dies for certain, once. */
+export function alsoAt(plan: CrashPlan, random: Random, aims: readonly string[]): CrashPlan {
+  const left = new Set(aims);
+  return {
+    calmDown: () => plan.calmDown(),
+    decide(name, process) {
+      const decided = plan.decide(name, process);
+      if (!left.delete(name)) return decided;
+      return decided ?? (random.chance(0.5) ? 'before' : 'after');
+    },
+  };
+}

@@ -7,14 +7,16 @@ import { describeCoverage, describeFailure, uncrashed } from './report.ts';
 import { range, runSeeds } from './run-seeds.ts';
 import { simulate } from './simulate.ts';
 
-const USAGE = `npm run simulate -- --seed N [--aim AWAIT] [--verbose]  one history again
+const USAGE = `npm run simulate -- --seed N [--aim AWAIT]… [--verbose]  one history again
 npm run simulate -- --seeds N [--from N] [--lanes N]  many, with what was covered
 npm run simulate -- --mutations                       each guard taken away: does it show?`;
+
+const PROGRESS_EVERY = 100;
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
-    aim: { type: 'string' },
+    aim: { type: 'string', multiple: true, default: [] },
     seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
     lanes: { type: 'string', default: '3' },
@@ -23,6 +25,9 @@ const { values } = parseArgs({
   },
 });
 const print = (text: string) => void process.stdout.write(`${text}\n`);
+const stop = new AbortController();
+// Interrupted, a run says what it came to, and leaves no Postgres behind.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 const postgres = await startTestPostgres();
 try {
   if (values.seed !== undefined) process.exitCode = await one(Number(values.seed));
@@ -37,7 +42,7 @@ async function one(seed: number): Promise<number> {
   const database = await openSimDatabase(postgres.url);
   try {
     const onLine = values.verbose ? print : undefined;
-    const result = await simulate({ seed, aim: values.aim, database, onLine });
+    const result = await simulate({ seed, aims: values.aim, database, onLine });
     if (result.failure !== undefined) print(describeFailure(result));
     else print(values.verbose ? 'nothing is broken' : [...result.history, 'nothing is broken'].join('\n'));
     return result.failure === undefined ? 0 : 1;
@@ -48,28 +53,43 @@ async function one(seed: number): Promise<number> {
 
 async function many(count: number): Promise<number> {
   const started = performance.now();
+  const seconds = () => (performance.now() - started) / 1000;
   let done = 0;
+  let failed = 0;
   const run = await runSeeds({
-    adminUrl: postgres.url,
+    ...{ adminUrl: postgres.url, lanes: Number(values.lanes), signal: stop.signal },
     seeds: range(Number(values.from), count),
-    lanes: Number(values.lanes),
     onResult(result) {
       done += 1;
-      if (result.failure !== undefined) print(describeFailure(result));
-      else if (done % 500 === 0) print(`${done} histories`);
+      if (result.failure !== undefined) {
+        failed += 1;
+        print(describeFailure(result));
+      }
+      if (done % PROGRESS_EVERY !== 0) return;
+      const left = (seconds() / done) * Math.max(0, count - done);
+      print(
+        `${done} of ${count} histories, ${failed} failed, ${seconds().toFixed(0)} s, about ${(left / 60).toFixed(0)} min left`,
+      );
     },
   });
-  print(describeCoverage(run.histories, run.counts));
+  print(describeCoverage(run.histories + run.again, run.counts));
   const missed = uncrashed(run.counts, 1);
   if (missed.length > 0)
     print(
       `never crashed (histories that came by): ${missed.map((name) => `${name} (${run.counts.awaits.get(name)})`).join(', ')}`,
     );
-  const seconds = (performance.now() - started) / 1000;
+  const isWhole = run.histories === count;
   print(
-    `${run.histories} histories, ${run.steps} steps, ${run.failures.length} failed, ${seconds.toFixed(1)} s`,
+    `seeds ${values.from} to ${Number(values.from) + run.histories - 1}: ${run.histories} histories and ${run.again} again for awaits that were missed, ${run.steps} steps, ${seconds().toFixed(1)} s`,
   );
-  return run.failures.length === 0 ? 0 : 1;
+  const isGood = run.failures.length === 0 && missed.length === 0 && isWhole;
+  const wrong = [
+    ...(run.failures.length > 0 ? [`${run.failures.length} histories broke an invariant`] : []),
+    ...(missed.length > 0 ? [`${missed.length} awaits were never crashed at`] : []),
+    ...(isWhole ? [] : [`it ended after ${run.histories} of ${count} histories`]),
+  ];
+  print(isGood ? '✓ no invariant is broken, and processes died at every await' : `✗ ${wrong.join('; ')}`);
+  return isGood ? 0 : 1;
 }
 
 async function everyMutation(): Promise<number> {

@@ -18,5 +18,10 @@ export interface Job {
   readonly key: string;
 }
 
+/** Its key is an environment's, whose lock it takes. */
+export function isReconcile(job: Job | undefined): job is Job {
+  return job?.kind === 'reconcile' || job?.kind === 'wake';
+}
+
 /** Who is at work: known at every call, without the code under test passing it on. */
 export const currentJob = new AsyncLocalStorage<Job>();

@@ -7,7 +7,7 @@ import { Violation } from './violation.ts';
 export function describeFailure(result: SimulationResult): string {
   const why = result.failure instanceof Violation ? result.failure.message : inspect(result.failure);
   return [
-    `seed ${result.seed}${result.aim === undefined ? '' : `, with a crash aimed at "${result.aim}"`}:`,
+    `seed ${result.seed}${result.aims.length === 0 ? '' : `, with a crash aimed at ${result.aims.map((aim) => `"${aim}"`).join(' and ')}`}:`,
     ...result.history,
     `✗ ${why}`,
     `again, with Bough's own log: npm run simulate -- ${callOf(result)} --verbose`,
@@ -29,8 +29,8 @@ export function describeCoverage(histories: number, counts: CoverageCounts): str
   ].join('\n\n');
 }
 
-function callOf({ seed, aim }: SimulationResult): string {
-  return `--seed ${seed}${aim === undefined ? '' : ` --aim "${aim}"`}`;
+function callOf({ seed, aims }: SimulationResult): string {
+  return [`--seed ${seed}`, ...aims.map((aim) => `--aim "${aim}"`)].join(' ');
 }
 
 /** Awaits that many histories came by and at which nothing ever died. */

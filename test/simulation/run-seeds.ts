@@ -1,21 +1,34 @@
 import { addCounts, type CoverageCounts, emptyCounts } from './coverage.ts';
-import { openSimDatabase } from './database.ts';
+import { openSimDatabase, type SimDatabase } from './database.ts';
 import type { Mutation } from './mutation.ts';
+import { uncrashed } from './report.ts';
 import { type SimulationResult, simulate } from './simulate.ts';
 
 export interface Run {
+  /** One for each seed, and those that were run once more for an await that no process had died at. */
   readonly histories: number;
+  readonly again: number;
   readonly failures: readonly SimulationResult[];
   readonly counts: CoverageCounts;
   readonly steps: number;
 }
 
+/** A history to run: from its seed, and the awaits at which processes are to die. */
+interface Wanted {
+  readonly seed: number;
+  readonly aims: readonly string[];
+}
+
 /** Failures are looked at one by one: a few are enough. */
 const FAILURES_MAX = 5;
+/** Crashes lead to awaits that nobody came by before: those are hit in the next round. */
+const ROUNDS_MAX = 8;
 
 /**
  * Many histories, several side by side, each lane on a database of its own: while Postgres answers one, another goes on.
- * `isEnough` ends the run early.
+ * Each is aimed at the await at which fewest processes died so far. Which that is depends on which lane is faster, and so
+ * some are missed: in the end a history that came by each of these is run again exactly as it was, but for a crash there.
+ * `isEnough` and the signal end the run early.
  */
 export async function runSeeds(options: {
   adminUrl: string;
@@ -25,17 +38,19 @@ export async function runSeeds(options: {
   onResult?: (result: SimulationResult) => void;
   isEnough?: (result: SimulationResult) => boolean;
   failuresMax?: number;
+  signal?: AbortSignal;
 }): Promise<Run> {
+  const { mutation, signal, failuresMax = FAILURES_MAX } = options;
   const counts = emptyCounts();
   const failures: SimulationResult[] = [];
-  let histories = 0;
-  let steps = 0;
-  let isOver = false;
-  const seeds = options.seeds[Symbol.iterator]();
+  const cameBy = new Map<string, Wanted>();
   const tries = new Map<string, number>();
+  const ran = { histories: 0, again: 0, steps: 0 };
+  let isEnough = false;
+  const isOver = () => isEnough || signal?.aborted === true || failures.length >= failuresMax;
 
   /** The await at which fewest processes died so far, of those that are known. */
-  function nextAim(): string | undefined {
+  function nextAims(): readonly string[] {
     let aim: string | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const name of counts.awaits.keys()) {
@@ -43,32 +58,60 @@ export async function runSeeds(options: {
       if (weight >= least) continue;
       [aim, least] = [name, weight];
     }
-    if (aim !== undefined) tries.set(aim, (tries.get(aim) ?? 0) + 1);
-    return aim;
+    if (aim === undefined) return [];
+    tries.set(aim, (tries.get(aim) ?? 0) + 1);
+    return [aim];
   }
 
-  async function lane(): Promise<void> {
-    const database = await openSimDatabase(options.adminUrl);
-    try {
-      for (let next = seeds.next(); !isOver && next.done !== true; next = seeds.next()) {
-        const { mutation } = options;
-        const aim = mutation === undefined ? nextAim() : mutation.aim;
-        const result = await simulate({ seed: next.value, aim, database, mutation });
-        histories += 1;
-        steps += result.steps;
-        addCounts(counts, result.counts);
-        options.onResult?.(result);
-        if (result.failure !== undefined) failures.push(result);
-        isOver ||=
-          failures.length >= (options.failuresMax ?? FAILURES_MAX) || options.isEnough?.(result) === true;
-      }
-    } finally {
-      await database.close();
+  function* bySeed(): Generator<Wanted> {
+    for (const seed of options.seeds) {
+      if (mutation === undefined) yield { seed, aims: nextAims() };
+      else yield { seed, aims: mutation.aim === undefined ? [] : [mutation.aim] };
     }
   }
 
-  await Promise.all(Array.from({ length: options.lanes }, lane));
-  return { histories, failures, counts, steps };
+  function* missed(): Generator<Wanted> {
+    for (const name of uncrashed(counts, 1)) {
+      const wanted = cameBy.get(name);
+      if (wanted !== undefined) yield { seed: wanted.seed, aims: [...wanted.aims, name] };
+    }
+  }
+
+  async function lane(
+    database: SimDatabase,
+    all: Iterator<Wanted>,
+    as: 'histories' | 'again',
+  ): Promise<void> {
+    for (let next = isOver() ? undefined : all.next(); next?.done === false; ) {
+      const wanted = next.value;
+      const result = await simulate({ ...wanted, database, mutation });
+      ran[as] += 1;
+      ran.steps += result.steps;
+      addCounts(counts, result.counts);
+      for (const name of result.counts.awaits.keys()) if (!cameBy.has(name)) cameBy.set(name, wanted);
+      options.onResult?.(result);
+      if (result.failure !== undefined) failures.push(result);
+      isEnough ||= options.isEnough?.(result) === true;
+      next = isOver() ? undefined : all.next();
+    }
+  }
+
+  const databases: SimDatabase[] = [];
+  try {
+    for (let count = 0; count < options.lanes; count += 1)
+      databases.push(await openSimDatabase(options.adminUrl));
+    const all = bySeed();
+    await Promise.all(databases.map((database) => lane(database, all, 'histories')));
+    for (let round = 0; round < ROUNDS_MAX && mutation === undefined && !isOver(); round += 1) {
+      const rest = [...missed()];
+      if (rest.length === 0) break;
+      const once = rest.values();
+      await Promise.all(databases.map((database) => lane(database, once, 'again')));
+    }
+  } finally {
+    for (const database of databases) await database.close();
+  }
+  return { ...ran, failures, counts };
 }
 
 export function* range(from: number, count: number): Generator<number> {

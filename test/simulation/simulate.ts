@@ -4,7 +4,7 @@ import { createConnections } from './connections.ts';
 import { type CoverageCounts, createCoverage } from './coverage.ts';
 import type { SimDatabase } from './database.ts';
 import { createDeliveries } from './deliveries.ts';
-import { createCrashPlan } from './faults.ts';
+import { alsoAt, createCrashPlan } from './faults.ts';
 import { createInvariants } from './invariants/all.ts';
 import { createJudges, type Judges } from './judges.ts';
 import type { Mutation } from './mutation.ts';
@@ -34,7 +34,7 @@ import { createDisk } from './world/volumes.ts';
 
 export interface SimulationResult {
   readonly seed: number;
-  readonly aim: string | undefined;
+  readonly aims: readonly string[];
   /** What people and faults did, each at its time. */
   readonly history: readonly string[];
   /** A broken promise, or an error of the simulation itself. */
@@ -58,13 +58,13 @@ const ACTS = [4, 8] as const;
 export async function simulate(options: {
   seed: number;
   database: SimDatabase;
-  /** The await at which a process is to die. */
-  aim?: string | undefined;
+  /** The await at which a process is to die; further ones are hit for certain when they come. */
+  aims?: readonly string[];
   mutation?: Mutation | undefined;
   /** Every line of it at once, with what Bough says to its log. */
   onLine?: ((line: string) => void) | undefined;
 }): Promise<SimulationResult> {
-  const { seed, database, mutation } = options;
+  const { seed, database, mutation, aims = [] } = options;
   await database.reset();
   const stream = (name: string) => createRandom(`${seed} ${name}`);
   const scheduler = createScheduler(stream('interleaving'));
@@ -85,7 +85,8 @@ export async function simulate(options: {
     for (const die of process.onDeath.splice(0)) die();
     scheduler.at(stream(`restart ${processes.length}`).int(200, 6_000), null, () => startAgain(process));
   };
-  const crashes = createCrashPlan(stream('crashes'), options.aim);
+  const [aim, ...others] = aims;
+  const crashes = alsoAt(createCrashPlan(stream('crashes'), aim), stream('more crashes'), others);
   const calls = createCalls({ scheduler, random: stream('durations'), coverage, crashes, kill });
   const now = () => new Date(scheduler.wall());
   let judges: Judges | undefined;
@@ -315,7 +316,7 @@ export async function simulate(options: {
   }
   const { steps } = scheduler;
   const { counts } = coverage;
-  return { seed, aim: options.aim, history, failure, counts, steps, simulatedMs: scheduler.now() };
+  return { seed, aims, history, failure, counts, steps, simulatedMs: scheduler.now() };
 }
 
 /** Tables whose changes the invariants hear of. */

@@ -1,5 +1,6 @@
 import { policiesOf } from '../expectation.ts';
 import type { Change, Invariant, Watched } from '../invariant.ts';
+import { isReconcile } from '../process.ts';
 import { LABEL } from '../world/forge-world.ts';
 import { isCapture, isRehearsal } from './no-resurrection.ts';
 
@@ -24,7 +25,7 @@ export function createNothingRemovedUnasked(): Invariant {
     async deed(deed, job, { environments }) {
       if (deed.verb !== 'remove' || isCapture(deed.labels) || isRehearsal(deed.labels)) return undefined;
       // What an environment makes and replaces of its own is its reconcile's affair, one environment at a time.
-      if (job?.kind === 'reconcile' && job.key === deed.labels.environmentId) return undefined;
+      if (isReconcile(job) && job.key === deed.labels.environmentId) return undefined;
       const row = environments.get(deed.labels.environmentId);
       if (row === undefined || row.removed_at !== null) return undefined;
       return `${job?.kind} removes ${deed.kind} ${deed.id} of an environment that lives (${row.desired_state})`;

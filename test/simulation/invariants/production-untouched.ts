@@ -1,4 +1,5 @@
 import type { Invariant } from '../invariant.ts';
+import { isReconcile } from '../process.ts';
 import { isCapture } from './no-resurrection.ts';
 
 /** No preview sees, stops or removes anything of production; and production's volumes are removed by nobody. */
@@ -12,7 +13,7 @@ export function createProductionUntouched(): Invariant {
       if (isProduction && !isCaptures) {
         if (deed.kind === 'volume' && deed.verb === 'remove')
           return `production's volume ${deed.id} is removed`;
-        if (job?.kind === 'reconcile' && job.key !== environmentId)
+        if (isReconcile(job) && job.key !== environmentId)
           return `the reconcile of environment ${job.key} does ${deed.verb} ${deed.id} of production`;
       }
       for (const path of deed.mounts ?? []) {

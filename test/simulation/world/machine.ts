@@ -31,6 +31,8 @@ export function createMachine(of: {
     // Those of data that is replaced stop when they like.
     return services.length > 0 && services.every(({ state }) => state === 'stopped');
   }
+  const needsService = ({ labels, hosts }: RunSpec) =>
+    labels.role === 'web' && labels.name.endsWith(' deploy') && Object.keys(hosts).length > 0;
   const seen = ({ labels, mounts }: Pick<WorkloadSpec | RunSpec, 'labels' | 'mounts'>) => ({
     labels,
     mounts: mounts.map(({ source }) => source),
@@ -93,10 +95,7 @@ export function createMachine(of: {
           'engine run',
           async () => {
             await witness.does({ verb: 'run', kind: 'workload', id: spec.labels.name, ...seen(spec) });
-            const lacks =
-              spec.labels.role === 'web' &&
-              spec.labels.name.endsWith(' deploy') &&
-              (await isServiceStopped(spec.labels));
+            const lacks = needsService(spec) && (await isServiceStopped(spec.labels));
             return await engine.run(lacks ? { ...spec, command: 'exit 1' } : spec);
           },
           { takes: [2, 900], signal: spec.signal },
