@@ -273,7 +273,7 @@ export async function simulate(options: {
         const busy = queueStore.busy().slice(0, 5).join(', ') || 'none';
         throw new Violation(
           'quiescence',
-          `things still change ${QUIET_WITHIN_MS / 60_000} min later; jobs: ${busy}`,
+          `things still change ${QUIET_WITHIN_MS / 60_000} min later; jobs: ${busy}; refused by the forge: ${await refusals()}`,
         );
       }
     }
@@ -286,6 +286,14 @@ export async function simulate(options: {
        union all select 'request ' || kind || ' of ' || subject from requests where handled_at is null`,
     );
     return rows[0]?.what;
+  }
+
+  async function refusals(): Promise<string> {
+    const { rows } = await database.watcher.query<{ what: string }>(
+      `select concat(kind, ' ', key, ' of environment ', environment_id) as what from publications
+       where detail->>'refusal' = 'forge-forbidden'`,
+    );
+    return rows.map(({ what }) => what).join(', ') || 'nothing';
   }
 
   async function glance(): Promise<string> {

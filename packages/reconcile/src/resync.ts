@@ -259,7 +259,8 @@ async function requeueEnvironments(context: Context, thorough: boolean): Promise
 
 /**
  * Environments that serve and of which something or everything does not run: the machine was restarted, somebody killed
- * it, or a stranger took its port. One whose newest deployment failed serves an earlier one.
+ * it, or a stranger took its port; or beside which an earlier release still runs, because whoever was to stop it died and
+ * the queue forgot. One whose newest deployment failed serves an earlier one. What sleeps is as it should be.
  */
 async function listLame(context: Context, environments: readonly Environment[]): Promise<Environment[]> {
   const workloads = (await context.engine.list()).filter(
@@ -269,10 +270,19 @@ async function listLame(context: Context, environments: readonly Environment[]):
     new Set(workloads.filter(state).map(({ labels }) => labels.environmentId));
   const running = environmentsOf(({ state }) => state !== 'stopped');
   const lame = environmentsOf(({ state }) => state === 'stopped');
+  const isStale = (row: Environment) =>
+    workloads.some(
+      ({ labels, state }) =>
+        labels.environmentId === row.id &&
+        state !== 'stopped' &&
+        labels.release !== undefined &&
+        labels.release !== row.releaseDeploymentId,
+    );
   return environments.filter(
     (row) =>
+      row.desiredState === 'running' &&
       ['ready', 'failed'].includes(phase(row)) &&
       row.releaseDeploymentId !== null &&
-      (lame.has(row.id) || !running.has(row.id)),
+      (lame.has(row.id) || !running.has(row.id) || isStale(row)),
   );
 }

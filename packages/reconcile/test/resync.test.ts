@@ -1,10 +1,11 @@
 import type { Forge } from '@bough/forge/forge';
 import { listDeliveries, receiveDelivery } from '@bough/store/deliveries';
 import { insertProject, removeProject } from '@bough/store/projects';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { writeAsleep } from '@bough/store/sleep';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { observe, observeKey } from '../src/observe.ts';
-import { pollAll } from '../src/resync.ts';
-import { type Harness, openHarness } from './harness.ts';
+import { pollAll, resync } from '../src/resync.ts';
+import { type Harness, MANIFEST, openHarness } from './harness.ts';
 
 let bough: Harness;
 const never = new AbortController().signal;
@@ -49,5 +50,48 @@ test.each([
   expect((await listDeliveries(bough.pool))[0]).toMatchObject({
     fate: 'declined',
     reason: expect.stringContaining(isRemoved ? 'not a project' : 'no environment'),
+  });
+});
+
+describe('which of the settled environments it looks at', () => {
+  async function looked(): Promise<number> {
+    let count = 0;
+    bough.onEnqueue = (queue) => {
+      if (queue === 'reconcile') count += 1;
+    };
+    await resync(bough.context, { thorough: false, signal: never });
+    bough.onEnqueue = () => {};
+    return count;
+  }
+
+  test('the one beside whose release an earlier one still runs', async () => {
+    const id = await bough.wish(await bough.commit({ 'a.txt': '1' }));
+    await bough.look(id);
+    const { engine } = bough;
+    // The worker dies before it stops what the new release has replaced.
+    const remove = async () => {
+      throw new Error('it died');
+    };
+    Object.assign(bough.context, { engine: { ...engine, remove } });
+    await bough.wish(await bough.commit({ 'a.txt': '2' }));
+    await bough.look(id);
+    Object.assign(bough.context, { engine });
+    expect(await bough.running(id)).toHaveLength(2);
+    expect(await looked()).toBe(1);
+    await bough.look(id);
+    expect(await bough.running(id)).toEqual([(await bough.row(id)).releaseDeploymentId]);
+    expect(await looked()).toBe(0);
+  });
+
+  test('not the one that sleeps, also when its last deployment failed', async () => {
+    const id = await bough.wish(await bough.commit({ 'a.txt': '1' }));
+    await bough.look(id);
+    await bough.wish(await bough.commit({ '.bough/config.yaml': MANIFEST.replace('echo built', 'exit 1') }));
+    await bough.look(id);
+    const { generation, lastRequestAt } = await bough.row(id);
+    await writeAsleep(bough.pool, { environmentId: id, generation, lastRequestAt, reason: 'it is idle' });
+    await bough.look(id);
+    expect(await bough.row(id)).toMatchObject({ desiredState: 'asleep', failure: { code: 'build-failed' } });
+    expect(await looked()).toBe(0);
   });
 });
