@@ -15,6 +15,7 @@ export async function huntMutation(
   adminUrl: string,
   mutation: Mutation,
   seedsMax: number,
+  signal?: AbortSignal,
 ): Promise<{ seed: number; text: string } | undefined> {
   const shows = ({ failure }: SimulationResult) =>
     failure instanceof Violation && mutation.breaks.includes(failure.invariant);
@@ -22,6 +23,7 @@ export async function huntMutation(
   await runSeeds({
     ...{ adminUrl, mutation, lanes: LANES, seeds: hintFirst(mutation, seedsMax), failuresMax: seedsMax },
     isEnough: shows,
+    ...(signal === undefined ? {} : { signal }),
     onResult(result) {
       if (shows(result) && result.failure instanceof Violation)
         found ??= { seed: result.seed, text: result.failure.message };

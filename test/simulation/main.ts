@@ -9,7 +9,7 @@ import { simulate } from './simulate.ts';
 
 const USAGE = `npm run simulate -- --seed N [--aim AWAIT]… [--verbose]  one history again
 npm run simulate -- --seeds N [--from N] [--lanes N]  many, with what was covered
-npm run simulate -- --mutations                       each guard taken away: does it show?`;
+npm run simulate -- --mutations [--only WORDS]        each guard taken away: does it show?`;
 
 const PROGRESS_EVERY = 100;
 
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     lanes: { type: 'string', default: '3' },
     mutations: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -94,8 +95,9 @@ async function many(count: number): Promise<number> {
 
 async function everyMutation(): Promise<number> {
   let missed = 0;
-  for (const mutation of mutations) {
-    const found = await huntMutation(postgres.url, mutation, 200);
+  for (const mutation of mutations.filter(({ name }) => name.includes(values.only))) {
+    const found = await huntMutation(postgres.url, mutation, 200, stop.signal);
+    if (stop.signal.aborted) return 1;
     if (found === undefined) missed += 1;
     print(
       `${found === undefined ? '✗ unnoticed' : '✓'} ${mutation.name}${found === undefined ? '' : ` (seed ${found.seed}: ${found.text})`}`,

@@ -100,6 +100,48 @@ export const mutations: readonly Mutation[] = [
     breaks: ['quiescence'],
     statement: replacing(`fate in ('received', 'queued') and fate <> $2`, 'fate is null and fate <> $2'),
   },
+  {
+    name: 'one approval lets in every commit of the pull request',
+    breaks: ['only approved code'],
+    statement: replacing(
+      'subject = $2 and commit = $3 order by approvals.id',
+      'subject = $2 and $3::text is not null order by approvals.id',
+    ),
+  },
+  {
+    name: 'the forge is not asked who may write',
+    breaks: ['only approved code', 'nothing removed unasked'],
+    forge: (forge) => ({ ...forge, permission: async () => 'write' }),
+  },
+  {
+    name: 'what goes to sleep is not stopped',
+    breaks: ['asleep runs nothing'],
+    context: (context) => ({ ...context, engine: { ...context.engine, stop: async () => {} } }),
+  },
+  {
+    name: 'a visit is heard and nothing is woken',
+    breaks: ['a visit wakes'],
+    statement: replacing("where id = $1 and desired_state = 'asleep'", 'where id = $1 and false'),
+  },
+  {
+    name: 'other data counts as the data before it serves',
+    breaks: ['data is kept'],
+    statement: replacing(
+      'set data_pending = $4',
+      `set data_pending = $4, data_epoch = (($4::jsonb)->>'requestId')::bigint`,
+    ),
+  },
+  {
+    name: 'every pull request counts as labelled',
+    breaks: ['newest commit wins', 'one true comment'],
+    forge: (forge) => ({
+      ...forge,
+      async readPullRequest(...of) {
+        const pull = await forge.readPullRequest(...of);
+        return pull === 'gone' ? pull : { ...pull, labels: ['preview'] };
+      },
+    }),
+  },
 ];
 
 /** Every statement that holds the text holds another one instead. */
