@@ -115,11 +115,13 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'what goes to sleep is not stopped',
+    seed: 44,
     breaks: ['asleep runs nothing'],
     context: (context) => ({ ...context, engine: { ...context.engine, stop: async () => {} } }),
   },
   {
     name: 'a visit is heard and nothing is woken',
+    seed: 4,
     breaks: ['a visit wakes'],
     statement: replacing("where id = $1 and desired_state = 'asleep'", 'where id = $1 and false'),
   },
@@ -133,6 +135,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'every pull request counts as labelled',
+    seed: 13,
     breaks: ['newest commit wins', 'one true comment'],
     forge: (forge) => ({
       ...forge,
