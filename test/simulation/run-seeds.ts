@@ -26,9 +26,10 @@ const ROUNDS_MAX = 8;
 
 /**
  * Many histories, several side by side, each lane on a database of its own: while Postgres answers one, another goes on.
- * Each is aimed at the await at which fewest processes died so far. Which that is depends on which lane is faster, and so
- * some are missed: in the end a history that came by each of these is run again exactly as it was, but for a crash there.
- * `isEnough` and the signal end the run early.
+ * Each is aimed at the await at which fewest processes died so far; some are missed, and in the end a history that came by
+ * each of these is run again exactly as it was, but for a crash there. Aims are chosen for a batch at a time, from what
+ * the batches before it came to: so that no lane's speed decides, and a run of the same seeds is the same run.
+ * `isEnough` and the signal end it early.
  */
 export async function runSeeds(options: {
   adminUrl: string;
@@ -63,36 +64,39 @@ export async function runSeeds(options: {
     return [aim];
   }
 
-  function* bySeed(): Generator<Wanted> {
-    for (const seed of options.seeds) {
-      if (mutation === undefined) yield { seed, aims: nextAims() };
-      else yield { seed, aims: mutation.aim === undefined ? [] : [mutation.aim] };
-    }
+  function aimsOf(): readonly string[] {
+    if (mutation === undefined) return nextAims();
+    return mutation.aim === undefined ? [] : [mutation.aim];
   }
 
-  function* missed(): Generator<Wanted> {
-    for (const name of uncrashed(counts, 1)) {
+  function missed(): Wanted[] {
+    return uncrashed(counts, 1).flatMap((name) => {
       const wanted = cameBy.get(name);
-      if (wanted !== undefined) yield { seed: wanted.seed, aims: [...wanted.aims, name] };
-    }
+      return wanted === undefined ? [] : [{ seed: wanted.seed, aims: [...wanted.aims, name] }];
+    });
   }
 
-  async function lane(
-    database: SimDatabase,
-    all: Iterator<Wanted>,
-    as: 'histories' | 'again',
-  ): Promise<void> {
-    for (let next = isOver() ? undefined : all.next(); next?.done === false; ) {
-      const wanted = next.value;
-      const result = await simulate({ ...wanted, database, mutation });
+  async function runBatch(batch: readonly Wanted[], as: 'histories' | 'again'): Promise<void> {
+    const results: { readonly place: number; readonly wanted: Wanted; readonly result: SimulationResult }[] =
+      [];
+    const all = batch.entries();
+    const lane = async (database: SimDatabase): Promise<void> => {
+      for (let next = isOver() ? undefined : all.next(); next?.done === false; ) {
+        const [place, wanted] = next.value;
+        const result = await simulate({ ...wanted, database, mutation });
+        results.push({ place, wanted, result });
+        options.onResult?.(result);
+        if (result.failure !== undefined) failures.push(result);
+        isEnough ||= options.isEnough?.(result) === true;
+        next = isOver() ? undefined : all.next();
+      }
+    };
+    await Promise.all(databases.map(lane));
+    for (const { wanted, result } of results.sort((a, b) => a.place - b.place)) {
       ran[as] += 1;
       ran.steps += result.steps;
       addCounts(counts, result.counts);
       for (const name of result.counts.awaits.keys()) if (!cameBy.has(name)) cameBy.set(name, wanted);
-      options.onResult?.(result);
-      if (result.failure !== undefined) failures.push(result);
-      isEnough ||= options.isEnough?.(result) === true;
-      next = isOver() ? undefined : all.next();
     }
   }
 
@@ -100,18 +104,35 @@ export async function runSeeds(options: {
   try {
     for (let count = 0; count < options.lanes; count += 1)
       databases.push(await openSimDatabase(options.adminUrl));
-    const all = bySeed();
-    await Promise.all(databases.map((database) => lane(database, all, 'histories')));
+    for (const seeds of batches(options.seeds))
+      if (!isOver())
+        await runBatch(
+          seeds.map((seed) => ({ seed, aims: aimsOf() })),
+          'histories',
+        );
     for (let round = 0; round < ROUNDS_MAX && mutation === undefined && !isOver(); round += 1) {
-      const rest = [...missed()];
+      const rest = missed();
       if (rest.length === 0) break;
-      const once = rest.values();
-      await Promise.all(databases.map((database) => lane(database, once, 'again')));
+      await runBatch(rest, 'again');
     }
   } finally {
     for (const database of databases) await database.close();
   }
   return { ...ran, failures, counts };
+}
+
+/** Small enough for aims to follow what is known, large enough for lanes not to wait for each other. */
+const BATCH = 60;
+
+function* batches(seeds: Iterable<number>): Generator<number[]> {
+  let batch: number[] = [];
+  for (const seed of seeds) {
+    batch.push(seed);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 export function* range(from: number, count: number): Generator<number> {
