@@ -110,6 +110,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'the forge is not asked who may write',
+    seed: 110,
     breaks: ['only approved code', 'nothing removed unasked'],
     forge: (forge) => ({ ...forge, permission: async () => 'write' }),
   },
@@ -126,12 +127,9 @@ export const mutations: readonly Mutation[] = [
     statement: replacing("where id = $1 and desired_state = 'asleep'", 'where id = $1 and false'),
   },
   {
-    name: 'other data counts as the data before it serves',
+    name: 'other data takes the place of what is there before it serves',
     breaks: ['data is kept'],
-    statement: replacing(
-      'set data_pending = $4',
-      `set data_pending = $4, data_epoch = (($4::jsonb)->>'requestId')::bigint`,
-    ),
+    context: replacingInPlace,
   },
   {
     name: 'every pull request counts as labelled',
@@ -168,6 +166,22 @@ function withoutCopies(context: Context): Context {
     const volume = await storage.ensure(spec);
     const source = (await storage.listSnapshots()).find(({ id }) => id === spec.from);
     return source === undefined ? volume : { ...volume, path: source.path };
+  };
+  return { ...context, storage: { ...storage, ensure } };
+}
+
+function replacingInPlace(context: Context): Context {
+  const { storage } = context;
+  const bare = (name: string) => name.replace(/@\d+$/, '');
+  const ensure: typeof storage.ensure = async (spec) => {
+    const others = (await storage.list()).filter(
+      ({ id, labels }) =>
+        id !== spec.id &&
+        labels.environmentId === spec.labels.environmentId &&
+        bare(labels.name) === bare(spec.labels.name),
+    );
+    if (bare(spec.labels.name) !== spec.labels.name) for (const { id } of others) await storage.remove(id);
+    return await storage.ensure(spec);
   };
   return { ...context, storage: { ...storage, ensure } };
 }
