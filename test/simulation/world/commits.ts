@@ -81,14 +81,9 @@ export function createCommits(calls: Calls, policy: PolicyName): Commits {
         calls.call(process, 'git list', () =>
           find(commit).content === 'without-manifest' ? ['app.js'] : ['.bough/config.yaml', 'app.js'],
         ),
-<<<<<<< HEAD
-      readFile: ({ commit }) =>
-        calls.call(process, 'git read', () => Buffer.from(manifestOf(find(commit).content))),
+      readFile: ({ commit }) => calls.call(process, 'git read', () => Buffer.from(manifestOf(find(commit)))),
       diffFiles: ({ from, commit, signal }) =>
         calls.call(process, 'git diff', () => (from === commit ? '' : `-${from}\n+${commit}\n`), { signal }),
-=======
-      readFile: ({ commit }) => calls.call(process, 'git read', () => Buffer.from(manifestOf(find(commit)))),
->>>>>>> a99abb1 (Let the simulation sleep, wake, approve, sync and label)
       treeId: ({ commit, signal }) => calls.call(process, 'git tree', () => treeOf(find(commit)), { signal }),
       checkout: ({ commit, signal, name }) =>
         calls.call(
