@@ -7,7 +7,7 @@ import { describeCoverage, describeFailure, uncrashed } from './report.ts';
 import { range, runSeeds } from './run-seeds.ts';
 import { simulate } from './simulate.ts';
 
-const USAGE = `npm run simulate -- --seed N [--aim AWAIT]… [--verbose]  one history again
+const USAGE = `npm run simulate -- --seed N [--aim AWAIT] [--also AWAIT]… [--verbose]  one history again
 npm run simulate -- --seeds N [--from N] [--lanes N]  many, with what was covered
 npm run simulate -- --mutations [--only WORDS]        each guard taken away: does it show?`;
 
@@ -16,7 +16,8 @@ const PROGRESS_EVERY = 100;
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
-    aim: { type: 'string', multiple: true, default: [] },
+    aim: { type: 'string' },
+    also: { type: 'string', multiple: true, default: [] },
     seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
     lanes: { type: 'string', default: '3' },
@@ -43,7 +44,7 @@ async function one(seed: number): Promise<number> {
   const database = await openSimDatabase(postgres.url);
   try {
     const onLine = values.verbose ? print : undefined;
-    const result = await simulate({ seed, aims: values.aim, database, onLine });
+    const result = await simulate({ seed, aim: values.aim, also: values.also, database, onLine });
     if (result.failure !== undefined) print(describeFailure(result));
     else print(values.verbose ? 'nothing is broken' : [...result.history, 'nothing is broken'].join('\n'));
     return result.failure === undefined ? 0 : 1;

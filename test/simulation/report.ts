@@ -7,7 +7,7 @@ import { Violation } from './violation.ts';
 export function describeFailure(result: SimulationResult): string {
   const why = result.failure instanceof Violation ? result.failure.message : inspect(result.failure);
   return [
-    `seed ${result.seed}${result.aims.length === 0 ? '' : `, with a crash aimed at ${result.aims.map((aim) => `"${aim}"`).join(' and ')}`}:`,
+    `seed ${result.seed}${result.aim === undefined ? '' : `, with a crash aimed at "${result.aim}"`}:`,
     ...result.history,
     `✗ ${why}`,
     `again, with Bough's own log: npm run simulate -- ${callOf(result)} --verbose`,
@@ -29,8 +29,9 @@ export function describeCoverage(histories: number, counts: CoverageCounts): str
   ].join('\n\n');
 }
 
-function callOf({ seed, aims }: SimulationResult): string {
-  return [`--seed ${seed}`, ...aims.map((aim) => `--aim "${aim}"`)].join(' ');
+function callOf({ seed, aim, also }: SimulationResult): string {
+  const aimed = aim === undefined ? [] : [`--aim "${aim}"`];
+  return [`--seed ${seed}`, ...aimed, ...also.map((name) => `--also "${name}"`)].join(' ');
 }
 
 /** Awaits that many histories came by and at which nothing ever died. */

@@ -13,10 +13,11 @@ export interface Run {
   readonly steps: number;
 }
 
-/** A history to run: from its seed, and the awaits at which processes are to die. */
+/** A history to run: from its seed, and where processes are to die: see `simulate`. */
 interface Wanted {
   readonly seed: number;
-  readonly aims: readonly string[];
+  readonly aim: string | undefined;
+  readonly also: readonly string[];
 }
 
 /** Failures are looked at one by one: a few are enough. */
@@ -51,7 +52,7 @@ export async function runSeeds(options: {
   const isOver = () => isEnough || signal?.aborted === true || failures.length >= failuresMax;
 
   /** The await at which fewest processes died so far, of those that are known. */
-  function nextAims(): readonly string[] {
+  function nextAim(): string | undefined {
     let aim: string | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const name of counts.awaits.keys()) {
@@ -59,20 +60,15 @@ export async function runSeeds(options: {
       if (weight >= least) continue;
       [aim, least] = [name, weight];
     }
-    if (aim === undefined) return [];
+    if (aim === undefined) return undefined;
     tries.set(aim, (tries.get(aim) ?? 0) + 1);
-    return [aim];
-  }
-
-  function aimsOf(): readonly string[] {
-    if (mutation === undefined) return nextAims();
-    return mutation.aim === undefined ? [] : [mutation.aim];
+    return aim;
   }
 
   function missed(): Wanted[] {
     return uncrashed(counts, 1).flatMap((name) => {
       const wanted = cameBy.get(name);
-      return wanted === undefined ? [] : [{ seed: wanted.seed, aims: [...wanted.aims, name] }];
+      return wanted === undefined ? [] : [{ ...wanted, also: [...wanted.also, name] }];
     });
   }
 
@@ -107,7 +103,7 @@ export async function runSeeds(options: {
     for (const seeds of batches(options.seeds))
       if (!isOver())
         await runBatch(
-          seeds.map((seed) => ({ seed, aims: aimsOf() })),
+          seeds.map((seed) => ({ seed, aim: mutation === undefined ? nextAim() : mutation.aim, also: [] })),
           'histories',
         );
     for (let round = 0; round < ROUNDS_MAX && mutation === undefined && !isOver(); round += 1) {

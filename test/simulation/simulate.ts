@@ -34,7 +34,8 @@ import { createDisk } from './world/volumes.ts';
 
 export interface SimulationResult {
   readonly seed: number;
-  readonly aims: readonly string[];
+  readonly aim: string | undefined;
+  readonly also: readonly string[];
   /** What people and faults did, each at its time. */
   readonly history: readonly string[];
   /** A broken promise, or an error of the simulation itself. */
@@ -58,13 +59,15 @@ const ACTS = [4, 8] as const;
 export async function simulate(options: {
   seed: number;
   database: SimDatabase;
-  /** The await at which a process is to die; further ones are hit for certain when they come. */
-  aims?: readonly string[];
+  /** The await at which a process is to die, perhaps not when it comes first. */
+  aim?: string | undefined;
+  /** At these one dies for certain when they come; until then the history is what it is without. */
+  also?: readonly string[];
   mutation?: Mutation | undefined;
   /** Every line of it at once, with what Bough says to its log. */
   onLine?: ((line: string) => void) | undefined;
 }): Promise<SimulationResult> {
-  const { seed, database, mutation, aims = [] } = options;
+  const { seed, database, mutation, aim, also = [] } = options;
   await database.reset();
   const stream = (name: string) => createRandom(`${seed} ${name}`);
   const scheduler = createScheduler(stream('interleaving'));
@@ -85,8 +88,7 @@ export async function simulate(options: {
     for (const die of process.onDeath.splice(0)) die();
     scheduler.at(stream(`restart ${processes.length}`).int(200, 6_000), null, () => startAgain(process));
   };
-  const [aim, ...others] = aims;
-  const crashes = alsoAt(createCrashPlan(stream('crashes'), aim), stream('more crashes'), others);
+  const crashes = alsoAt(createCrashPlan(stream('crashes'), aim), stream('more crashes'), also);
   const calls = createCalls({ scheduler, random: stream('durations'), coverage, crashes, kill });
   const now = () => new Date(scheduler.wall());
   let judges: Judges | undefined;
@@ -324,7 +326,7 @@ export async function simulate(options: {
   }
   const { steps } = scheduler;
   const { counts } = coverage;
-  return { seed, aims, history, failure, counts, steps, simulatedMs: scheduler.now() };
+  return { seed, aim, also, history, failure, counts, steps, simulatedMs: scheduler.now() };
 }
 
 /** Tables whose changes the invariants hear of. */

@@ -69,6 +69,7 @@ beforeEach(async () => {
     ...{ pool, installationId: 'i1', enqueue: async () => {}, forge: () => forge.forge },
     sources: createSources(git, join(home.path, 'checkouts')),
     directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
+    clock: systemClock,
     log: { info: () => undefined, warn: () => undefined, error: () => undefined },
   };
 });
