@@ -101,11 +101,11 @@ export const mutations: readonly Mutation[] = [
     statement: replacing(`fate in ('received', 'queued') and fate <> $2`, 'fate is null and fate <> $2'),
   },
   {
-    name: 'one approval lets in every commit of the pull request',
+    name: 'a commit of a fork needs no approval of its own',
     breaks: ['only approved code'],
     statement: replacing(
-      'subject = $2 and commit = $3 order by approvals.id',
-      'subject = $2 and $3::text is not null order by approvals.id',
+      'where project_id = $1 and subject = $2 and commit = $3 order by approvals.id',
+      'where project_id = $1 and $2::text is not null and $3::text is not null order by approvals.id',
     ),
   },
   {
@@ -128,6 +128,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'other data takes the place of what is there before it serves',
+    seed: 195,
     breaks: ['data is kept'],
     context: replacingInPlace,
   },

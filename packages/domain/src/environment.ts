@@ -87,6 +87,8 @@ export interface SubjectFacts {
   readonly draft?: boolean;
   /** It is held until somebody approves its commit, which a button can do. */
   readonly approvable?: boolean;
+  /** It is held because the forge did not tell whether its author may write: resync asks again. */
+  readonly untold?: boolean;
 }
 
 export type Phase =

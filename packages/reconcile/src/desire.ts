@@ -192,6 +192,7 @@ function desirePull(
       draft: pull.draft,
       number: pull.number,
       ...(strange?.approvable ? { approvable: true } : {}),
+      ...(strange?.untold ? { untold: true } : {}),
     },
     ...(strange?.review === undefined ? {} : { review: strange.review }),
     requestId,

@@ -36,6 +36,12 @@ test.each<[string, Row[], PullRequest[], string[]]>([
   ['all alike', [row('pull/1'), row('pull/2')], [open(1), open(2)], []],
   ['an opening that was missed', [], [open(1)], ['pull/1']],
   ['a push that was missed', [row('pull/1')], [open(1, 'b'.repeat(40))], ['pull/1']],
+  [
+    'one whose author the forge did not tell about',
+    [row('pull/1', { facts: { labels: [], draft: false, untold: true } })],
+    [open(1)],
+    ['pull/1'],
+  ],
   ['a label that was missed', [row('pull/1')], [{ ...open(1), labels: ['preview'] }], ['pull/1']],
   ['its loss', [row('pull/1', { facts: { labels: ['preview'], draft: false } })], [open(1)], ['pull/1']],
   [

@@ -175,6 +175,7 @@ export function differingSubjects(
       const row = bySubject.get(`pull/${pull.number}`);
       if (row === undefined) return !isDeclined(pull);
       if (row.desiredState === 'absent') return false;
+      if (row.facts.untold === true) return true;
       return row.desiredCommit !== pull.head.commit || !isJudgedAsItIs(row, pull);
     })
     .map((pull) => `pull/${pull.number}`);

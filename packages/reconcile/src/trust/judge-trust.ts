@@ -12,6 +12,8 @@ export type Trust =
       readonly kind: 'held';
       readonly reason: string;
       readonly approvable: boolean;
+      /** Only because the forge did not tell who may write: it is asked again. */
+      readonly untold?: boolean;
       readonly review?: Review;
     };
 
@@ -48,7 +50,8 @@ export function judgeTrust(facts: TrustFacts): Trust {
       ? ''
       : `. Look at ${facts.changedManifest.map((file) => `\`${file}\``).join(', ')} too: the commit is built and run as it says there, which is not as on the default branch`;
   const reason = `${who}, and ${doubt ?? 'nobody with write access has approved this commit'}. Somebody who may write to this repository can let exactly this commit run, without secrets, data and network, by the comment ${approveCommand(commit)}${changed}`;
-  return { kind: 'held', reason, approvable: true };
+  const untold = facts.stranger.kind === 'unknown' ? { untold: true } : {};
+  return { kind: 'held', reason, approvable: true, ...untold };
 }
 
 const DECLINED =
