@@ -102,6 +102,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a commit of a fork needs no approval of its own',
+    seed: 132,
     breaks: ['only approved code'],
     statement: replacing(
       'where project_id = $1 and subject = $2 and commit = $3 order by approvals.id',
