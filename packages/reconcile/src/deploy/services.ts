@@ -168,7 +168,8 @@ async function ensureService(
     voice,
   });
   const { cloning } = service;
-  if (inherited !== undefined && cloning !== undefined && volume?.from !== undefined) {
+  const isClaimed = inherited !== undefined && cloning !== undefined && volume?.from !== undefined;
+  if (isClaimed) {
     await untilReady(() => cloning.claim(started.address, inherited, credentials), {
       clock: context.clock,
       timeoutMs: context.deadlines.serviceMs,
@@ -176,14 +177,19 @@ async function ensureService(
       onTimeout: (cause) => serviceNotReady(run, declaration, started.workload, cause),
     });
   }
-  const { version } = await untilReady((signal) => service.ready(started.address, credentials, signal), {
+  const provision = async () => {
+    if (!found.areProvisioned || volume === null)
+      await service.provision(declaration, started.address, credentials);
+  };
+  const readied = untilReady((signal) => service.ready(started.address, credentials, signal), {
     clock: context.clock,
     timeoutMs: context.deadlines.serviceMs,
     signal: lock.signal,
     onTimeout: (cause) => serviceNotReady(run, declaration, started.workload, cause),
   });
-  if (!found.areProvisioned || volume === null)
-    await service.provision(declaration, started.address, credentials);
+  // A copy that could be claimed answers already.
+  const [{ version }] = await Promise.all([readied, isClaimed ? provision() : undefined]);
+  if (!isClaimed) await provision();
   voice.line(`${declaration.name}: ${declaration.type} ${version} answers on port ${started.address.port}`);
   return {
     declaration,

@@ -14,8 +14,10 @@ const CONNECTIONS = 4;
  */
 export async function postgresClaim(address: Address, from: Credentials, to: Credentials): Promise<void> {
   if (from.username !== to.username) throw new Error('a claim cannot rename the superuser');
+  const verified = verifiersOf(to);
   const client = await connectAccepted(address, [to, from], (login) => connect(address, login), isRefusal);
-  const databases = await claimRoles(client, to)
+  const databases = await verified
+    .then((verifiers) => claimRoles(client, verifiers))
     .then(() => listDatabases(client))
     .finally(() => disconnect(client));
   await inLanes(databases, (database) =>
@@ -36,16 +38,23 @@ async function inLanes(names: readonly string[], work: (name: string) => Promise
   if (failed !== undefined) throw failed.reason;
 }
 
-async function claimRoles(client: Client, to: Credentials): Promise<void> {
+/** Role → what the server stores of its password. */
+async function verifiersOf(to: Credentials): Promise<ReadonlyMap<string, string>> {
   const logins: Login[] = [to, ...Object.values(to.endpoints)];
-  const verifiers = await Promise.all(logins.map((login) => scramVerifier(login.password)));
+  return new Map(
+    await Promise.all(
+      logins.map(async ({ username, password }) => [username, await scramVerifier(password)] as const),
+    ),
+  );
+}
+
+async function claimRoles(client: Client, verifiers: ReadonlyMap<string, string>): Promise<void> {
   const { rows } = await client.query<{ rolname: string; has_password: boolean }>(
     'select rolname, rolpassword is not null as has_password from pg_authid',
   );
   await client.query('begin');
   for (const { rolname, has_password } of rows) {
-    const index = logins.findIndex((login) => login.username === rolname);
-    const verifier = verifiers[index];
+    const verifier = verifiers.get(rolname);
     if (verifier !== undefined) await client.query(`alter role ${id(rolname)} password ${literal(verifier)}`);
     else if (has_password) await client.query(`alter role ${id(rolname)} password null`);
   }
