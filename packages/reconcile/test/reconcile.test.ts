@@ -202,7 +202,7 @@ describe('what something else stops while it is waited for', () => {
 
   test('an app that exits by itself keeps its own error', async () => {
     const accepts = async (): Promise<void> => {
-      const [started] = await bough.engine.list();
+      const started = (await bough.engine.list()).find(({ labels }) => labels.role === 'web');
       bough.machine.crash(started?.id ?? '', 3);
       throw new Error('connect ECONNREFUSED');
     };
