@@ -187,6 +187,7 @@ export class StateFile {
   readonly state: State;
   readonly #path: string;
   #timer: NodeJS.Timeout | undefined;
+  #isDirty = false;
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(path: string, state: State) {
@@ -211,16 +212,28 @@ export class StateFile {
   }
 
   save(): void {
-    this.#timer ??= setTimeout(() => void this.flush(), 50);
+    this.#isDirty = true;
+    this.#timer ??= setTimeout(() => void this.#drain(), 50);
   }
 
   async flush(): Promise<void> {
+    this.#isDirty = true;
+    await this.#drain();
+  }
+
+  async #drain(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.state.deliveries.splice(0, this.state.deliveries.length - KEPT_DELIVERIES);
-    const text = JSON.stringify(this.state);
-    this.#writing = this.#writing.then(() => this.#write(text));
+    this.#writing = this.#writing.then(() => this.#writeChanges());
     await this.#writing;
+  }
+
+  /** One text at a time: on a slow disk those that wait would fill the memory, and each is out of date by then. */
+  async #writeChanges(): Promise<void> {
+    if (!this.#isDirty) return;
+    this.#isDirty = false;
+    this.state.deliveries.splice(0, this.state.deliveries.length - KEPT_DELIVERIES);
+    await this.#write(JSON.stringify(this.state));
   }
 
   async #write(text: string): Promise<void> {

@@ -77,7 +77,7 @@ export const DataReport = z.object({
   finishedAt: z.string(),
   /** Empty where nothing was masked. */
   services: z.record(z.string(), ServiceReport),
-  /** Mounts that are in it, byte by byte as production has them. */
+  /** Mounts that are in it: byte by byte as production has them, or what `files` says was left of them. */
   mounts: z.array(z.string()),
   /** Mounts of whose files rules decided. Absent in reports from before there were such rules. */
   files: z.record(z.string(), FilesReport).optional(),
