@@ -10,7 +10,7 @@ export function fillUsersSql(rows: number): string[] {
      create table users (id bigint not null, email text not null, name text not null, phone text, address text,
        city text, token text, notes text, plan int, created_at timestamptz not null);
      insert into users select n, 'person.' || n || '@mail' || n % 97 || '.example-real.de', 'Given' || n % 5003 || ' Family' || n % 7001,
-       '+49 ' || 30 + n % 900 || ' ' || 1000000 + (n * 7919) % 8999999, n % 300 || ' Real Street', 'Town ' || n % 2003,
+       '+49 ' || 30 + n % 900 || ' ' || 1000000 + (n::bigint * 7919) % 8999999, n % 300 || ' Real Street', 'Town ' || n % 2003,
        md5(n::text), 'Called about order ' || n || ', wants it sent on to the neighbours.', n % 4, timestamptz '2026-01-01' + n * interval '1 second'
        from generate_series(1, ${rows}) n;
      alter table users add primary key (id), add unique (email);
