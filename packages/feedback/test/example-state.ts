@@ -93,6 +93,7 @@ export function exampleState(
       webhookId: null,
       forgeInstallationId: null,
       pollEtag: null,
+      comments: null,
       entropy: new Secret('entropy-of-the-project'),
       state: 'active',
       variablesRevision: '0',

@@ -163,6 +163,33 @@ export function describeForge(name: string, start: () => Promise<ForgeFixture>):
       expect(await ours()).toEqual([{ id: Number(anew.externalId), body: `back\n${marker}` }]);
     });
 
+    it('lists what people say in the order of its changes, and says when nothing changed', async () => {
+      const { forge, repository } = fixture;
+      await fixture.push('talk', { 'talk.txt': 'x\n' });
+      const number = await fixture.openPullRequest('talk');
+      await fixture.comment(number, 'ann', 'first');
+      const first = await forge.newestComment(repository);
+      if (first === 'none') throw new Error('the comment is not there');
+      expect(first).toMatchObject({ pullNumber: number, body: 'first', author: 'ann', authorIsBot: false });
+      expect(first.changedAt).toEqual(first.writtenAt);
+      const since = first.writtenAt;
+      await fixture.comment(number, 'ann', 'second');
+      const listed = await forge.listComments(repository, { since });
+      if (listed === 'unchanged' || listed.etag === undefined) throw new Error('no etag for a listing');
+      expect(listed.isMore).toBe(false);
+      // Comments of the same second may be listed too.
+      const bodies = listed.comments.map(({ body }) => body);
+      expect(bodies.slice(-2)).toEqual(['first', 'second']);
+      const ids = listed.comments.map(({ id }) => id);
+      expect(ids.at(-1)).toBeGreaterThan(first.id);
+      expect(await forge.listComments(repository, { since, etag: listed.etag })).toBe('unchanged');
+      await fixture.comment(number, 'ann', 'third');
+      const again = await forge.listComments(repository, { since, etag: listed.etag });
+      if (again === 'unchanged') throw new Error('a comment changes the list');
+      expect(again.comments.at(-1)?.body).toBe('third');
+      await fixture.closePullRequest(number);
+    });
+
     it('reacts to a comment once, and says when it is gone', async () => {
       const { forge, repository } = fixture;
       await fixture.push('reactions', { 'reactions.txt': 'x\n' });

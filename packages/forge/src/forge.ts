@@ -55,6 +55,17 @@ export interface Forge {
     options?: { etag?: string; signal?: AbortSignal },
   ): Promise<{ pulls: PullRequest[]; etag?: string } | 'unchanged'>;
 
+  /**
+   * Comments on issues and pull requests that were written or edited then or later, least recently changed first: at most 100, and
+   * whether there are more. Times are whole seconds. `unchanged` as with `listOpen`, for the same `since`.
+   */
+  listComments(
+    repository: RepositoryRef,
+    options?: { since?: Date; etag?: string; signal?: AbortSignal },
+  ): Promise<{ comments: WrittenComment[]; isMore: boolean; etag?: string } | 'unchanged'>;
+  /** The comment that was written last: where to begin. */
+  newestComment(repository: RepositoryRef, signal?: AbortSignal): Promise<WrittenComment | 'none'>;
+
   /** Makes the commit present in the project's bare mirror. BoughError `commit-gone` when the forge no longer has it. */
   fetch(
     repository: RepositoryRef,
@@ -162,6 +173,20 @@ export interface PullRequest {
   readonly head: { readonly branch: string; readonly commit: string; readonly repositoryId: number | null };
   readonly base: { readonly branch: string; readonly commit: string; readonly repositoryId: number };
   readonly updatedAt: Date;
+}
+
+export interface WrittenComment {
+  /** Later comments have higher ones. */
+  readonly id: number;
+  /** Null: it is on an issue that is no pull request. */
+  readonly pullNumber: number | null;
+  readonly body: string;
+  /** Null: the account is gone. */
+  readonly author: string | null;
+  readonly authorIsBot: boolean;
+  readonly writtenAt: Date;
+  /** Later than `writtenAt` when somebody edited it. */
+  readonly changedAt: Date;
 }
 
 export type ParsedDelivery = {

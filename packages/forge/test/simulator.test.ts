@@ -108,6 +108,8 @@ const every: readonly [string, (forge: Forge) => Promise<unknown>][] = [
   ['readBranch', (forge) => forge.readBranch(repository, 'main')],
   ['locateCommit', (forge) => forge.locateCommit(repository, { id: '6dcb09b5', branch: 'main' })],
   ['listOpen', (forge) => forge.listOpen(repository)],
+  ['listComments', (forge) => forge.listComments(repository, { since: new Date(0) })],
+  ['newestComment', (forge) => forge.newestComment(repository)],
   [
     'publishComment',
     (forge) => forge.publishComment(repository, { number: 1, body: 'x', marker: '<!-- x -->' }),
@@ -231,6 +233,7 @@ it('was asked for everything that the driver does', () => {
     'issues/create-comment',
     'issues/delete-comment',
     'issues/list-comments',
+    'issues/list-comments-for-repo',
     'issues/update-comment',
     'pulls/create',
     'pulls/get',

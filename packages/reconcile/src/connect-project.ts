@@ -10,6 +10,7 @@ import { appendEvent } from '@bough/store/events';
 import { insertProject, type Project, removeProject, writeIntake } from '@bough/store/projects';
 import type pg from 'pg';
 import { observeKey, repositoryOf } from './observe.ts';
+import { beginToReadComments } from './poll-comments.ts';
 
 /** A ping that has not come back after this long is not coming: the forge gives up after 10 s itself. */
 const ROUND_TRIP_MS = 12_000;
@@ -56,6 +57,8 @@ export async function connectProject(connecting: Connecting, wish: ConnectionWis
     forgeInstallationId: repository.forgeInstallationId ?? null,
   });
   const intake = await openIntake(connecting, project, wish.intake);
+  // What is written before it is ours asks nothing of us.
+  if (intake.intake === 'poll') await beginToReadComments({ pool, forge: () => forge }, project);
   await writeIntake(pool, project.id, intake);
   await appendEvent(pool, {
     projectId: project.id,

@@ -21,6 +21,7 @@ import { warmGoldens } from './data/warm-goldens.ts';
 import { expire, sleepIdle } from './idle.ts';
 import { lookAtWaiting } from './look-at-waiting.ts';
 import { lookAtStrangers, type Outcome, observeKey, repositoryOf } from './observe.ts';
+import { pollComments } from './poll-comments.ts';
 import { reap } from './reap.ts';
 
 /** What does not belong to what an environment serves with. */
@@ -92,9 +93,11 @@ export async function resync(
 export async function pollAll(context: Context, signal: AbortSignal): Promise<Outcome> {
   for (const project of await listProjects(context.pool)) {
     if (project.intake !== 'poll' || signal.aborted) continue;
-    await poll(context, project, signal).catch((error: unknown) => {
-      context.log.warn({ project: project.slug, error }, 'the forge could not be polled; tried again soon');
-    });
+    for (const read of [poll, pollComments]) {
+      await read(context, project, signal).catch((error: unknown) => {
+        context.log.warn({ project: project.slug, error }, 'the forge could not be polled; tried again soon');
+      });
+    }
   }
   return { kind: 'done' };
 }

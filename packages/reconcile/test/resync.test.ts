@@ -35,8 +35,14 @@ test('a repository that cannot be polled does not keep the next from being polle
     if (id === 1) throw new Error('404');
     return { pulls: [] };
   };
-  await pollAll({ ...bough.context, forge: () => ({ listOpen }) as unknown as Forge }, never);
+  const read: number[] = [];
+  const newestComment: Forge['newestComment'] = async ({ id }) => {
+    read.push(id);
+    return 'none';
+  };
+  await pollAll({ ...bough.context, forge: () => ({ listOpen, newestComment }) as unknown as Forge }, never);
   expect(listed).toEqual([1, 2]);
+  expect(read).toEqual([1, 2]);
 });
 
 test.each([

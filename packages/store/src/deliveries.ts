@@ -78,6 +78,27 @@ export async function receiveDelivery(
   return { ...row, isOpen: row.fate === 'received' };
 }
 
+/**
+ * Stores what we read ourselves, as if the forge had sent it. Undefined: it is there already, and whatever became of it stays
+ * so, because reading it again is not a redelivery.
+ */
+export async function insertDelivery(db: Database, delivery: NewDelivery): Promise<string | undefined> {
+  const { rows } = await db.query<{ id: string }>(
+    `insert into deliveries (forge, delivery_id, event, action, repository_id, subjects, payload)
+     values ($1, $2, $3, $4, $5, $6, $7) on conflict (forge, delivery_id) do nothing returning id::text`,
+    [
+      delivery.forge,
+      delivery.deliveryId,
+      delivery.event,
+      delivery.action,
+      delivery.repositoryId,
+      delivery.subjects,
+      storableJson(delivery.payload),
+    ],
+  );
+  return rows[0]?.id;
+}
+
 /** Postgres' jsonb takes neither NUL nor half of a surrogate pair, both of which JSON can carry. */
 function storableJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>

@@ -21,6 +21,8 @@ export interface Project {
   readonly webhookId: string | null;
   readonly forgeInstallationId: number | null;
   readonly pollEtag: string | null;
+  /** Null: its comments come by webhook, or were not read yet. */
+  readonly comments: CommentCursor | null;
   /** Random and stable: PLATFORM_PROJECT_ENTROPY, and the key of what must differ between projects. */
   readonly entropy: Secret;
   readonly state: 'active' | 'removed';
@@ -28,7 +30,20 @@ export interface Project {
   readonly createdAt: Date;
 }
 
-interface ProjectRow extends Omit<Project, 'repositoryId' | 'forgeInstallationId' | 'entropy'> {
+/** How far the comments of a polled repository have been read. */
+export interface CommentCursor {
+  /** The newest comment's id when reading began, 0 where there was none: later ones have higher ids. */
+  readonly after: number;
+  /** What the next request asks for; null: all there are. */
+  readonly since: Date | null;
+  /** Of the answer to just that request. */
+  readonly etag: string | null;
+}
+
+interface ProjectRow extends Omit<Project, 'repositoryId' | 'forgeInstallationId' | 'entropy' | 'comments'> {
+  readonly commentsAfter: string | null;
+  readonly commentsSince: Date | null;
+  readonly commentsEtag: string | null;
   readonly repositoryId: string;
   readonly forgeInstallationId: string | null;
   readonly entropy: string;
@@ -36,12 +51,17 @@ interface ProjectRow extends Omit<Project, 'repositoryId' | 'forgeInstallationId
 
 const COLUMNS = `id::text, installation_id as "installationId", forge, forge_host as "forgeHost", repository_id::text as "repositoryId",
   owner, name, slug, default_branch as "defaultBranch", private, production, intake, webhook_id::text as "webhookId",
-  forge_installation_id::text as "forgeInstallationId", poll_etag as "pollEtag", entropy, state,
+  forge_installation_id::text as "forgeInstallationId", poll_etag as "pollEtag", comments_after::text as "commentsAfter",
+  comments_since as "commentsSince", comments_etag as "commentsEtag", entropy, state,
   variables_revision::text as "variablesRevision", created_at as "createdAt"`;
 
-function toProject(row: ProjectRow): Project {
+function toProject({ commentsAfter, commentsSince, commentsEtag, ...row }: ProjectRow): Project {
   return {
     ...row,
+    comments:
+      commentsAfter === null
+        ? null
+        : { after: Number(commentsAfter), since: commentsSince, etag: commentsEtag },
     repositoryId: Number(row.repositoryId),
     forgeInstallationId: row.forgeInstallationId === null ? null : Number(row.forgeInstallationId),
     entropy: new Secret(row.entropy),
@@ -161,14 +181,18 @@ export async function writeRepository(
   return rowCount === 1;
 }
 
-/** How deliveries of this project come in. */
+/** How deliveries of this project come in. Where that is not by polling, how far its comments were read is forgotten. */
 export async function writeIntake(
   db: Database,
   id: string,
   intake: { intake: Project['intake']; webhookId: string | null; forgeInstallationId?: number | null },
 ): Promise<void> {
   await db.query(
-    `update projects set intake = $2, webhook_id = $3, forge_installation_id = coalesce($4, forge_installation_id) where id = $1`,
+    `update projects set intake = $2, webhook_id = $3, forge_installation_id = coalesce($4, forge_installation_id),
+       comments_after = case when $2 = 'poll' then comments_after end,
+       comments_since = case when $2 = 'poll' then comments_since end,
+       comments_etag = case when $2 = 'poll' then comments_etag end
+     where id = $1`,
     [id, intake.intake, intake.webhookId, intake.forgeInstallationId ?? null],
   );
 }
@@ -177,10 +201,37 @@ export async function writePollEtag(db: Database, id: string, etag: string | nul
   await db.query('update projects set poll_etag = $2 where id = $1', [id, etag]);
 }
 
+/** Where it begins to read comments; where it did already, it goes on from there. */
+export async function beginComments(
+  db: Database,
+  id: string,
+  from: Pick<CommentCursor, 'after' | 'since'>,
+): Promise<void> {
+  await db.query(
+    'update projects set comments_after = $2, comments_since = $3, comments_etag = null where id = $1 and comments_after is null',
+    [id, from.after, from.since],
+  );
+}
+
+/** Compare-and-swap: of two that read at once, one moves it on. */
+export async function moveComments(
+  db: Database,
+  id: string,
+  to: { before: Date | null; since: Date | null; etag: string | null },
+): Promise<void> {
+  await db.query(
+    `update projects set comments_since = $3, comments_etag = $4
+     where id = $1 and comments_after is not null and comments_since is not distinct from $2`,
+    [id, to.before, to.since, to.etag],
+  );
+}
+
 /** Bough stops serving it; its environments are asked away by observe, its history stays. */
 export async function removeProject(db: Database, id: string): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update projects set state = 'removed', webhook_id = null, poll_etag = null where id = $1 and state = 'active'`,
+    `update projects set state = 'removed', webhook_id = null, poll_etag = null,
+       comments_after = null, comments_since = null, comments_etag = null
+     where id = $1 and state = 'active'`,
     [id],
   );
   return rowCount === 1;

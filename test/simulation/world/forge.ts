@@ -99,6 +99,8 @@ export function createForge(of: {
         },
         options?.signal,
       ),
+    listComments: refuse,
+    newestComment: refuse,
     fetch: (_repository, { signal }) => ask('fetch', () => undefined, signal),
     fetchSubmodule: refuse,
     publishComment: (_repository, { number, body, marker, externalId }) =>

@@ -34,6 +34,19 @@ export function commentRoutes(server: FastifyInstance, world: World): void {
     });
     return reply.code(201).send(presentComment(world, repository, comment));
   });
+  server.get('/repos/:owner/:repo/issues/comments', async (request, reply) => {
+    const repository = target(world, request);
+    const { since, sort, direction } = queryOf(request);
+    const key = sort === 'updated' ? 'updatedAt' : 'createdAt';
+    const comments = repository.comments
+      .filter((comment) => !since || comment.updatedAt >= since)
+      .sort((a, b) => a[key].localeCompare(b[key]) || a.id - b.id);
+    // GitHub heeds the direction only with a sort.
+    if (sort && direction === 'desc') comments.reverse();
+    return pageOf(world, request, reply, comments).map((comment) =>
+      presentComment(world, repository, comment),
+    );
+  });
   server.get(one, async (request) => {
     const { repository, comment } = commentTarget(world, request);
     return presentComment(world, repository, comment);

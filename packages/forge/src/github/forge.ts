@@ -8,6 +8,7 @@ import { ensureWebhook } from './ensure-webhook.ts';
 import { failedDeliveries } from './failed-deliveries.ts';
 import { fetchCommit } from './fetch-commit.ts';
 import { fetchSubmodule } from './fetch-submodule.ts';
+import { listComments, newestComment } from './list-comments.ts';
 import { listOpen } from './list-open.ts';
 import { locateCommit } from './locate-commit.ts';
 import type { GitHubForgeOptions } from './options.ts';
@@ -50,6 +51,8 @@ export function createGitHubForge(options: GitHubForgeOptions): Forge {
     locateCommit: (...args) => locateCommit(context, ...args),
     changedFiles: (...args) => changedFiles(context, ...args),
     listOpen: (...args) => listOpen(context, ...args),
+    listComments: (...args) => listComments(context, ...args),
+    newestComment: (...args) => newestComment(context, ...args),
     fetch: (...args) => fetchCommit(context, ...args),
     fetchSubmodule: (...args) => fetchSubmodule(context, ...args),
     publishComment: (...args) => publishComment(context, ...args),
