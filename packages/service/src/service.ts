@@ -38,7 +38,7 @@ export interface Service {
     source: DataSource,
     target: { declaration: ServiceDeclaration; address: Address; credentials: Credentials },
     options: LoadOptions,
-  ): Promise<void>;
+  ): Promise<LoadedSource>;
 
   /** Absent where data cannot be cloned (Redis starts empty in a preview). */
   readonly cloning?: Cloning;
@@ -46,9 +46,21 @@ export interface Service {
 
 /** Where a service's data is read from when production does not run here. */
 export type DataSource =
-  | { readonly kind: 'url'; readonly url: Secret }
+  | {
+      readonly kind: 'url';
+      readonly url: Secret;
+      /** Nothing but a standby may be read. */
+      readonly standby?: boolean;
+      /** How many connections read at once, where the service can do that. */
+      readonly parallel?: number;
+    }
   /** A dump as the service's own tool writes it. */
   | { readonly kind: 'file'; readonly path: string };
+
+/** What was read, for people and the signed report: no address, no name, no value. */
+export interface LoadedSource {
+  readonly words: string;
+}
 
 export interface LoadOptions {
   readonly signal: AbortSignal;

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { Secret } from '@bough/domain/secret';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findDumpTools } from '../src/postgresql/dump-tools.ts';
@@ -69,6 +70,20 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
       (error: { code: string; message: string; hint: string }) => error,
     );
 
+  async function dumpTo(name: string, flags: readonly string[]): Promise<string> {
+    const file = join(runner.home, name);
+    await promisify(execFile)(tools?.dump ?? '', [...flags, '--file', file], {
+      env: {
+        PGHOST: '127.0.0.1',
+        PGPORT: String(source.address.port),
+        PGUSER: 'main',
+        PGPASSWORD: main(source).password.reveal(),
+        PGDATABASE: 'main',
+      },
+    });
+    return file;
+  }
+
   beforeAll(async () => {
     runner = await createServiceRunner();
     [source, { ...target }] = await Promise.all([
@@ -114,8 +129,12 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
       }),
     ).rejects.toMatchObject({ code: 'source-newer' });
     const garbage = join(runner.home, 'garbage.dump');
-    await writeFile(garbage, 'drop table people; \\! touch /tmp/never');
-    expect(await refusal({ kind: 'file', path: garbage })).toMatchObject({ code: 'source-not-loaded' });
+    await writeFile(garbage, 'create table never (id int);\n\\! touch /tmp/never\n');
+    expect(await refusal({ kind: 'file', path: garbage })).toMatchObject({
+      code: 'source-not-loaded',
+      message: 'The dump cannot be loaded: line 2: "\\!" is a command for psql, and a dump may hold none.',
+    });
+    await query(target.address, main(target), 'main', 'drop table never');
   });
 
   test('a table that its user may not read fails the whole', async () => {
@@ -128,20 +147,16 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
   });
 
   test('a server and a dump of it come over whole, as what the app owns', async () => {
-    const dump = join(runner.home, 'shop.dump');
     const { password } = main(source);
-    await promisify(execFile)(tools?.dump ?? '', ['--format=custom', '--file', dump], {
-      env: {
-        PGHOST: '127.0.0.1',
-        PGPORT: String(source.address.port),
-        PGUSER: 'main',
-        PGPASSWORD: password.reveal(),
-        PGDATABASE: 'main',
-      },
-    });
+    const dump = await dumpTo('shop.dump', ['--format=custom']);
+    const plain = await dumpTo('shop.sql', ['--clean', '--if-exists']);
+    const packed = `${await dumpTo('rows.sql', ['--inserts'])}.gz`;
+    await writeFile(packed, gzipSync(await readFile(packed.slice(0, -3))));
     for (const from of [
       { kind: 'url', url: url(password.reveal()) },
       { kind: 'file', path: dump },
+      { kind: 'file', path: plain },
+      { kind: 'file', path: packed },
     ] as const) {
       await query(
         target.address,
@@ -157,9 +172,35 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
         `select (select count(*)::int from everybody) as people, (select count(*)::int from orders join people on people.id = person) as orders,
            (select tableowner from pg_tables where tablename = 'people') as owner`,
       );
-      expect(found, from.kind).toMatchObject({ people: 1000, orders: 1000 });
+      expect(found, JSON.stringify(from)).toEqual({ people: 1000, orders: 1000, owner: 'main' });
       await query(target.address, main(target), 'main', 'alter table people add column more text');
     }
     expect(lines.join('\n')).toContain('MB read in');
+  });
+
+  test('a plain dump is nobody special, whole or refused, and its values are in no message', async () => {
+    const sql = async (text: string) => {
+      const path = join(runner.home, 'bad.sql');
+      await writeFile(path, text);
+      return await refusal({ kind: 'file', path });
+    };
+    expect(await sql("copy (select 1) to program 'touch /tmp/never';")).toMatchObject({
+      message: expect.stringMatching(/line 1: .*42501/),
+      hint: expect.stringContaining('not as a superuser'),
+    });
+    const row = await sql('create table t (id int);\ncopy t (id) from stdin;\n1\nada@example.com\n\\.\n');
+    expect(row?.message).toContain('line 4: invalid input syntax for type integer: "…"');
+    expect(row?.message).toContain('column id');
+    expect(row?.message).not.toContain('ada@');
+    expect((await sql("create table t (id int);\ninsert into t values ('ada');"))?.message).not.toContain(
+      'ada',
+    );
+    const whole = await readFile(join(runner.home, 'shop.sql'), 'utf8');
+    await query(target.address, main(target), 'main', 'drop view everybody; drop table orders, people');
+    const cut = whole.slice(0, whole.lastIndexOf(';') + 1);
+    expect(await sql(cut)).toMatchObject({ message: expect.stringContaining('not whole') });
+    expect(await sql("set client_encoding = 'LATIN1';")).toMatchObject({
+      hint: expect.stringContaining('--encoding=UTF8'),
+    });
   });
 });

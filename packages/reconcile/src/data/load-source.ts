@@ -93,7 +93,7 @@ async function dumpPath(run: CaptureRun, service: string, name: string): Promise
   throw new BoughError({
     code: 'source-absent',
     message: `There is no dump ${name} for "${service}".`,
-    hint: `Put it, made by \`pg_dump --format=custom\`, at ${path} on the machine that runs Bough.`,
+    hint: `Put it, made by \`pg_dump\`, as \`--format=custom\` or plain SQL (also packed by gzip), at ${path} on the machine that runs Bough.`,
   });
 }
 

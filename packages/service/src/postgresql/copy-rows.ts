@@ -1,0 +1,125 @@
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+import type { Client, Connection, Submittable } from 'pg';
+
+/** What pg has for COPY and its types leave out. */
+interface CopyConnection {
+  readonly stream: Duplex;
+  query(text: string): void;
+  sendCopyFromChunk(chunk: Buffer): void;
+  endCopyFrom(): void;
+  sendCopyFail(reason: string): void;
+}
+
+/** A statement whose rows nobody wants: whatever it returns is thrown away as it comes, not gathered. */
+export function execute(client: Client, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.query(listener({ text, resolve, reject }));
+  });
+}
+
+/** Feeds `copy … from stdin`. What the rows' source throws ends the statement and is thrown on. */
+export async function copyIn(client: Client, text: string, rows: AsyncIterable<Buffer>): Promise<void> {
+  let isOver = false;
+  let ask: (connection: CopyConnection) => void = () => {};
+  const asked = new Promise<CopyConnection>((resolve) => {
+    ask = resolve;
+  });
+  const ended = new Promise<void>((resolve, reject) => {
+    client.query(listener({ text, resolve, reject, onCopyIn: (connection) => ask(connection) }));
+  });
+  const over = ended.then(
+    () => 'over' as const,
+    () => 'over' as const,
+  );
+  void over.then(() => {
+    isOver = true;
+  });
+  const connection = await Promise.race([asked, over]);
+  if (connection === 'over') return ended;
+  try {
+    for await (const chunk of rows) {
+      // The server has said no: the rest is not sent, and its error says why.
+      if (isOver) break;
+      connection.sendCopyFromChunk(chunk);
+      if (connection.stream.writableNeedDrain) await Promise.race([once(connection.stream, 'drain'), over]);
+    }
+    if (!isOver) connection.endCopyFrom();
+  } catch (error) {
+    if (!isOver) connection.sendCopyFail('the rows ended early');
+    await over;
+    throw error;
+  }
+  return ended;
+}
+
+const chunksAhead = 16;
+
+/** The rows of `copy … to stdout`, as many at a time as whoever reads them takes. */
+export async function* copyOut(client: Client, text: string): AsyncGenerator<Buffer> {
+  const chunks: Buffer[] = [];
+  let stream: Duplex | undefined;
+  let isEnded = false;
+  let wake: () => void = () => {};
+  const ended = new Promise<void>((resolve, reject) => {
+    client.query(
+      listener({
+        text,
+        resolve,
+        reject,
+        onRows: (chunk, connection) => {
+          stream = connection.stream;
+          chunks.push(chunk);
+          if (chunks.length >= chunksAhead) stream.pause();
+          wake();
+        },
+      }),
+    );
+  }).finally(() => {
+    isEnded = true;
+    wake();
+  });
+  ended.catch(() => {});
+  for (;;) {
+    const ready = chunks.splice(0);
+    if (ready.length > 0) yield Buffer.concat(ready);
+    else if (isEnded) return await ended;
+    else {
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      stream?.resume();
+      if (chunks.length === 0 && !isEnded) await woken;
+    }
+  }
+}
+
+interface Listening {
+  readonly text: string;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  readonly onCopyIn?: (connection: CopyConnection) => void;
+  readonly onRows?: (chunk: Buffer, connection: CopyConnection) => void;
+}
+
+/** pg calls these of whatever is submitted to it, as it does of its own queries. */
+function listener({ text, resolve, reject, onCopyIn, onRows }: Listening): Submittable {
+  const handlers = {
+    submit: (connection: Connection) => connection.query(text),
+    handleRowDescription() {},
+    handleDataRow() {},
+    handleCommandComplete() {},
+    handleEmptyQuery() {},
+    handlePortalSuspended() {},
+    handleCopyInResponse(connection: CopyConnection) {
+      if (onCopyIn === undefined) connection.sendCopyFail('there are no rows');
+      else onCopyIn(connection);
+    },
+    handleCopyData(message: { chunk: Buffer }, connection: CopyConnection) {
+      onRows?.(message.chunk, connection);
+    },
+    handleError: (error: Error) => reject(error),
+    handleReadyForQuery: () => resolve(),
+  };
+  return handlers;
+}

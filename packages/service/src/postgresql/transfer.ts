@@ -1,0 +1,121 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { pipeline } from 'node:stream/promises';
+import { BoughError } from '@bough/domain/bough-error';
+import { metered, type ReadMeter } from '../read-meter.ts';
+import type { DumpTools } from './dump-tools.ts';
+import {
+  isRecoveryConflict,
+  readableHint,
+  readOnlyOptions,
+  recoveryConflict,
+  type SourceLogin,
+} from './source-login.ts';
+
+const errorBytesMax = 16 * 1024;
+
+/** The private server and who its database belongs to: not a superuser, whatever the source holds. */
+export interface LoadTarget {
+  readonly service: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
+export interface Transfer {
+  readonly tools: DumpTools;
+  readonly target: LoadTarget;
+  readonly meter: ReadMeter;
+  readonly signal: AbortSignal;
+}
+
+/** One `pg_dump` piped into one `pg_restore`: no byte of it touches a disk but the private server's. */
+export async function dumpInto(login: SourceLogin, flags: readonly string[], of: Transfer): Promise<void> {
+  const { target, signal } = of;
+  const dump = spawn(
+    of.tools.dump,
+    ['--format=custom', '--compress=0', '--no-subscriptions', '--no-publications', ...flags],
+    { env: { ...login.env, PGOPTIONS: readOnlyOptions }, stdio: ['ignore', 'pipe', 'pipe'], signal },
+  );
+  const ended = outcomeOf(dump);
+  const restored = await restoreFrom(dump.stdout, of).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const { code, errors } = await ended;
+  signal.throwIfAborted();
+  if (isRecoveryConflict(errors)) throw recoveryConflict(target.service);
+  if (code !== 0 && !(restored instanceof BoughError && errors === ''))
+    throw new BoughError({
+      code: 'source-not-readable',
+      message: `The source of "${target.service}" could not be read: ${firstError(errors, login.secret)}`,
+      hint: readableHint,
+    });
+  if (restored !== undefined) throw restored;
+}
+
+export async function restoreFrom(
+  dump: AsyncIterable<Buffer>,
+  { tools, target, meter, signal }: Transfer,
+): Promise<void> {
+  const child = spawn(
+    tools.restore,
+    [
+      ...['--no-owner', '--no-privileges', '--no-comments', '--exit-on-error'],
+      ...['--no-subscriptions', '--no-publications', `--dbname=${target.database}`],
+    ],
+    {
+      env: {
+        PGHOST: target.host,
+        PGPORT: String(target.port),
+        PGUSER: target.user,
+        PGPASSWORD: target.password,
+        PGSSLMODE: 'disable',
+        PATH: '/usr/bin:/bin',
+      },
+      stdio: ['pipe', 'ignore', 'pipe'],
+      signal,
+    },
+  );
+  const ended = outcomeOf(child);
+  const fed = await pipeline(dump, (chunks) => metered(chunks, meter, signal), child.stdin, { signal }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const { code, errors } = await ended;
+  signal.throwIfAborted();
+  if (code !== 0)
+    throw new BoughError({
+      code: 'source-not-loaded',
+      message: `The dump for "${target.service}" could not be loaded: ${firstError(errors, target.password)}`,
+      hint: 'A dump file must be made by `pg_dump`, best with `--format=custom`. Extensions that the source uses are declared below `configuration: extensions:` of the service.',
+    });
+  if (fed !== undefined) throw fed;
+}
+
+async function outcomeOf(child: ReturnType<typeof spawn>): Promise<{ code: number | null; errors: string }> {
+  let errors = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    if (errors.length < errorBytesMax) errors += text;
+  });
+  child.stdin?.on('error', () => {});
+  try {
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, errors };
+  } catch (error) {
+    return { code: null, errors: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Only the line that says what is wrong: those behind it quote rows. */
+function firstError(errors: string, secret: string): string {
+  const lines = errors.split('\n').filter((text) => text.trim() !== '');
+  const line = lines.find((text) => /error:|FATAL/.test(text)) ?? lines[0] ?? 'it ended without a word';
+  const shown = secret === '' ? line : line.replaceAll(secret, '[redacted]');
+  return shown
+    .replace(/^pg_(dump|restore): (error: )?/, '')
+    .replace(/\s*Command was:.*$/, '')
+    .slice(0, 300);
+}
