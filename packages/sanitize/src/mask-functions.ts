@@ -27,10 +27,9 @@ export const companies =
   'Acorn,Beacon,Cobalt,Delta,Ember,Fjord,Granite,Harbor,Indigo,Juniper,Kestrel,Lumen,Meridian,Nimbus,Orchard,Pebble';
 
 /**
- * Every first name with every last, and every street with many numbers: one digest draws both, and an entry of fixed width is
- * found without reading those before it.
+ * Every first name with every last, and every street with many numbers: one digest draws both. As values of the type `name`,
+ * which are of one width: an entry of such an array is found without reading those before it.
  */
-const entryBytes = 24;
 export const combined: Readonly<Record<string, readonly string[]>> = {
   bough_names: firstNames
     .split(',')
@@ -40,20 +39,29 @@ export const combined: Readonly<Record<string, readonly string[]>> = {
     .flatMap((street) => Array.from({ length: 128 }, (_, number) => `${number + 1} ${street} Street`)),
 };
 
-/** Digits for digits: by the server's own formatting where there is nothing but them and marks, a fraction of the time of `bough_shape`. */
+/**
+ * Digits for digits: by the server's own formatting where there is nothing but them and marks, a fraction of the time of
+ * `bough_shape`. `translate` takes its time for each character, so only the digits that are needed go through it.
+ */
 function sameShape(domain: string, value: string): string {
-  const digits = `left(pg_temp.bough_digits(${domain}, ${value}), length(translate(${value}, '+() ./-', '')))`;
+  const digits = digitsOf(domain, value, `length(translate(${value}, '+() ./-', ''))`);
   const format = `'FM' || replace(translate(${value}, '123456789', '000000000'), '.', '"."')`;
-  return `case when translate(${value}, '0123456789+() ./-', '') = '' and ${value} ~ '[0-9]' and octet_length(${value}) <= 40
+  return `case when octet_length(${value}) <= 40 and ${value} ~ '^[0-9+() ./-]*[0-9][0-9+() ./-]*$'
     then to_char(${digits}::numeric, ${format}) else pg_temp.bough_shape(${domain}, ${value}) end`;
 }
 
-const fillerText = 'lorem ipsum dolor sit amet '.repeat(20);
+/** So many decimal digits of the digest, 64 at most. */
+function digitsOf(domain: string, value: string, count: number | string): string {
+  return `translate(left(encode(pg_temp.bough_mac(${domain}, ${value}), 'hex'), ${count}), 'abcdef', '012345')`;
+}
 
-/** Most texts are short: then it is a part of one constant. */
+const fillerText = 'lorem ipsum dolor sit amet ';
+/** Characters up to which `rpad` is the quickest; it goes through them one by one. */
+const shortText = 10_000;
+
 function filler(length: string): string {
-  const short = literal(fillerText);
-  return `case when ${length} <= ${fillerText.length} then left(${short}, ${length}) else left(repeat(${short}, 1 + ${length} / ${fillerText.length}), ${length}) end`;
+  const text = literal(fillerText);
+  return `case when ${length} <= ${shortText} then rpad('', ${length}, ${text}) else left(repeat(${text}, 1 + ${length} / ${fillerText.length}), ${length}) end`;
 }
 
 /**
@@ -68,7 +76,7 @@ export function textExpression(
   const hex = (part = '') =>
     `encode(pg_temp.bough_mac(${part === '' ? domain : `${domain} || ${literal(part)}`}, ${value}), 'hex')`;
   const drawn = (list: string) =>
-    `rtrim(convert_from(substring(pg_temp.${list}(), 1 + ${entryBytes} * (('x' || left(${hex()}, 7))::bit(28)::int % ${combined[list]?.length}), ${entryBytes}), 'UTF8'))`;
+    `(pg_temp.${list}())[1 + ('x' || left(${hex()}, 7))::bit(28)::int % ${combined[list]?.length}]::text`;
   const pick = (words: string, part: string) => {
     const list = words.split(',');
     // One byte of the digest: no list is longer than that.
@@ -93,9 +101,7 @@ export function textExpression(
     case 'address':
       return cut(tagged(drawn('bough_addresses')));
     case 'phone':
-      return unique
-        ? `'+999' || left(pg_temp.bough_digits(${domain}, ${value}), 20)`
-        : sameShape(domain, value);
+      return unique ? `'+999' || ${digitsOf(domain, value, 20)}` : sameShape(domain, value);
     case 'postcode':
       return unique ? `left(${hex()}, 16)` : sameShape(domain, value);
     case 'ip':
@@ -104,10 +110,10 @@ export function textExpression(
         : `case when ${value} like '%:%' then '2001:db8:' || pg_temp.bough_groups(left(${hex()}, 24)) else '198.18.' || ('x' || left(${hex()}, 2))::bit(8)::int::text || '.' || ('x' || left(${hex(' host')}, 2))::bit(8)::int::text end`;
     case 'iban':
       return unique
-        ? `pg_temp.bough_iban('LC', '${maskedIbanPrefix}' || left(pg_temp.bough_digits(${domain}, ${value}), 24))`
-        : `pg_temp.bough_iban('DE', '${maskedBankCode}' || left(pg_temp.bough_digits(${domain}, ${value}), 10))`;
+        ? `pg_temp.bough_iban('LC', '${maskedIbanPrefix}' || ${digitsOf(domain, value, 24)})`
+        : `pg_temp.bough_iban('DE', '${maskedBankCode}' || ${digitsOf(domain, value, 10)})`;
     case 'card':
-      return `pg_temp.bough_luhn('${maskedCardPrefix}' || left(pg_temp.bough_digits(${domain}, ${value}), 9))`;
+      return `pg_temp.bough_luhn('${maskedCardPrefix}' || ${digitsOf(domain, value, 9)})`;
     case 'free-text':
       return cut(
         unique
@@ -124,8 +130,7 @@ export function textExpression(
 }
 
 function entries([name, list]: readonly [string, readonly string[]]): string {
-  const bytes = Buffer.from(list.map((entry) => entry.padEnd(entryBytes)).join(''));
-  return `create function pg_temp.${name}() returns bytea language sql immutable as $$ select '\\x${bytes.toString('hex')}'::bytea $$;`;
+  return `create function pg_temp.${name}() returns name[] language sql immutable as $$ select ${literal(`{${list.map((entry) => `"${entry}"`).join(',')}}`)}::name[] $$;`;
 }
 
 /** Makes the functions, for this session only. */
@@ -142,6 +147,7 @@ export function maskFunctions(): string {
         `when ${literal(rule)} then ${textExpression(rule, { domain: 'domain', value: 'v', unique: rule !== 'card' })}`,
     )
     .join('\n    ');
+  // `textsend` is the text in the client's encoding, which the session has set to UTF-8; unlike convert_to it checks nothing.
   // What is called immutable here is so for the session: the planner then computes it once, not for each row.
   return `
 create function pg_temp.bough_outer() returns bytea language sql immutable as $$
@@ -149,13 +155,11 @@ create function pg_temp.bough_outer() returns bytea language sql immutable as $$
 create function pg_temp.bough_inner() returns bytea language sql immutable as $$
   select decode(current_setting('${innerKeySetting}'), 'hex') $$;
 create function pg_temp.bough_mac(domain text, v text) returns bytea language sql stable as $$
-  select sha256(pg_temp.bough_outer() || sha256(pg_temp.bough_inner() || convert_to(domain || chr(31) || v, 'UTF8'))) $$;
+  select sha256(pg_temp.bough_outer() || sha256(pg_temp.bough_inner() || textsend(domain || chr(31) || v))) $$;
 ${Object.entries(combined).map(entries).join('\n')}
-create function pg_temp.bough_digits(domain text, v text) returns text language sql stable as $$
-  select translate(encode(pg_temp.bough_mac(domain, v), 'hex'), 'abcdef', '012345') $$;
 create function pg_temp.bough_shape(domain text, v text) returns text language plpgsql stable strict as $$
 declare
-  digits text := pg_temp.bough_digits(domain, v);
+  digits text := ${digitsOf('domain', 'v', 64)};
   result text := '';
   c text;
   n int;

@@ -21,6 +21,11 @@ export function prepareStatements(plan: MaskingPlan): Statement[] {
   }));
 }
 
+/** What `prepareStatements` leaves in its session, for others to have too. */
+export function preparedSettings(plan: MaskingPlan): string[] {
+  return [...permutedDomains(plan).keys()].map(sizeSetting);
+}
+
 /** References are checked anew at the end, which is part of the proof. */
 export function dropReferences(plan: MaskingPlan): Statement[] {
   return plan.foreignKeys.map((key) => ({

@@ -1,15 +1,17 @@
+import { availableParallelism } from 'node:os';
 import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import type { Client } from 'pg';
 import { newMark, plantCanaries, removeCanaries } from './canaries.ts';
 import { type Catalogue, readCatalogue } from './catalogue.ts';
 import { compareCounts, countTables, totalRows } from './counts.ts';
-import { decide, type MaskingPlan } from './decide.ts';
+import { decide, type MaskingPlan, type TablePlan } from './decide.ts';
 import type { Finding } from './finding.ts';
+import { maskTables } from './mask-tables.ts';
 import {
   dropReferences,
-  maskTable,
   moveSequences,
+  preparedSettings,
   prepareStatements,
   refreshViews,
   removeOrphans,
@@ -18,7 +20,14 @@ import {
 import { addReports, type DatabaseReport, decisionsOf, type MaskingReport } from './report.ts';
 import { takeSamples } from './samples.ts';
 import { listRelationFiles, scrubDatabase, scrubLog } from './scrub.ts';
-import { type PrivateServer, runStatements, withoutValues, withSession } from './session.ts';
+import {
+  type PrivateServer,
+  runStatements,
+  shareSettings,
+  withoutValues,
+  withSession,
+  withSessions,
+} from './session.ts';
 import { verifyDatabase } from './verify.ts';
 import { verifySchema } from './verify-schema.ts';
 
@@ -38,6 +47,8 @@ export type SanitizeResult =
   | { readonly kind: 'findings'; readonly findings: readonly Finding[]; readonly used: ReadonlySet<string> };
 
 const orphanRoundsMax = 100;
+/** Each may take the server's `maintenance_work_mem`, and all of them have the memory of one capture. */
+const sessionsMax = 4;
 
 /** What it is at; each database goes through all of them but the last, which is for all of them together. */
 export type SanitizeStage =
@@ -92,8 +103,9 @@ export async function sanitizeCluster(of: {
   const needles = new Set<string>([mark]);
   const reports: DatabaseReport[] = [];
   for (const plan of plans) {
-    const done = await withSession(of.server, { ...session, database: plan.database }, (client) =>
-      sanitizeDatabase(client, plan, { ...of, mark }).catch((error: unknown) => {
+    const count = plan.tables.length === 0 ? 1 : Math.min(availableParallelism(), sessionsMax);
+    const done = await withSessions(of.server, { ...session, database: plan.database, count }, (clients) =>
+      sanitizeDatabase(clients, plan, { ...of, mark }).catch((error: unknown) => {
         throw withoutValues(error, plan.database);
       }),
     );
@@ -136,7 +148,7 @@ async function listDatabases(client: Client): Promise<{ databases: string[]; clo
 }
 
 async function sanitizeDatabase(
-  client: Client,
+  clients: readonly [Client, ...Client[]],
   plan: MaskingPlan,
   of: {
     mark: string;
@@ -145,11 +157,13 @@ async function sanitizeDatabase(
     at?: (stage: SanitizeStage) => Promise<void>;
   },
 ): Promise<{ findings: Finding[]; needles: readonly string[]; report: DatabaseReport }> {
+  const [client] = clients;
   const findings: Finding[] = [];
   const started = Date.now();
   await of.at?.('sampling');
   const samples = await takeSamples(client, plan);
   await runStatements(client, prepareStatements(plan), 'preparing');
+  await shareSettings(clients, preparedSettings(plan));
   await runStatements(client, dropReferences(plan), 'dropping the reference');
   await runStatements(client, removeRows(plan), 'removing rows of');
   const orphans = removeOrphans(plan);
@@ -158,18 +172,15 @@ async function sanitizeDatabase(
   const before = await countTables(client, plan);
   const canaries = await plantCanaries(client, plan, of.mark);
   await of.at?.('masking');
-  for (const table of plan.tables) {
-    const from = Date.now();
-    await runStatements(client, maskTable(table), 'masking');
-    if (table.method !== 'none' && !table.truncate)
-      of.line(
-        `masked ${table.display} (${before.get(table.display)?.get('rows') ?? 0} rows, ${Date.now() - from} ms)`,
-      );
-  }
+  const rowsOf = ({ display }: TablePlan) => Number(before.get(display)?.get('rows') ?? 0);
+  await maskTables(clients, plan, {
+    rowsOf,
+    masked: (table, tookMs) => of.line(`masked ${table.display} (${rowsOf(table)} rows, ${tookMs} ms)`),
+  });
   await runStatements(client, moveSequences(plan), 'moving the sequence of');
   await runStatements(client, refreshViews(plan), 'refreshing');
   await of.at?.('verifying');
-  const seen = await verifyDatabase(client, { plan, mark: of.mark, samples: samples.values });
+  const seen = await verifyDatabase(clients, { plan, mark: of.mark, samples: samples.values });
   findings.push(...seen.findings);
   findings.push(...(await verifySchema(client, { plan, samples: samples.values })));
   if (!(await removeCanaries(client, canaries)))

@@ -58,13 +58,39 @@ export async function withSession<Result>(
   }
 }
 
+/** Several of them; the first is never missing. */
+export async function withSessions<Result>(
+  server: PrivateServer,
+  options: { database: string; key: Buffer; signal: AbortSignal; count: number },
+  work: (clients: readonly [pg.Client, ...pg.Client[]]) => Promise<Result>,
+): Promise<Result> {
+  const { count, ...session } = options;
+  return withSession(server, session, (first) =>
+    count <= 1
+      ? work([first])
+      : withSessions(server, { ...session, count: count - 1 }, (others) => work([first, ...others])),
+  );
+}
+
+/** Settings of one session, set in the others too. */
+export async function shareSettings(
+  [first, ...others]: readonly [pg.Client, ...pg.Client[]],
+  names: readonly string[],
+): Promise<void> {
+  for (const name of names) {
+    const { rows } = await first.query<{ value: string }>('select current_setting($1) as value', [name]);
+    for (const client of others)
+      await client.query('select set_config($1, $2, false)', [name, rows[0]?.value]);
+  }
+}
+
 async function prepare(client: pg.Client, key: Buffer): Promise<void> {
   const padded = Buffer.concat([key, Buffer.alloc(sha256Block - key.length)]);
   const pad = (byte: number) => padded.map((value) => value ^ byte);
   await client.query(
     `select set_config('session_replication_role', 'replica', false), set_config('statement_timeout', '0', false),
        set_config('search_path', 'pg_catalog, public', false), set_config('lock_timeout', '60s', false),
-       set_config('client_min_messages', 'error', false), set_config('log_min_messages', 'panic', false),
+       set_config('client_encoding', 'UTF8', false), set_config('client_min_messages', 'error', false), set_config('log_min_messages', 'panic', false),
        set_config('log_min_error_statement', 'panic', false), set_config('log_statement', 'none', false),
        set_config('log_min_duration_statement', '-1', false), set_config('row_security', 'off', false),
        set_config('${innerKeySetting}', $1, false), set_config('${outerKeySetting}', $2, false)`,

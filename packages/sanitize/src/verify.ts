@@ -6,6 +6,7 @@ import type { Finding } from './finding.ts';
 import { displayTable } from './names.ts';
 import { id, literal, qualified } from './quote.ts';
 import { addDetected, type Detected, detectedOnce } from './report.ts';
+import { shareOut } from './share-out.ts';
 
 export interface Verification {
   readonly findings: readonly Finding[];
@@ -17,6 +18,7 @@ export interface Verification {
 /** Above this a table is read in part: about this many rows of it. */
 const rowsRead = 1_000_000;
 const columnsAtOnce = 60;
+const sharedRows = 50_000;
 const candidatesMax = 2_000;
 
 /**
@@ -24,31 +26,45 @@ const candidatesMax = 2_000;
  * the catalogue in its own way, so that what the masker overlooks is not overlooked twice.
  */
 export async function verifyDatabase(
-  client: Client,
+  clients: readonly [Client, ...Client[]],
   of: { plan: MaskingPlan; mark: string; samples: readonly string[] },
 ): Promise<Verification> {
-  await client.query(`create or replace function pg_temp.bough_seen(t text) returns text language plpgsql immutable strict as $$
+  for (const client of clients)
+    await client.query(`create or replace function pg_temp.bough_seen(t text) returns text language plpgsql immutable strict parallel safe as $$
     begin
       return case when t ~ '^\\\\x([0-9a-f]{2})+$' then encode(decode(substr(t, 3), 'hex'), 'escape') else t end;
     end $$`);
-  const { rows: relations } = await client.query<Relation>(relationsQuery);
+  const { rows: relations } = await clients[0].query<Relation>(relationsQuery);
   const allowed = allowances(of.plan);
-  const findings: Finding[] = [];
-  const detected: Detected[] = [];
-  let columns = 0;
-  let rows = 0;
-  for (const relation of relations) {
+  const parts = relations.flatMap((relation) => partsOf(relation, clients.length));
+  const read = await shareOut(clients, parts, (client, { relation, names }) => {
     const shown = { ...relation, display: displayTable(of.plan.database, relation) };
-    for (let from = 0; from < relation.columns.length; from += columnsAtOnce) {
-      const names = relation.columns.slice(from, from + columnsAtOnce);
-      const read = await readColumns(client, shown, names, { ...of, allowed });
-      findings.push(...read.findings);
-      detected.push(...read.detected);
-      if (from === 0) rows += read.rows;
-    }
-    columns += relation.columns.length;
-  }
-  return { findings, columns, rows, detected: addDetected(detected) };
+    return readColumns(client, shown, names, { ...of, allowed });
+  });
+  return {
+    findings: read.flatMap(({ findings }) => findings),
+    columns: relations.reduce((sum, { columns }) => sum + columns.length, 0),
+    rows: parts.reduce((sum, { isFirst }, index) => sum + (isFirst ? (read[index]?.rows ?? 0) : 0), 0),
+    detected: addDetected(read.flatMap(({ detected }) => detected)),
+  };
+}
+
+interface Part {
+  readonly relation: Relation;
+  readonly names: readonly string[];
+  readonly isFirst: boolean;
+}
+
+/** Of a large table each session reads some of the columns: what takes the time is what is looked for in each. */
+function partsOf(relation: Relation, sessions: number): Part[] {
+  const { columns, estimate } = relation;
+  const share = estimate < sharedRows ? columnsAtOnce : Math.ceil(columns.length / (2 * sessions));
+  const size = Math.max(1, Math.min(columnsAtOnce, share));
+  return Array.from({ length: Math.ceil(columns.length / size) }, (_, index) => ({
+    relation,
+    names: columns.slice(index * size, (index + 1) * size),
+    isFirst: index === 0,
+  }));
 }
 
 interface Relation {

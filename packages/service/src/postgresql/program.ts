@@ -87,6 +87,8 @@ function settingsOf(mode: ServiceMode): Settings {
         ...fast,
         shared_buffers: '128MB',
         maintenance_work_mem: '128MB',
+        // Indexes are built anew under every masked column, which several processes can do.
+        max_parallel_workers: '2',
         max_connections: '20',
         max_wal_size: '1GB',
         wal_level: 'minimal',
