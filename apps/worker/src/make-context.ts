@@ -92,6 +92,10 @@ export async function makeContext(
     engine,
     storage,
     service: serviceFor,
+    tools: async (want) => {
+      const found = await toolchain.resolve(want);
+      return { bin: found.bin, env: toolchainEnvironment([found]) };
+    },
     readSchema: readServerSchema,
     encryption: createEncryption({ current: home.masterKey, former: home.formerMasterKeys }),
     signingKey: home.signingKey,

@@ -4,7 +4,7 @@ import type { Secret } from '@bough/domain/secret';
 import type { Engine } from '@bough/engine/engine';
 import type { Forge } from '@bough/forge/forge';
 import type { Sources } from '@bough/forge/git/sources';
-import type { Service } from '@bough/service/service';
+import type { Service, ToolPlace } from '@bough/service/service';
 import type { Storage } from '@bough/storage/storage';
 import type { Encryption } from '@bough/store/encryption';
 import type pg from 'pg';
@@ -36,6 +36,8 @@ export interface Context {
   readonly engine: Engine;
   readonly storage: Storage;
   readonly service: (type: string) => Service;
+  /** Programs of a toolchain on the worker's own machine. Undefined: only what the machine has installed is used. */
+  readonly tools?: ((toolchain: string) => Promise<ToolPlace>) | undefined;
   /** One digest of what a database server's tables are. Undefined: production's schema is not looked at between captures. */
   readonly readSchema?: ReadSchema | undefined;
   /** Seals and opens what is kept encrypted in the store. */

@@ -66,6 +66,13 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
   /** Progress. */
   readonly line: (text: string) => void;
+  /** Where the programs of a toolchain (`mariadb:11.4`) are on this machine, and what they need to run. */
+  readonly tools?: ((toolchain: string) => Promise<ToolPlace>) | undefined;
+}
+
+export interface ToolPlace {
+  readonly bin: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface Cloning {

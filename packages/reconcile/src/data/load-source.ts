@@ -53,7 +53,11 @@ export async function loadSource(
   await service.load(
     source,
     { declaration, address, credentials: of.own },
-    { signal: lock.signal, line: (text) => of.voice.line(`${planned.name}: ${text}`) },
+    {
+      signal: lock.signal,
+      line: (text) => of.voice.line(`${planned.name}: ${text}`),
+      tools: context.tools,
+    },
   );
 }
 
@@ -93,7 +97,7 @@ async function dumpPath(run: CaptureRun, service: string, name: string): Promise
   throw new BoughError({
     code: 'source-absent',
     message: `There is no dump ${name} for "${service}".`,
-    hint: `Put it, made by \`pg_dump\`, as \`--format=custom\` or plain SQL (also packed by gzip), at ${path} on the machine that runs Bough.`,
+    hint: `Put it, made by \`pg_dump\` (\`--format=custom\` or plain SQL) or \`mariadb-dump\`, at ${path} on the machine that runs Bough.`,
   });
 }
 

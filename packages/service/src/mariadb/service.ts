@@ -5,6 +5,7 @@ import { checkConfiguration, seriesOf } from './configuration.ts';
 import { mariadbCount } from './count.ts';
 import { mariadbDefang } from './defang.ts';
 import { mariadbCredentials, mariadbEndpoints } from './endpoints.ts';
+import { mariadbLoad } from './load.ts';
 import { mariadbProgram } from './program.ts';
 import { mariadbProvision } from './provision.ts';
 import { mariadbReady } from './ready.ts';
@@ -22,6 +23,7 @@ export const mariadb: Service = {
   ready: mariadbReady,
   provision: mariadbProvision,
   endpoints: mariadbEndpoints,
+  load: mariadbLoad,
   cloning: {
     join: mariadbBackup,
     defang: mariadbDefang,

@@ -1,0 +1,268 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BoughError } from '@bough/domain/bough-error';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { openDump } from '../open-dump.ts';
+import { createReadMeter, metered } from '../read-meter.ts';
+import type {
+  Address,
+  Credentials,
+  DataSource,
+  LoadedSource,
+  LoadOptions,
+  ServiceDeclaration,
+} from '../service.ts';
+import { seriesOf } from './configuration.ts';
+import { mariadbEndpoints } from './endpoints.ts';
+import { loadMariadbSql, type MariadbTarget } from './load-plain.ts';
+
+const connectTimeoutMs = 15_000;
+const errorBytesMax = 16 * 1024;
+
+/**
+ * Fills an empty, private server from a dump, or from a server that `mariadb-dump` reads in one transaction. Both come as
+ * statements that are sent as the service's own user; no raw byte is written outside of the private server.
+ */
+export async function mariadbLoad(
+  source: DataSource,
+  of: { declaration: ServiceDeclaration; address: Address; credentials: Credentials },
+  options: LoadOptions,
+): Promise<LoadedSource> {
+  const target = targetOf(of);
+  return source.kind === 'file'
+    ? await loadFile(source.path, target, options)
+    : await loadServer(source, { ...of, target }, options);
+}
+
+async function loadFile(
+  path: string,
+  target: MariadbTarget,
+  { signal, line }: LoadOptions,
+): Promise<LoadedSource> {
+  const meter = createReadMeter(line);
+  const { format, bytes } = await openDump(path, signal);
+  try {
+    if (format === 'custom')
+      throw new BoughError({
+        code: 'source-not-loaded',
+        message: 'The dump is one of PostgreSQL, and the service is a MariaDB.',
+        hint: 'Name another file below `data: source:` in the default branch.',
+      });
+    await loadMariadbSql(metered(bytes, meter, signal), target, { signal, isFile: true });
+  } finally {
+    await bytes.return(undefined);
+  }
+  meter.done();
+  return { words: 'a dump in SQL' };
+}
+
+async function loadServer(
+  source: Extract<DataSource, { kind: 'url' }>,
+  of: { declaration: ServiceDeclaration; target: MariadbTarget },
+  options: LoadOptions,
+): Promise<LoadedSource> {
+  const { name } = of.declaration;
+  const { signal, line } = options;
+  const login = parseUrl(source.url.reveal(), name);
+  const facts = await ask(login, name, signal);
+  if (source.standby === true && !facts.isReadOnly)
+    throw new BoughError({
+      code: 'source-not-standby',
+      message: `The source of "${name}" at ${login.host} can be written, and \`standby: true\` says to read a replica only.`,
+      hint: 'Set the secret to the address of a replica with read_only = on, or remove `standby: true` in the default branch.',
+      retryable: true,
+    });
+  const tool = await findDumpTool(of.declaration, options);
+  const words = `${facts.version}${facts.isReadOnly ? ', a read-only server' : ''}`;
+  line(`reading ${words} with mariadb-dump`);
+  const meter = createReadMeter(line);
+  const dump = spawn(tool.command, [...dumpFlags, ...login.flags, login.database], {
+    env: { ...tool.env, MYSQL_PWD: login.password, LC_ALL: 'C' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+  });
+  let errors = '';
+  dump.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (errors.length < errorBytesMax) errors += text;
+  });
+  const ended = once(dump, 'close').then(
+    ([code]) => code as number | null,
+    () => null,
+  );
+  const loaded = await loadMariadbSql(metered(dump.stdout, meter, signal), of.target, {
+    signal,
+    isFile: false,
+  }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  // Where the private server said no, nobody reads the rest.
+  if (loaded !== undefined) dump.stdout.destroy();
+  const code = await ended;
+  signal.throwIfAborted();
+  const isCutOff = (loaded as { message?: string } | undefined)?.message?.includes('has no end') === true;
+  if (loaded !== undefined && !(isCutOff && code !== 0)) throw loaded;
+  if (code !== 0) throw notReadable(name, errors, login.password);
+  meter.done();
+  return { words };
+}
+
+const dumpFlags = [
+  '--no-defaults',
+  ...['--single-transaction', '--quick', '--routines', '--triggers', '--events', '--hex-blob'],
+  ...['--no-tablespaces', '--default-character-set=utf8mb4', '--max-allowed-packet=1G'],
+];
+
+interface SourceLogin {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+  readonly ssl: 'off' | 'on' | 'verified';
+  /** Of the dump tool; the password is not among them. */
+  readonly flags: readonly string[];
+}
+
+function parseUrl(text: string, service: string): SourceLogin {
+  const malformed = new BoughError({
+    code: 'source-malformed',
+    message: `The secret with the source of "${service}" is no connection string.`,
+    hint: 'It must read mysql://user:password@host:3306/database, with ?ssl-mode=REQUIRED or VERIFY_IDENTITY where the server wants it.',
+  });
+  let url: URL;
+  let parts: { database: string; user: string; password: string };
+  try {
+    url = new URL(text.trim());
+    parts = {
+      database: decodeURIComponent(url.pathname.slice(1)),
+      user: decodeURIComponent(url.username),
+      password: decodeURIComponent(url.password),
+    };
+  } catch {
+    throw malformed;
+  }
+  // A leading dash would be a flag of the dump tool.
+  const isSafe = !/^-|[\0\n]/.test(parts.database) && !/[\0\n]/.test(parts.password);
+  if (!/^(mysql|mariadb):$/.test(url.protocol) || url.hostname === '' || parts.database === '' || !isSafe)
+    throw malformed;
+  const mode = (url.searchParams.get('ssl-mode') ?? '').toUpperCase();
+  const ssl = mode.startsWith('VERIFY') ? 'verified' : mode === 'REQUIRED' ? 'on' : 'off';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = url.port === '' ? 3306 : Number(url.port);
+  return {
+    ...{ host, port, ssl, ...parts },
+    flags: [
+      ...['--protocol=tcp', `--host=${host}`, `--port=${port}`, `--user=${parts.user}`],
+      ...(ssl === 'off' ? [] : ['--ssl']),
+      ssl === 'verified' ? '--ssl-verify-server-cert' : '--skip-ssl-verify-server-cert',
+    ],
+  };
+}
+
+async function ask(
+  login: SourceLogin,
+  service: string,
+  signal: AbortSignal,
+): Promise<{ version: string; isReadOnly: boolean }> {
+  signal.throwIfAborted();
+  const { host, port, user, password, database, ssl } = login;
+  try {
+    const connection = await createConnection({
+      ...{ host, port, user, password, database, connectTimeout: connectTimeoutMs },
+      ...(ssl === 'off' ? {} : { ssl: { rejectUnauthorized: ssl === 'verified' } }),
+    });
+    connection.on('error', () => {});
+    try {
+      const [rows] = await connection.query<RowDataPacket[]>({
+        sql: 'select version() as version, @@global.read_only as ro',
+        timeout: connectTimeoutMs,
+      });
+      const { version, ro } = (rows[0] ?? {}) as { version?: unknown; ro?: unknown };
+      const number = /^[\d.]{1,20}/.exec(String(version))?.[0] ?? '';
+      const program = /mariadb/i.test(String(version)) ? 'MariaDB' : 'MySQL';
+      return { version: `${program} ${number}`, isReadOnly: String(ro) === '1' };
+    } finally {
+      connection.destroy();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw sourceError(error, host, service);
+  }
+}
+
+/** The server's own words may repeat what it was given, so that only its code is passed on. */
+function sourceError(error: unknown, host: string, service: string): BoughError {
+  const { code, errno } = (error ?? {}) as { code?: unknown; errno?: unknown };
+  const at = `The source of "${service}" at ${host}`;
+  if (errno === 1045 || errno === 1698 || errno === 1130 || errno === 1044)
+    return new BoughError({
+      code: 'source-refused',
+      message: `${at} refuses the user or the password (${errno}).`,
+      hint: 'Set the secret anew: bough secret set. Its user needs to log in from this machine and to see the database.',
+    });
+  if (errno === 1049)
+    return new BoughError({
+      code: 'source-refused',
+      message: `${at} has no such database.`,
+      hint: 'Name the database at the end of the connection string, and set the secret anew: bough secret set.',
+    });
+  return new BoughError({
+    code: 'source-unreachable',
+    message: `${at} does not answer (${String(code ?? 'no answer in 15 s')}).`,
+    hint: 'Look whether this machine reaches it: host, port, firewall. Bough tries again by itself.',
+    retryable: true,
+  });
+}
+
+function notReadable(service: string, errors: string, password: string): BoughError {
+  const lines = errors.split('\n').filter((text) => text.trim() !== '');
+  const line = lines.find((text) => /error/i.test(text)) ?? lines[0] ?? 'it ended without a word';
+  const shown = password === '' ? line : line.replaceAll(password, '[redacted]');
+  return new BoughError({
+    code: 'source-not-readable',
+    message: `The source of "${service}" could not be read: ${shown.replace(/^\S*(mariadb-dump|mysqldump): /, '').slice(0, 300)}`,
+    hint: 'Its user needs on its database: select, show view, trigger, event and (for functions) show create routine, or select on mysql.proc.',
+  });
+}
+
+const directories = ['/usr/local/bin', '/usr/bin', '/bin'];
+
+/** Beside the server's own program, or where the machine has it. */
+async function findDumpTool(
+  declaration: ServiceDeclaration,
+  { tools }: LoadOptions,
+): Promise<{ command: string; env: Readonly<Record<string, string>> }> {
+  const own = await tools?.(`mariadb:${seriesOf(declaration)}`);
+  for (const directory of [...(own?.bin ?? []), ...directories])
+    for (const name of ['mariadb-dump', 'mysqldump']) {
+      const command = join(directory, name);
+      const isThere = await access(command, constants.X_OK).then(
+        () => true,
+        () => false,
+      );
+      if (isThere) return { command, env: own?.env ?? { PATH: '/usr/bin:/bin' } };
+    }
+  throw new BoughError({
+    code: 'dump-tool-missing',
+    message: 'Reading this source needs mariadb-dump on this machine; there is none.',
+    hint: 'Install it: apt install mariadb-client.',
+  });
+}
+
+function targetOf(of: {
+  declaration: ServiceDeclaration;
+  address: Address;
+  credentials: Credentials;
+}): MariadbTarget {
+  const [endpoint] = Object.values(mariadbEndpoints(of.declaration, of.credentials));
+  if (endpoint === undefined) throw new Error('a mariadb service without an endpoint');
+  return {
+    ...of.address,
+    user: endpoint.username,
+    password: endpoint.password?.reveal() ?? '',
+    database: endpoint.path,
+  };
+}
