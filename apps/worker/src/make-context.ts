@@ -108,7 +108,15 @@ export async function makeContext(
     mayReap: mayReapHere,
     isolation,
     seclusion,
-    buildSlots: createBuildSlots(config.builds, () => {}),
+    buildSlots: createBuildSlots(config.builds, (ids) => {
+      for (const id of ids)
+        void queues.enqueue('reconcile', id).catch((error: unknown) => {
+          log.warn(
+            { environmentId: id, error },
+            'whoever is next to build was not called; it asks again by itself',
+          );
+        });
+    }),
     capacity: await capacityOf(config, [home.path, home.directories.volumes]),
     shelves: createShelves(config.budgets, {
       ...{ pool, engine, storage, mirrors, stepLogs },

@@ -13,8 +13,10 @@ import {
   type Admission,
   type CapacityLimits,
   decideAdmission,
+  inOrder,
   type Measured,
   unvisitedFor,
+  waits,
 } from './decide-admission.ts';
 import { Waiting } from './deploy/run.ts';
 import { putToSleep } from './idle.ts';
@@ -50,7 +52,7 @@ export async function admit(
     const isWritten =
       decided.kind === 'admit'
         ? me.admittedAt !== null || (await writeAdmitted(db, lock.fence))
-        : await writeQueued(db, lock.fence, decided.position);
+        : await writeQueued(db, lock.fence, decided);
     if (!isWritten) throw new Interrupted('superseded');
     return decided;
   });
@@ -59,25 +61,23 @@ export async function admit(
     const { victim } = admission;
     const reason = `nobody visited it for ${unvisitedFor(victim, now)} and ${environment.slug} needed the room`;
     await putToSleep(context, { ...victim, reason, actor: 'bough' });
-    throw new Waiting(admission.reason, ROOM_SOON_MS);
+    throw new Waiting(admission.reason, { position: admission.position, delayMs: ROOM_SOON_MS });
   }
-  throw new Waiting(admission.reason, ROOM_LATER_MS);
+  throw new Waiting(admission.reason, { position: admission.position, delayMs: ROOM_LATER_MS });
 }
 
 function candidateOf(environment: Environment): Candidate {
-  return { ...environment, isWanted: true, isSettled: false };
+  return { ...environment, isWanted: true, isSettled: false, waitingFor: null };
 }
 
-/** Somebody made room: those who wait look again at once. */
+/** Somebody made room: those who are next look again at once, on the machine and in their projects. */
 export async function callWaiting(context: Context): Promise<void> {
   if (context.capacity === undefined) return;
-  const waiting = (await listCandidates(context.pool))
-    .filter(({ admittedAt, waitingSince }) => admittedAt === null && waitingSince !== null)
-    .sort(
-      (a, b) =>
-        b.priority - a.priority || (a.waitingSince?.getTime() ?? 0) - (b.waitingSince?.getTime() ?? 0),
-    );
-  for (const { id } of waiting.slice(0, CALLED_MAX)) await context.enqueue('reconcile', id);
+  const candidates = await listCandidates(context.pool);
+  for (const scope of ['machine', 'project']) {
+    const next = inOrder(candidates, (of) => waits(of) && (of.waitingFor ?? 'machine') === scope);
+    for (const { id } of next.slice(0, CALLED_MAX)) await context.enqueue('reconcile', id);
+  }
 }
 
 const CALLED_MAX = 5;

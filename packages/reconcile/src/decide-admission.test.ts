@@ -18,13 +18,17 @@ function candidate(id: string, over: Partial<Candidate> = {}): Candidate {
     isSettled: true,
     admittedAt: ago(600),
     waitingSince: null,
+    waitingFor: null,
     lastRequestAt: ago(300),
     changedAt: ago(600),
     ...over,
   };
 }
 const waits = (id: string, over: Partial<Candidate> = {}) =>
-  candidate(id, { admittedAt: null, waitingSince: ago(60), isSettled: false, ...over });
+  candidate(id, {
+    ...{ admittedAt: null, waitingSince: ago(60), waitingFor: 'machine', isSettled: false },
+    ...over,
+  });
 
 const limits: CapacityLimits = {
   maxAwake: 2,
@@ -115,7 +119,8 @@ describe('those who wait', () => {
   test('come in the order in which they came', () => {
     expect(position([waits('3', { waitingSince: ago(90) }), waits('4', { waitingSince: ago(30) })])).toBe(2);
     expect(decide(me, [...full, waits('3', { waitingSince: ago(90) })])).toMatchObject({
-      reason: 'this machine runs 2 previews and may run 2 at once (place 2 in the queue)',
+      position: 2,
+      reason: 'this machine runs 2 previews and may run 2 at once',
     });
   });
   test('who is new comes last', () => {
@@ -144,7 +149,7 @@ describe('memory, disk and the project’s own limit', () => {
     });
     expect(decide(me, [], { ...free, measured })).toMatchObject({
       kind: 'wait',
-      reason: 'the machine has 1.1 GiB of memory left, and 1.1 GiB are needed (it is next)',
+      reason: 'the machine has 1.1 GiB of memory left, and 1.1 GiB are needed',
     });
   });
   test('what was admitted just now is counted although it is not measured yet', () => {
@@ -154,6 +159,12 @@ describe('memory, disk and the project’s own limit', () => {
       decide(me, [candidate('1', { admittedAt: ago(1), changedAt: ago(1) })], { ...free, measured }).kind,
     ).toBe('wait');
   });
+  test('nor does anybody overtake those who wait for memory', () => {
+    const measured = { memoryAvailableBytes: 1.2 * GIB, diskAvailableBytes: 8 * GIB };
+    const first = waits('3', { waitingSince: ago(90) });
+    expect(decide(me, [first], { ...free, measured })).toMatchObject({ kind: 'wait', position: 2 });
+    expect(decide(first, [me], { ...free, measured }).kind).toBe('admit');
+  });
   test('a full disk stops deployments, not waking, and wakes nobody up for it', () => {
     const measured = { memoryAvailableBytes: 8 * GIB, diskAvailableBytes: GIB / 2 };
     const decided = decide(candidate('9'), [], { ...free, measured });
@@ -162,6 +173,27 @@ describe('memory, disk and the project’s own limit', () => {
   });
   test('the project’s limit is met by the project', () => {
     const others = [candidate('1', { lastRequestAt: ago(100) }), candidate('2', { projectId: '2' })];
-    expect(decide(me, others, { ...free, projectAwake: 1 })).toMatchObject({ victim: { id: '1' } });
+    expect(decide(me, others, { ...free, projectAwake: 1 })).toMatchObject({
+      victim: { id: '1' },
+      waitsFor: 'project',
+    });
+  });
+  test('who waits for a place in the project is counted there, and stands in nobody else’s way', () => {
+    const busy = candidate('1', { isSettled: false });
+    const blocked = ['3', '4'].map((id) => waits(id, { waitingSince: ago(90), waitingFor: 'project' }));
+    const roomy = { limits: { ...limits, maxAwake: 3 } };
+    const others = [busy, ...['5', '6'].map((id) => candidate(id, { projectId: '2', isSettled: false }))];
+    expect(decide(me, [busy, ...blocked], { ...roomy, projectAwake: 1 })).toMatchObject({
+      ...{ kind: 'wait', position: 3, waitsFor: 'project' },
+    });
+    const stranger = waits('9', { projectId: '2' });
+    expect(decide(stranger, [...others.slice(0, 2), ...blocked], roomy).kind).toBe('admit');
+    expect(decide(stranger, [...others, ...blocked], roomy)).toMatchObject({ kind: 'wait', position: 1 });
+  });
+  test('a place in the project goes to who waited longest, too', () => {
+    const first = waits('3', { waitingSince: ago(90), waitingFor: 'project' });
+    const mine = { ...me, waitingFor: 'project' as const };
+    expect(decide(mine, [first], { ...free, projectAwake: 1 })).toMatchObject({ kind: 'wait', position: 2 });
+    expect(decide(first, [mine], { ...free, projectAwake: 1 }).kind).toBe('admit');
   });
 });

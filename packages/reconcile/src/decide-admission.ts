@@ -22,13 +22,15 @@ export interface CapacityLimits {
 export type Admission =
   | { readonly kind: 'admit' }
   /** Put this one to sleep; then there will be room. */
-  | {
-      readonly kind: 'make-room';
-      readonly victim: Candidate;
-      readonly position: number;
-      readonly reason: string;
-    }
-  | { readonly kind: 'wait'; readonly position: number; readonly reason: string };
+  | ({ readonly kind: 'make-room'; readonly victim: Candidate } & Place)
+  | ({ readonly kind: 'wait' } & Place);
+
+/** In the queue, and what everybody in it waits for. */
+interface Place {
+  readonly position: number;
+  readonly waitsFor: 'machine' | 'project';
+  readonly reason: string;
+}
 
 export interface Asking {
   /** Among `candidates`, or as it would be there. */
@@ -54,84 +56,91 @@ const UNMEASURED_MS = 20_000;
 export function decideAdmission(asking: Asking): Admission {
   const { me, candidates, limits, measured, now } = asking;
   if (me.kind === 'production') return { kind: 'admit' };
-  const queue = rank(asking);
-  const position = queue.indexOf(me.id) + 1;
   if (asking.needsDisk && measured.diskAvailableBytes < limits.diskReserveBytes) {
-    const reason = `the disk has ${size(measured.diskAvailableBytes)} left, and ${size(limits.diskReserveBytes)} are kept for what runs; free some space (${place(position)})`;
-    return { kind: 'wait', position, reason };
+    const reason = `the disk has ${size(measured.diskAvailableBytes)} left, and ${size(limits.diskReserveBytes)} are kept for what runs; free some space`;
+    return { kind: 'wait', ...placeOnMachine(asking), reason };
   }
   if (me.admittedAt !== null) return { kind: 'admit' };
-  const shortage = shortageOf(asking, position);
+  const shortage = shortageOf(asking);
   if (shortage === null) return { kind: 'admit' };
+  const { counts, ...place } = shortage;
   const others = candidates.filter((other) => other.id !== me.id && other.admittedAt !== null);
-  const inScope = others.filter((other) => other.kind === 'preview' && shortage.counts(other));
+  const inScope = others.filter((other) => other.kind === 'preview' && counts(other));
   // As many are on their way to sleep already as there are who wait before and with this one.
   const leaving = inScope.filter((other) => !other.isWanted).length;
-  const reason = `${shortage.reason} (${place(position)})`;
-  if (leaving >= position) return { kind: 'wait', position, reason };
+  if (leaving >= place.position) return { kind: 'wait', ...place };
   const victim = inScope
     .filter((other) => other.isWanted && other.isSettled && other.priority <= me.priority)
     .filter((other) => now.getTime() - lastUse(other) >= limits.minAwakeMs)
     .sort((a, b) => a.priority - b.priority || lastUse(a) - lastUse(b))
     .at(0);
-  if (victim === undefined) return { kind: 'wait', position, reason };
-  return {
-    kind: 'make-room',
-    victim,
-    position,
-    reason: `${victim.slug} is put to sleep to make room (${place(position)})`,
-  };
+  if (victim === undefined) return { kind: 'wait', ...place };
+  return { kind: 'make-room', victim, ...place, reason: `${victim.slug} is put to sleep to make room` };
 }
 
-function shortageOf(
-  { me, candidates, limits, projectAwake, measured, now }: Asking,
-  position: number,
-): { reason: string; counts: (other: Candidate) => boolean } | null {
+/** What there is not enough of for everybody up to the one that asks: whoever stands before it gets its place first. */
+function shortageOf(asking: Asking): (Place & { counts: (other: Candidate) => boolean }) | null {
+  const { me, candidates, limits, projectAwake, measured, now } = asking;
   const awake = candidates.filter(
     (other) => other.admittedAt !== null && other.kind === 'preview' && other.id !== me.id,
   );
   const ofProject = (other: Candidate) => other.projectId === me.projectId;
-  if (projectAwake !== null && awake.filter(ofProject).length >= projectAwake) {
+  const inProject = positionAmong(asking, ofProject);
+  if (projectAwake !== null && awake.filter(ofProject).length + inProject > projectAwake) {
     const reason = `the project runs as many previews at once as previews.limits.awake allows (${projectAwake})`;
-    return { reason, counts: ofProject };
+    return { reason, position: inProject, waitsFor: 'project', counts: ofProject };
   }
-  if (limits.maxAwake !== null && awake.length + position > limits.maxAwake) {
+  const place = placeOnMachine(asking);
+  if (limits.maxAwake !== null && awake.length + place.position > limits.maxAwake) {
     const reason = `this machine runs ${awake.length} previews and may run ${limits.maxAwake} at once`;
-    return { reason, counts: () => true };
+    return { reason, ...place, counts: () => true };
   }
   const unmeasured = awake.filter(
     (other) => !other.isSettled || now.getTime() - (other.admittedAt?.getTime() ?? 0) < UNMEASURED_MS,
   ).length;
-  const wanted = limits.memoryReserveBytes + (unmeasured + 1) * limits.memoryPerPreviewBytes;
+  const wanted = limits.memoryReserveBytes + (unmeasured + place.position) * limits.memoryPerPreviewBytes;
   if (limits.memoryReserveBytes > 0 && measured.memoryAvailableBytes < wanted) {
     const reason = `the machine has ${size(measured.memoryAvailableBytes)} of memory left, and ${size(wanted)} are needed`;
-    return { reason, counts: () => true };
+    return { reason, ...place, counts: () => true };
   }
   return null;
 }
 
-/** Ids of those who wait, in their order, the asking one among them. */
-function rank({ me, candidates }: Asking): string[] {
-  const running = (projectId: string) =>
-    candidates.filter((other) => other.admittedAt !== null && other.projectId === projectId).length;
-  const waiting = candidates.filter(
-    (other) => other.admittedAt === null && other.waitingSince !== null && other.id !== me.id,
+/** Who waits for a place in its own project could not take one of the machine's, and so stands in nobody's way. */
+function placeOnMachine(asking: Asking): Pick<Place, 'position' | 'waitsFor'> {
+  const position = positionAmong(asking, (other) => other.waitingFor !== 'project');
+  return { position, waitsFor: 'machine' };
+}
+
+function positionAmong({ me, candidates }: Asking, stands: (other: Candidate) => boolean): number {
+  const queue = inOrder([...candidates.filter((other) => other.id !== me.id), me], (other) =>
+    other.id === me.id ? true : waits(other) && stands(other),
   );
-  return [...waiting, me]
+  return queue.findIndex(({ id }) => id === me.id) + 1;
+}
+
+export const waits = (of: Candidate): boolean => of.admittedAt === null && of.waitingSince !== null;
+
+/** Those of them that wait, whoever comes first in front. Pure. */
+export function inOrder(
+  candidates: readonly Candidate[],
+  isWaiting: (of: Candidate) => boolean,
+): Candidate[] {
+  const running = new Map<string, number>();
+  for (const { projectId, admittedAt } of candidates)
+    if (admittedAt !== null) running.set(projectId, (running.get(projectId) ?? 0) + 1);
+  const runs = ({ projectId }: Candidate) => running.get(projectId) ?? 0;
+  return candidates
+    .filter(isWaiting)
     .sort(
       (a, b) =>
-        b.priority - a.priority ||
-        running(a.projectId) - running(b.projectId) ||
-        since(a) - since(b) ||
-        Number(a.id) - Number(b.id),
-    )
-    .map(({ id }) => id);
+        b.priority - a.priority || runs(a) - runs(b) || since(a) - since(b) || Number(a.id) - Number(b.id),
+    );
 }
 
 const since = ({ waitingSince }: Candidate) => waitingSince?.getTime() ?? Number.MAX_SAFE_INTEGER;
 const lastUse = ({ lastRequestAt, changedAt }: Candidate) =>
   Math.max(lastRequestAt?.getTime() ?? 0, changedAt.getTime());
-const place = (position: number) => (position === 1 ? 'it is next' : `place ${position} in the queue`);
 
 function size(bytes: number): string {
   return bytes >= 1024 ** 3

@@ -79,6 +79,7 @@ async function converge(context: Context, environmentId: string, lock: Environme
   const log = { environmentId, generation: lock.fence.generation, lease: lock.fence.lease };
   try {
     const outcome = await act(context, { environment, project, lock });
+    context.buildSlots.leave(environmentId);
     await askForFeedback(context, environmentId);
     return outcome;
   } catch (error) {
@@ -89,10 +90,11 @@ async function converge(context: Context, environmentId: string, lock: Environme
       return { kind: 'again', delayMs: 0 };
     }
     if (error instanceof Waiting) {
-      await writeWaiting(context.pool, lock.fence, error.message);
+      await writeWaiting(context.pool, lock.fence, { reason: error.message, position: error.position });
       await askForFeedback(context, environmentId);
       return { kind: 'again', delayMs: error.delayMs };
     }
+    context.buildSlots.leave(environmentId);
     return await fail(context, environment, lock, error);
   }
 }

@@ -45,7 +45,14 @@ export interface Harness {
   commit(files?: TestFiles): Promise<string>;
   wish(
     commit: string | null,
-    change?: { heldReason?: string; requestId?: string; subject?: string; slug?: string },
+    change?: {
+      heldReason?: string;
+      requestId?: string;
+      subject?: string;
+      slug?: string;
+      /** Of the harness, unless it is another. */
+      projectId?: string;
+    },
   ): Promise<string>;
   look(environmentId: string, signal?: AbortSignal): ReturnType<typeof reconcile>;
   row(environmentId: string): Promise<NonNullable<Awaited<ReturnType<typeof findEnvironment>>>>;
@@ -123,13 +130,13 @@ export async function openHarness(): Promise<Harness> {
       faultPoint,
     },
     commit: (files = {}) => repository.commit('Change', { '.bough/config.yaml': MANIFEST, ...files }),
-    async wish(desiredCommit, { heldReason, requestId, subject, slug } = {}) {
+    async wish(desiredCommit, { heldReason, requestId, subject, slug, ...of } = {}) {
       const { environment } = await writeDesired(pool, {
-        projectId,
+        projectId: of.projectId ?? projectId,
         installationId: 'i1',
         subject: subject ?? 'pull/7',
         slug: slug ?? 'pr-7--shop',
-        kind: 'preview',
+        kind: subject === 'production' ? 'production' : 'preview',
         facts: {},
         desiredState: 'running',
         desiredCommit,

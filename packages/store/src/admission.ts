@@ -15,6 +15,8 @@ export interface Candidate {
   readonly isSettled: boolean;
   readonly admittedAt: Date | null;
   readonly waitingSince: Date | null;
+  /** A place on the machine, or one among those that its project may run at once. Null: it has not asked yet. */
+  readonly waitingFor: 'machine' | 'project' | null;
   readonly lastRequestAt: Date | null;
   readonly changedAt: Date;
 }
@@ -27,17 +29,20 @@ export async function lockAdmission(db: Database): Promise<void> {
   await db.query('select pg_advisory_xact_lock($1, 0)', [ADMISSION_LOCK_CLASS]);
 }
 
-/** Those that have a place, and those that wait for one. */
+/** Those that have a place, and those that wait for one; not who failed and tries again later, or not at all. */
 export async function listCandidates(db: Database): Promise<Candidate[]> {
   const { rows } = await db.query<Candidate>(
     `select id::text, project_id::text as "projectId", slug, kind, generation::text, priority,
        desired_state = 'running' as "isWanted",
        generation = observed_generation and running_step is null as "isSettled",
        admitted_at as "admittedAt", case when held_reason is null then waiting_since end as "waitingSince",
+       waiting_for as "waitingFor",
        last_request_at as "lastRequestAt", changed_at as "changedAt"
      from environments
      where removed_at is null
-       and (admitted_at is not null or (waiting_since is not null and held_reason is null and desired_state = 'running'))
+       and (admitted_at is not null
+         or (waiting_since is not null and held_reason is null and desired_state = 'running'
+             and generation <> observed_generation and (retry_at is null or retry_at <= now())))
      order by environments.id`,
   );
   return rows;
@@ -47,13 +52,20 @@ export function writeAdmitted(db: Database, fence: Fence): Promise<boolean> {
   return writeAtFence(
     db,
     fence,
-    'admitted_at = now(), waiting_since = null, waiting_position = null, waiting_reason = null',
+    'admitted_at = now(), waiting_since = null, waiting_for = null, waiting_position = null, waiting_reason = null',
   );
 }
 
 /** It keeps its place in the queue however often it asks. */
-export function writeQueued(db: Database, fence: Fence, position: number): Promise<boolean> {
-  return writeAtFence(db, fence, 'waiting_since = coalesce(waiting_since, now()), waiting_position = $4', [
-    position,
-  ]);
+export function writeQueued(
+  db: Database,
+  fence: Fence,
+  place: { position: number; waitsFor: 'machine' | 'project' },
+): Promise<boolean> {
+  return writeAtFence(
+    db,
+    fence,
+    'waiting_since = coalesce(waiting_since, now()), waiting_position = $4, waiting_for = $5',
+    [place.position, place.waitsFor],
+  );
 }

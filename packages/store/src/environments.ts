@@ -324,15 +324,22 @@ export async function writeAtFence(
 }
 
 export function writeRunningStep(db: Database, fence: Fence, step: string): Promise<boolean> {
-  return writeAtFence(db, fence, 'running_step = $4, waiting_reason = null', [step]);
+  return writeAtFence(db, fence, 'running_step = $4, waiting_reason = null, waiting_position = null', [step]);
 }
 
 /** It waits for something that is not its fault (a build slot, capacity): no step runs, nothing failed. */
-export function writeWaiting(db: Database, fence: Fence, reason: string): Promise<boolean> {
-  return writeAtFence(db, fence, 'running_step = null, waiting_reason = $4', [reason]);
+export function writeWaiting(
+  db: Database,
+  fence: Fence,
+  waiting: { reason: string; position: number },
+): Promise<boolean> {
+  return writeAtFence(db, fence, 'running_step = null, waiting_reason = $4, waiting_position = $5', [
+    waiting.reason,
+    waiting.position,
+  ]);
 }
 
-/** The world matches the row. */
+/** The world matches the row: it waits for nothing, unless it is held until there is room. */
 export function writeSettled(
   db: Database,
   fence: Fence,
@@ -343,6 +350,7 @@ export function writeSettled(
     fence,
     `observed_generation = generation, running_step = null, waiting_reason = null, failure_code = null, failure_message = null,
      failure_hint = null, failure_tail = '{}', failures = 0, retry_at = null,
+     waiting_since = case when held_reason is not null then waiting_since end, waiting_for = null, waiting_position = null,
      release_deployment_id = coalesce($4, release_deployment_id), changed_at = now()`,
     [release.deploymentId],
   );
@@ -364,7 +372,8 @@ export function writeFailure(
     db,
     fence,
     `failure_code = $4, failure_message = $5, failure_hint = $6, failure_tail = $7, failures = failures + 1, retry_at = $8,
-     running_step = null, waiting_reason = null,
+     running_step = null, waiting_reason = null, waiting_position = null,
+     waiting_since = case when $8::timestamptz is null then null else waiting_since end,
      observed_generation = case when $8::timestamptz is null then generation else observed_generation end, changed_at = now()`,
     [failure.code, failure.message, failure.hint, failure.tail, retryAt],
   );

@@ -193,7 +193,7 @@ describe('removal', () => {
 const failure = { code: 'x', message: 'm', hint: 'h', tail: ['last line'] };
 const writes: [string, (fence: Fence) => Promise<boolean>][] = [
   ['writeRunningStep', (fence) => writeRunningStep(pool, fence, 'build')],
-  ['writeWaiting', (fence) => writeWaiting(pool, fence, 'a build slot')],
+  ['writeWaiting', (fence) => writeWaiting(pool, fence, { reason: 'a build slot', position: 2 })],
   ['writeSettled', (fence) => writeSettled(pool, fence, { deploymentId: '1' })],
   ['writeRelease', (fence) => writeRelease(pool, fence, '1')],
   ['writeFailure', (fence) => writeFailure(pool, fence, failure, null)],

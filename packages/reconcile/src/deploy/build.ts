@@ -148,11 +148,13 @@ async function buildApp(
 ): Promise<void> {
   const { context, lock, environment } = run;
   const { app } = what;
-  const slot = context.buildSlots.take();
-  if (slot === undefined) {
+  const { id: environmentId, kind, priority } = environment;
+  const wish = { environmentId, projectId: run.project.id, kind, priority };
+  const slot = context.buildSlots.take(wish, context.clock.now());
+  if (slot.kind === 'wait') {
     throw new Waiting(
       `all ${context.buildSlots.limit} build slots are taken; the build of "${app.name}" starts when one is free`,
-      SLOT_RETRY_MS,
+      { position: slot.position, delayMs: SLOT_RETRY_MS },
     );
   }
   await voice.note(`building ${app.name}`);

@@ -48,10 +48,13 @@ export interface StepVoice {
 /** A reason to give the lock back and come again, which is nobody's failure: all build slots are taken. */
 export class Waiting extends Error {
   readonly delayMs: number;
+  /** Its place among those that wait for the same, from 1. */
+  readonly position: number;
 
-  constructor(reason: string, delayMs: number) {
-    super(reason);
+  constructor(reason: string, of: { position: number; delayMs: number }) {
+    super(`${reason} (${of.position === 1 ? 'it is next' : `place ${of.position} in the queue`})`);
     this.name = 'Waiting';
-    this.delayMs = delayMs;
+    this.delayMs = of.delayMs;
+    this.position = of.position;
   }
 }
