@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -171,6 +171,19 @@ export function findGroup(hierarchies: readonly Hierarchy[], name: string): Grou
     directories: hierarchies.map((hierarchy) => join(hierarchy.directory, name)),
     memoryEventsFile: memory && join(memory.directory, name, events),
   };
+}
+
+/** In whichever hierarchy: what a crash left half-removed counts. */
+export async function hasGroup(hierarchies: readonly Hierarchy[], name: string): Promise<boolean> {
+  const there = hierarchies.map(({ directory }) => isThere(join(directory, name)));
+  return (await Promise.all(there)).includes(true);
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 export async function countMemoryKills(group: Group): Promise<number> {

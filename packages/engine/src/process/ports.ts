@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import { ownedName } from './owner.ts';
@@ -15,22 +16,20 @@ const attempts = 200;
  */
 export interface Ports {
   /**
-   * The workload's port, kept from an earlier call when there was one and it is not `avoid`. A new one is none of
-   * `listening`, except for the `wanted` one.
+   * The workload's port, kept from an earlier call when there was one and it is not `avoid`. At a new one nobody
+   * listens, except maybe at the `wanted` one.
    */
-  reserve(id: string, options: Reserve): Promise<number>;
+  reserve(id: string, options?: Reserve): Promise<number>;
   release(id: string): Promise<void>;
 }
 
 export interface Reserve {
-  /** Of {@link listeningPorts}. */
-  readonly listening: ReadonlySet<number>;
   readonly avoid?: number;
   readonly wanted?: number;
 }
 
 export function createPorts(directory: string): Ports {
-  async function reserve(id: string, options: Reserve): Promise<number> {
+  async function reserve(id: string, options: Reserve = {}): Promise<number> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const { wanted: former } = options;
     // The one that it had last is still its own: no need to read everybody's.
@@ -41,7 +40,7 @@ export function createPorts(directory: string): Ports {
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       const wanted = attempt === 0 ? options.wanted : undefined;
       const port = wanted ?? randomInt(firstPort, lastPort);
-      if (port === options.avoid || (wanted === undefined && options.listening.has(port))) continue;
+      if (port === options.avoid || (wanted === undefined && (await isListening(port)))) continue;
       if (await claim(directory, port, id)) return port;
     }
     throw new BoughError({
@@ -86,6 +85,28 @@ async function claim(directory: string, port: number, id: string): Promise<boole
   } finally {
     await rm(aside, { force: true });
   }
+}
+
+/**
+ * Whether somebody listens there, whatever the address. Found out by listening: the kernel's table of connections has
+ * no index, and reading it takes ten times as long on a machine with much memory. What it refuses for another reason (a
+ * connection that is about to end) the table decides.
+ */
+export async function isListening(port: number): Promise<boolean> {
+  const refusal = (await whyNotListen(port, '::')) ?? 'free';
+  if (refusal === 'free') return false;
+  // There is no IPv6 here.
+  if (refusal !== 'EADDRINUSE' && (await whyNotListen(port, '0.0.0.0')) === undefined) return false;
+  return (await listeningPorts()).has(port);
+}
+
+/** Undefined: it could be done, and is over. */
+function whyNotListen(port: number, host: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
 }
 
 /** `sl: local address:port remote address:port state`; 0A is TCP_LISTEN. Most lines of a busy machine are others. */

@@ -5,7 +5,7 @@
 #
 # SIGTERM means: do not start it again. Killing it kills the workload (bwrap --die-with-parent).
 # In its environment: the labels (see labels.ts) and BOUGH_STATE, BOUGH_BWRAP, BOUGH_BWRAP_LIBRARIES, BOUGH_GROUPS,
-# BOUGH_OOM_FILE, BOUGH_LOG_BYTES, and for a network of its own what door.ts says. In BOUGH_STATE: `args` (for bwrap, with secrets), `status`, `output.log`.
+# BOUGH_OOM_FILE, BOUGH_LOG_BYTES, BOUGH_STARTED_AT (seconds), and for a network of its own what door.ts says. In BOUGH_STATE: `args` (for bwrap, with secrets), `status`, `output.log`.
 
 launch() {
   trap - TERM
@@ -25,8 +25,6 @@ launch() {
 # When the disk is full, lines are dropped rather than the workload stopped.
 keep_log() {
   trap '' TERM HUP INT
-  # Both ends are open now.
-  rm -f "$BOUGH_STATE/pipe"
   log="$BOUGH_STATE/output.log"
   while :; do
     size=$(log_size)
@@ -47,10 +45,19 @@ keep_log() {
 }
 
 log_size() {
+  [ -s "$log" ] || {
+    echo 0
+    return
+  }
   stat -c %s "$log" 2>/dev/null || echo 0
 }
 
+# The first time nobody has read it yet: it is written where it stays, which spares a process.
 report() {
+  if [ -n "$first" ]; then
+    echo "$1 $restarts ${code:--} ${started:--}" >"$BOUGH_STATE/status" 2>/dev/null
+    return
+  fi
   echo "$1 $restarts ${code:--} ${started:--}" >"$BOUGH_STATE/status.new" 2>/dev/null &&
     mv -f "$BOUGH_STATE/status.new" "$BOUGH_STATE/status" 2>/dev/null
 }
@@ -78,10 +85,11 @@ pause() {
 }
 
 run_once() {
-  started=$(date +%s)
+  [ -n "$first" ] || started=$(date +%s)
   count_memory_kills
   kills_before=$kills
   report running
+  first=
   # In the foreground: a shell lets what it runs in the background ignore SIGINT and SIGQUIT. The trap on SIGTERM acts
   # when it has ended, which is soon enough.
   (launch)
@@ -97,7 +105,9 @@ run_once() {
 }
 
 main() {
-  stopping= code= started= restarts=0 delay=1
+  # Whoever starts it has looked at the port and at the clock just before: a visitor may be waiting.
+  first=1 started=$BOUGH_STARTED_AT
+  stopping= code= restarts=0 delay=1
   trap 'stopping=1' TERM
   trap '' HUP INT PIPE
   cd / || exit 1
@@ -106,7 +116,7 @@ main() {
   keep_log <"$BOUGH_STATE/pipe" >/dev/null 2>&1 &
   exec >"$BOUGH_STATE/pipe" 2>&1
   while [ -z "$stopping" ]; do
-    if port_taken; then
+    if [ -z "$first" ] && port_taken; then
       report port-taken
       echo "[bough] port $BOUGH_PORT is taken by another process on this machine, trying again in $delay s"
     else

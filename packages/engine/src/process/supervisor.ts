@@ -65,6 +65,7 @@ export async function startSupervisor(start: SupervisorStart): Promise<void> {
       BOUGH_GROUPS: start.group.directories.join(' '),
       BOUGH_OOM_FILE: start.group.memoryEventsFile ?? '',
       BOUGH_LOG_BYTES: String(start.logBytes),
+      BOUGH_STARTED_AT: String(Math.floor(Date.now() / 1000)),
       ...start.door?.variables,
     },
   });
@@ -79,6 +80,8 @@ export async function startSupervisor(start: SupervisorStart): Promise<void> {
     if (exited || Date.now() > deadline) throw notStarted(record.id, directory);
     await delay(statusPollMs);
   }
+  // Both its ends are open now.
+  await rm(join(directory, 'pipe'), { force: true });
 }
 
 /**
@@ -151,6 +154,13 @@ function stringsOf(value: object): Record<string, string> {
 
 export async function listStateDirectories(home: string): Promise<string[]> {
   return readdir(join(home, 'engine/workloads')).catch(() => []);
+}
+
+export function hasStateDirectory(home: string, id: string): Promise<boolean> {
+  return access(stateDirectory(home, id)).then(
+    () => true,
+    () => false,
+  );
 }
 
 export async function makeStateDirectory(directory: string): Promise<void> {

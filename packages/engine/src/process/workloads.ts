@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import type { Seclusion, Workload, WorkloadSpec } from '../engine.ts';
 import type { ArtifactShelf } from './artifacts.ts';
-import { createGroup, removeGroup } from './cgroup.ts';
+import { createGroup, hasGroup, removeGroup } from './cgroup.ts';
 import { type EngineContext, findBubblewrap } from './context.ts';
 import { type DoorSpec, makeDoor } from './door/door.ts';
 import { installationMarker, parseRecord, type WorkloadRecord } from './labels.ts';
-import { listeningPorts, type Ports } from './ports.ts';
+import { isListening, type Ports } from './ports.ts';
 import { labelledProcesses, readProcessTable } from './process-table.ts';
 import { type SandboxSpec, sandboxArguments } from './sandbox.ts';
 import { behind, limitLines, temporaryBytes, withSandboxProcesses } from './sealed.ts';
@@ -15,6 +15,7 @@ import { digestSpec } from './spec-digest.ts';
 import { stageFiles } from './stage.ts';
 import { stopLabelled } from './stop.ts';
 import {
+  hasStateDirectory,
   listStateDirectories,
   makeStateDirectory,
   markStopping,
@@ -63,10 +64,9 @@ export async function ensureWorkload(
   const seen = await sightKnown(context, id);
   if (seen && isAsWanted(seen, specDigest)) return describe(seen);
   // Side by side: each of them waits for the kernel, and somebody waits for a preview.
-  const [before, prepared, listening] = await Promise.all([
-    seen ?? sightAnywhere(context, id),
+  const [before, prepared] = await Promise.all([
+    seen ?? sightLost(context, id),
     prepare(host, spec, signal),
-    spec.listens ? listeningPorts() : undefined,
   ]);
   if (before && isAsWanted(before, specDigest)) return describe(before);
   signal?.throwIfAborted();
@@ -76,9 +76,7 @@ export async function ensureWorkload(
   await makeStateDirectory(directory);
   // From here on it is listed, so that whatever a crash leaves of it can be found and removed.
   await writeRecord(directory, { ...common, specDigest: '', ...portOf(before?.record.port) });
-  // What it listened on itself until it was stopped is free now.
-  const taken = before?.isAlive ? undefined : listening;
-  const port = spec.listens ? await choosePort(host, id, before, taken) : undefined;
+  const port = spec.listens ? await choosePort(host, id, before) : undefined;
   const record: WorkloadRecord = { ...common, specDigest, ...portOf(port) };
   await start(host, { spec, record, prepared });
   context.log.info({ workload: id, environmentId: spec.labels.environmentId, port }, 'workload started');
@@ -125,6 +123,18 @@ async function sight(context: EngineContext, id: string): Promise<Sighting | und
 
 async function sightAnywhere(context: EngineContext, id: string): Promise<Sighting | undefined> {
   return (await sightAll(context, id))[0];
+}
+
+/**
+ * One of which the directory says nothing. Where workloads have control groups, one that was started has its group for as
+ * long as its supervisor lives: without a group and without a directory it is new, which spares a look at every process.
+ */
+async function sightLost(context: EngineContext, id: string): Promise<Sighting | undefined> {
+  const isNew =
+    context.hierarchies.length > 0 &&
+    !(await hasStateDirectory(context.home, id)) &&
+    !(await hasGroup(context.hierarchies, id));
+  return isNew ? undefined : await sightAnywhere(context, id);
 }
 
 /** By what its directory says of its supervisor. Spares a look at every process there is; undefined when it cannot tell. */
@@ -217,14 +227,12 @@ async function choosePort(
   { context, ports }: WorkloadHost,
   id: string,
   before: Sighting | undefined,
-  known?: ReadonlySet<number>,
 ): Promise<number> {
-  const listening = known ?? (await listeningPorts());
   const wanted = before?.record.port;
-  const port = await ports.reserve(id, { listening, ...(wanted === undefined ? {} : { wanted }) });
-  if (!listening.has(port)) return port;
+  const port = await ports.reserve(id, wanted === undefined ? {} : { wanted });
+  if (!(await isListening(port))) return port;
   await ports.release(id);
-  const other = await ports.reserve(id, { listening, avoid: port });
+  const other = await ports.reserve(id, { avoid: port });
   context.log.warn(
     { workload: id, taken: port, port: other },
     'port is taken by another process on this machine, another one is used',
