@@ -304,6 +304,8 @@ function timed(run: PlannedRun): { run: PlannedRun; steps: Record<string, number
                 ...cloning,
                 defang: (path) => note('defang', () => cloning.defang(path)),
                 claim: (...given) => note('own passwords', () => cloning.claim(...given)),
+                adopt: (...given) =>
+                  note('ready with own passwords and rights', () => cloning.adopt(...given)),
               },
             }),
       };

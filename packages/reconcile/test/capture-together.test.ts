@@ -80,7 +80,10 @@ async function open(before?: FakeStorageOptions['before']) {
     ...QUEUE,
     persistent: () => true,
     credentials: () => ({ username: 'root', password: new Secret('p'), endpoints: {} }),
-    cloning: { join: () => hooks, defang: async () => {}, claim: async () => {}, count: async () => [] },
+    cloning: {
+      ...{ join: () => hooks, defang: async () => {}, claim: async () => {}, count: async () => [] },
+      adopt: async () => ({ version: '1' }),
+    },
   };
   const storage = createFakeStorage({
     ...{ root, installationId: 'i1', atomic: false },

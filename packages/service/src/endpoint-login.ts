@@ -51,3 +51,8 @@ export async function connectAccepted<Connected>(
     hint: 'The snapshot was made with other credentials: capture the parent anew.',
   });
 }
+
+/** Waiting does not mend it. */
+export function isClaimRefused(error: unknown): boolean {
+  return error instanceof BoughError && error.code === 'claim-refused';
+}

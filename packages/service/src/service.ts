@@ -82,8 +82,20 @@ export interface Cloning {
   defang(path: string): Promise<void>;
   /** After the first start of a copy: its own passwords and identity; production's are gone. Idempotent. */
   claim(address: Address, from: Credentials, to: Credentials): Promise<void>;
+  /**
+   * `claim`, `provision` and `ready` in one for a copy of what was claimed once already, a golden: somebody waits for it.
+   * Resolves when all that is done; rejects when aborted. Idempotent.
+   */
+  adopt(declaration: ServiceDeclaration, address: Address, adoption: Adoption): Promise<{ version: string }>;
   /** Rows per table, largest first, at most 100 tables: shown, and compared after a clone. */
   count(address: Address, credentials: Credentials): Promise<readonly { table: string; rows: number }[]>;
+}
+
+export interface Adoption {
+  /** What the copied files still carry. */
+  readonly from: Credentials;
+  readonly to: Credentials;
+  readonly signal: AbortSignal;
 }
 
 /** Around a copy of the files, or `copy` in its place where files copied one after another could not be mended. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const shortestPauseMs = 10;
+const shortestPauseMs = 5;
 const longestPauseMs = 250;
 /** Of the time waited so far: what is found too late by a pause is never much against the whole. */
 const pauseShare = 0.1;

@@ -107,6 +107,8 @@ for (const { kind, version, fileSystem } of cases) {
       const capture = await start(captured.path, 'capture', credentials);
       await ready(capture.address, credentials);
       expect(await total(capture.address, endpoint(credentials))).toBe(200_000);
+      const between = postgresql.credentials(declaration);
+      await cloning.claim(capture.address, credentials, between);
       expect(await capture.stop()).toBe(0);
       const golden = await storage.snapshot(captured.id, {
         id: `golden-${round}`,
@@ -117,22 +119,23 @@ for (const { kind, version, fileSystem } of cases) {
         labels: labels('service:database', 'preview'),
         from: golden.id,
       });
-      const preview = await start(volume.path, 'preview', credentials);
-      await expectClaimed(preview.address);
+      const preview = await start(volume.path, 'preview', between);
+      await expectAdopted(preview.address, between);
       expect(await preview.stop()).toBe(0);
       for (const id of [captured.id, volume.id]) await storage.remove(id);
       for (const id of [raw.id, golden.id]) await storage.removeSnapshot(id);
     }
 
-    async function expectClaimed(address: Address): Promise<void> {
+    async function expectAdopted(address: Address, between: Credentials): Promise<void> {
       const own = postgresql.credentials(declaration);
-      await ready(address, credentials);
-      await cloning.claim(address, credentials, own);
-      await cloning.claim(address, credentials, own);
-      await ready(address, own);
-      await expect(ready(address, credentials)).rejects.toMatchObject({ code: 'service-refused' });
+      const signal = AbortSignal.timeout(60_000);
+      for (let n = 0; n < 2; n += 1)
+        expect(await cloning.adopt(declaration, address, { from: between, to: own, signal })).toEqual(
+          await ready(address, own),
+        );
+      for (const former of [credentials, between])
+        await expect(ready(address, former)).rejects.toMatchObject({ code: 'service-refused' });
       await expect(total(address, endpoint(credentials))).rejects.toMatchObject({ code: '28P01' });
-      await postgresql.provision(declaration, address, own);
       expect(await total(address, endpoint(own))).toBe(200_000);
       const rows = await query<{ n: string }>(
         address,
@@ -146,8 +149,10 @@ for (const { kind, version, fileSystem } of cases) {
           { table: 'transfers', rows: Number(rows[0]?.n) },
         ].sort((a, b) => b.rows - a.rows),
       );
+      const others = postgresql.credentials(declaration);
+      await expect(cloning.claim(address, between, others)).rejects.toMatchObject({ code: 'claim-refused' });
       await expect(
-        cloning.claim(address, credentials, postgresql.credentials(declaration)),
+        cloning.adopt(declaration, address, { from: between, to: others, signal }),
       ).rejects.toMatchObject({ code: 'claim-refused' });
     }
 

@@ -180,8 +180,11 @@ for (const { kind, fileSystem } of cases) {
       const clone = { id: 'preview', labels: labels('service', 'preview'), from: 'golden' };
       const preview = await start((await storage.ensure(clone)).path, golden);
       const own = mariadb.credentials(declare());
-      for (let n = 0; n < 2; n += 1) await cloning.claim(preview.address, golden, own);
-      await mariadb.ready(preview.address, own, AbortSignal.timeout(10_000));
+      const signal = AbortSignal.timeout(60_000);
+      for (let n = 0; n < 2; n += 1)
+        expect(await cloning.adopt(declare(), preview.address, { from: golden, to: own, signal })).toEqual(
+          await mariadb.ready(preview.address, own, signal),
+        );
       for (const former of [golden, credentials]) {
         await expect(
           mariadb.ready(preview.address, former, AbortSignal.timeout(10_000)),
@@ -191,7 +194,6 @@ for (const { kind, fileSystem } of cases) {
       await expect(
         cloning.claim(preview.address, golden, mariadb.credentials(declare())),
       ).rejects.toMatchObject({ code: 'claim-refused' });
-      await mariadb.provision(declare(), preview.address, own);
       const [sum] = await app(preview.address, own, 'select sum(balance) as sum from accounts');
       expect(Number(sum?.sum)).toBe(100_000);
       const [moved] = await app(preview.address, own, 'select count(*) as n from transfers');

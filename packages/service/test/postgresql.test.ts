@@ -132,26 +132,64 @@ describe('provision', () => {
     ]);
   });
 
-  it('claims: foreign roles, subscriptions and mappings to other servers lose what they knew', async () => {
+  it('claims and adopts: foreign roles, subscriptions and mappings to other servers lose what they knew', async () => {
     const root = (text: string, database = 'main') => query(server.address, credentials, database, text);
-    await root(`create role stranger login superuser password 'known'`);
-    await root(
-      `create subscription feed connection 'host=127.0.0.1 port=1 password=production' publication p with (connect = false)`,
-    );
-    await root('create extension postgres_fdw');
-    await root(`create server far foreign data wrapper postgres_fdw options (host 'production')`);
-    await root(`create user mapping for owner server far options (user 'a', password 'production')`);
-    await root(`create user mapping for public server far options (user 'a', password 'production')`);
+    const subscribe = `create subscription feed connection 'host=127.0.0.1 port=1 password=production' publication p with (connect = false)`;
+    const claim = (to: Credentials) => cloning.claim(server.address, credentials, to);
+    const adopt = async (to: Credentials) => {
+      const signal = AbortSignal.timeout(60_000);
+      const { version } = await cloning.adopt(declare(full), server.address, {
+        from: credentials,
+        to,
+        signal,
+      });
+      expect(version).toMatch(/^17\.\d+$/);
+    };
+    await root('create extension postgres_fdw', 'stock');
+    await root(`create server far foreign data wrapper postgres_fdw options (host 'production')`, 'stock');
+    // Adopted first as what nobody has claimed yet: every database is looked into.
+    for (const take of [adopt, claim]) {
+      await root(`create role stranger login superuser password 'known'`);
+      await root(subscribe);
+      for (const user of ['owner', 'public'])
+        await root(
+          `create user mapping for ${user} server far options (user 'a', password 'production')`,
+          'stock',
+        );
+      const own = postgresql.credentials(declare(full));
+      await take(own);
+      credentials = own;
+      expect(await root('select from pg_subscription')).toEqual([]);
+      expect(await root('select from pg_user_mappings', 'stock')).toEqual([]);
+      expect(await root(`select rolname from pg_authid where rolpassword is not null order by 1`)).toEqual(
+        ['bough', 'helper', 'owner', 'reader', 'writer'].map((rolname) => ({ rolname })),
+      );
+      expect(await as('owner', 'select 1 as one')).toEqual([{ one: 1 }]);
+      await root('drop role stranger');
+      expect(server.output()).not.toContain(own.password.reveal());
+    }
+    // What was claimed once is not looked through again, except for what all databases have in common.
+    await root(`create role stranger login password 'known'`);
+    await root(subscribe);
+    await root('drop extension postgres_fdw cascade', 'stock');
     const own = postgresql.credentials(declare(full));
-    await cloning.claim(server.address, credentials, own);
+    await adopt(own);
     credentials = own;
     expect(await root('select from pg_subscription')).toEqual([]);
-    expect(await root('select from pg_user_mappings')).toEqual([]);
-    expect(await root(`select rolname from pg_authid where rolpassword is not null order by 1`)).toEqual(
-      ['bough', 'helper', 'owner', 'reader', 'writer'].map((rolname) => ({ rolname })),
-    );
+    expect(
+      await root(`select from pg_authid where rolname = 'stranger' and rolpassword is not null`),
+    ).toEqual([]);
+    await root('drop role stranger');
+  });
+
+  it('adopts a copy that lacks the first database of its declaration', async () => {
+    const more = declare({ ...full, databases: ['fresh', ...full.databases] });
+    const own = postgresql.credentials(more);
+    const signal = AbortSignal.timeout(60_000);
+    await cloning.adopt(more, server.address, { from: credentials, to: own, signal });
+    credentials = own;
+    expect(await query(server.address, credentials, 'fresh', 'select 1 as one')).toEqual([{ one: 1 }]);
     expect(await as('owner', 'select 1 as one')).toEqual([{ one: 1 }]);
-    expect(server.output()).not.toContain(own.password.reveal());
   });
 
   it('makes credentials for endpoints that the manifest gains', async () => {

@@ -57,6 +57,16 @@ export function createService(of: { calls: Calls; machine: Machine; process: Sim
           },
           { takes },
         ),
+      adopt: (_declaration, { port }) =>
+        calls.call(
+          process,
+          'service adopt',
+          async () => {
+            if ((await machine.listeningAt(port)) === undefined) throw new Error('connection refused');
+            return { version: '16.14' };
+          },
+          { takes },
+        ),
       count: async () => [],
     },
   };

@@ -256,6 +256,8 @@ async function captureService(
       started = await startOn(volume, own, `capture ${name}`);
       await service.provision(declaration, started.address, own);
       await loadSource(parent, { ...of, address: started.address, own, voice });
+      // What was loaded may know how to reach other servers.
+      await cloning.claim(started.address, own, own);
     } else {
       await cloning.defang(volume.path);
       // The program starts with the parent's password in its files; `claim` gives it one that only goldens have.

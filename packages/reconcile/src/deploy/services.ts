@@ -168,34 +168,28 @@ async function ensureService(
     voice,
   });
   const { cloning } = service;
-  const isClaimed = inherited !== undefined && cloning !== undefined && volume?.from !== undefined;
-  if (isClaimed) {
-    await untilReady(() => cloning.claim(started.address, inherited, credentials), {
-      clock: context.clock,
-      timeoutMs: context.deadlines.serviceMs,
-      signal: lock.signal,
-      onTimeout: (cause) => serviceNotReady(run, declaration, started.workload, cause),
-    });
-  }
-  const provision = async () => {
-    if (!found.areProvisioned || volume === null)
-      await service.provision(declaration, started.address, credentials);
-  };
-  const readied = untilReady((signal) => service.ready(started.address, credentials, signal), {
+  const patience = {
     clock: context.clock,
     timeoutMs: context.deadlines.serviceMs,
     signal: lock.signal,
-    onTimeout: (cause) => serviceNotReady(run, declaration, started.workload, cause),
-  });
-  // A copy that could be claimed answers already.
-  const [{ version }] = await Promise.all([readied, isClaimed ? provision() : undefined]);
-  if (!isClaimed) await provision();
-  voice.line(`${declaration.name}: ${declaration.type} ${version} answers on port ${started.address.port}`);
+    onTimeout: (cause: unknown) => serviceNotReady(run, declaration, started.workload, cause),
+  };
+  const { address } = started;
+  let version: string;
+  if (inherited !== undefined && cloning !== undefined && volume?.from !== undefined) {
+    const adopt = (signal: AbortSignal) =>
+      cloning.adopt(declaration, address, { from: inherited, to: credentials, signal });
+    ({ version } = await untilReady(adopt, patience));
+  } else {
+    ({ version } = await untilReady((signal) => service.ready(address, credentials, signal), patience));
+    if (!found.areProvisioned || volume === null) await service.provision(declaration, address, credentials);
+  }
+  voice.line(`${declaration.name}: ${declaration.type} ${version} answers on port ${address.port}`);
   return {
     declaration,
     service,
     credentials,
-    address: started.address,
+    address,
     version,
     endpoints: service.endpoints(declaration, credentials),
     volume,

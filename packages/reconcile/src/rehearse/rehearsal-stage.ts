@@ -145,16 +145,19 @@ async function startOn(stage: Stage, planned: PlannedService): Promise<StagedSer
   };
   const before: Credentials | undefined = stage.inherited[planned.name];
   const { cloning } = service;
-  if (isCloned && before !== undefined && cloning !== undefined)
-    await untilReady(() => cloning.claim(started.address, before, credentials), patience);
-  const { version } = await untilReady(
-    (signal) => service.ready(started.address, credentials, signal),
-    patience,
-  );
-  await service.provision(declaration, started.address, credentials);
+  const { address } = started;
+  let version: string;
+  if (isCloned && before !== undefined && cloning !== undefined) {
+    const adopt = (signal: AbortSignal) =>
+      cloning.adopt(declaration, address, { from: before, to: credentials, signal });
+    ({ version } = await untilReady(adopt, patience));
+  } else {
+    ({ version } = await untilReady((signal) => service.ready(address, credentials, signal), patience));
+    await service.provision(declaration, address, credentials);
+  }
   return {
     ...{ declaration, service, credentials, version, volume, isCloned },
-    address: started.address,
+    address,
     endpoints: service.endpoints(declaration, credentials),
     workloadId: started.workload.id,
   };

@@ -1,4 +1,5 @@
 import type { Service } from '../service.ts';
+import { mariadbAdopt } from './adopt.ts';
 import { mariadbBackup } from './backup.ts';
 import { mariadbClaim } from './claim.ts';
 import { checkConfiguration, seriesOf } from './configuration.ts';
@@ -28,6 +29,7 @@ export const mariadb: Service = {
     join: mariadbBackup,
     defang: mariadbDefang,
     claim: mariadbClaim,
+    adopt: mariadbAdopt,
     count: mariadbCount,
   },
 };

@@ -1,11 +1,14 @@
 import { type Client, escapeIdentifier as id, escapeLiteral as literal } from 'pg';
 import { connectAccepted, type Login } from '../endpoint-login.ts';
 import type { Address, Credentials } from '../service.ts';
-import { connect, disconnect, isRefusal, withConnection } from './connection.ts';
-import { scramVerifier } from './scram.ts';
+import { connect, disconnect, isRefusal, together, withConnection } from './connection.ts';
+import { verifiersOf } from './scram.ts';
 
 /** At once; a copy allows few more. */
 const CONNECTIONS = 4;
+
+/** Comment of the superuser of a copy all of whose databases were parted from other servers. */
+const partedComment = 'a copy of which no database reaches other servers';
 
 /**
  * Makes a copy its environment's own: our password for each role that has one in `to`, none for every other role, and
@@ -16,12 +19,34 @@ export async function postgresClaim(address: Address, from: Credentials, to: Cre
   if (from.username !== to.username) throw new Error('a claim cannot rename the superuser');
   const verified = verifiersOf(to);
   const client = await connectAccepted(address, [to, from], (login) => connect(address, login), isRefusal);
-  const databases = await verified
-    .then((verifiers) => claimRoles(client, verifiers))
-    .then(() => listDatabases(client))
-    .finally(() => disconnect(client));
-  await inLanes(databases, (database) =>
-    withConnection(address, to, { database }, async (inside) => {
+  try {
+    await claimRoles(client, await verified);
+    await partDatabases(client, address, to);
+    // The copies of this copy need not look into each database again.
+    await client.query(`comment on role ${id(to.username)} is ${literal(partedComment)}`);
+  } finally {
+    await disconnect(client);
+  }
+}
+
+/** Whether an earlier claim of these files, or of those that they are a copy of, came to its end. */
+export async function isParted(client: Client): Promise<boolean> {
+  // Subscriptions of all databases are in one catalogue, so that those are looked for in any case.
+  const { rows } = await client.query<{ parted: boolean }>(
+    `select exists (
+       select from pg_catalog.pg_shdescription
+       where objoid = (select oid from pg_catalog.pg_authid where rolname = current_user)
+         and classoid = 'pg_catalog.pg_authid'::pg_catalog.regclass and description = $1
+     ) and not exists (select from pg_catalog.pg_subscription) as parted`,
+    [partedComment],
+  );
+  return rows[0]?.parted === true;
+}
+
+/** Goes into each database. The login is one that the server accepts already. */
+export async function partDatabases(client: Client, address: Address, login: Login): Promise<void> {
+  await inLanes(await listDatabases(client), (database) =>
+    withConnection(address, login, { database }, async (inside) => {
       await dropSubscriptions(inside);
       await dropUserMappings(inside);
     }),
@@ -38,27 +63,16 @@ async function inLanes(names: readonly string[], work: (name: string) => Promise
   if (failed !== undefined) throw failed.reason;
 }
 
-/** Role → what the server stores of its password. */
-async function verifiersOf(to: Credentials): Promise<ReadonlyMap<string, string>> {
-  const logins: Login[] = [to, ...Object.values(to.endpoints)];
-  return new Map(
-    await Promise.all(
-      logins.map(async ({ username, password }) => [username, await scramVerifier(password)] as const),
-    ),
-  );
-}
-
-async function claimRoles(client: Client, verifiers: ReadonlyMap<string, string>): Promise<void> {
+export async function claimRoles(client: Client, verifiers: ReadonlyMap<string, string>): Promise<void> {
   const { rows } = await client.query<{ rolname: string; has_password: boolean }>(
-    'select rolname, rolpassword is not null as has_password from pg_authid',
+    'select rolname, rolpassword is not null as has_password from pg_catalog.pg_authid',
   );
-  await client.query('begin');
-  for (const { rolname, has_password } of rows) {
+  const statements = rows.flatMap(({ rolname, has_password }) => {
     const verifier = verifiers.get(rolname);
-    if (verifier !== undefined) await client.query(`alter role ${id(rolname)} password ${literal(verifier)}`);
-    else if (has_password) await client.query(`alter role ${id(rolname)} password null`);
-  }
-  await client.query('commit');
+    if (verifier !== undefined) return [`alter role ${id(rolname)} password ${literal(verifier)}`];
+    return has_password ? [`alter role ${id(rolname)} password null`] : [];
+  });
+  await together(client, statements);
 }
 
 async function listDatabases(client: Client): Promise<string[]> {

@@ -62,6 +62,11 @@ export async function withConnection<Result>(
   }
 }
 
+/** In one round trip and one transaction: all of them or none. */
+export async function together(client: Client, statements: readonly string[]): Promise<void> {
+  if (statements.length > 0) await client.query(statements.join(';\n'));
+}
+
 /** Ends within a bounded time, also when the server has stopped answering. */
 export async function disconnect(client: Client): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -76,6 +81,11 @@ export async function disconnect(client: Client): Promise<void> {
 export function isRefusal(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return code === '28P01' || code === '28000' || code === 'service-refused';
+}
+
+/** 3D000: it let us in, but has no such database. */
+export function isNoDatabase(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === '3D000';
 }
 
 function refused(address: Address, login: Login, cause: unknown): BoughError {

@@ -1,11 +1,11 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { type Client, escapeIdentifier as id, escapeLiteral as literal } from 'pg';
-import { endpointLogin } from '../endpoint-login.ts';
+import { endpointLogin, type Login } from '../endpoint-login.ts';
 import type { Privilege } from '../parse-endpoints.ts';
 import type { Address, Credentials, ServiceDeclaration } from '../service.ts';
 import { type PostgresConfiguration, readConfiguration, superuser } from './configuration.ts';
-import { withConnection } from './connection.ts';
-import { scramVerifier } from './scram.ts';
+import { together, withConnection } from './connection.ts';
+import { verifiersOf } from './scram.ts';
 
 /** Comment of the roles that are ours, so that those of endpoints that went can be told from the app's own. */
 const roleComment = 'endpoint of a Bough service';
@@ -19,40 +19,78 @@ export async function postgresProvision(
   address: Address,
   credentials: Credentials,
 ): Promise<void> {
+  const verifiers = await verifiersOf(credentials);
+  const database = 'postgres';
+  await withConnection(address, credentials, { database }, (client) =>
+    provisionThrough({ client, database, address }, { declaration, credentials, verifiers }),
+  );
+}
+
+/** A connection that is open already, as the superuser, and the database that it is in. */
+export interface OpenConnection {
+  readonly client: Client;
+  readonly database: string;
+  readonly address: Address;
+}
+
+/** As `postgresProvision`; another connection is opened only for each database that this one is not in. */
+export async function provisionThrough(
+  open: OpenConnection,
+  of: {
+    declaration: ServiceDeclaration;
+    credentials: Credentials;
+    /** Role → what the server stores of its password. */
+    verifiers: ReadonlyMap<string, string>;
+  },
+): Promise<void> {
+  const { declaration, credentials } = of;
+  const { client } = open;
   const configuration = readConfiguration(declaration);
+  const { databases } = configuration;
   const users = Object.keys(configuration.endpoints).map((name) => ({
     endpoint: name,
-    ...endpointLogin(declaration, credentials, name),
+    username: endpointLogin(declaration, credentials, name).username,
   }));
-  const owners = new Map(
-    configuration.databases.map((database) => [database, ownerOf(configuration, users, database)]),
+  const owners = new Map(databases.map((database) => [database, ownerOf(configuration, users, database)]));
+  await ensureRoles(
+    client,
+    users.map(({ username }) => ({ username, verifier: verifierOf(of.verifiers, username) })),
+    databases.map(groupOf),
   );
-  await withConnection(address, credentials, {}, async (client) => {
-    for (const user of users) await ensureRole(client, user.username, await scramVerifier(user.password));
-    await lockFormerRoles(
-      client,
-      users.map((user) => user.username),
-    );
-    for (const database of configuration.databases) {
-      await ensureGroup(client, groupOf(database));
-      await ensureDatabase(client, database, configuration);
-    }
-    for (const database of configuration.databases) {
-      const grants = users.map((user) => ({
-        role: user.username,
-        privilege: configuration.endpoints[user.endpoint]?.privileges[database],
-      }));
-      const owner = owners.get(database) ?? superuser;
-      await withConnection(address, credentials, { database }, async (inside) => {
-        await ensureExtensions(inside, configuration.extensions, declaration);
-        await transaction(inside, () => ensurePrivileges(inside, database, owner, grants));
-      });
-    }
-    // Last, for `reassign owned` in one database hands over the ownership of others too.
-    for (const [database, owner] of owners) {
-      await client.query(`alter database ${id(database)} owner to ${id(owner)}`);
-    }
-  });
+  await ensureDatabases(client, configuration);
+  for (const database of databases) {
+    const grants = users.map((user) => ({
+      role: user.username,
+      privilege: configuration.endpoints[user.endpoint]?.privileges[database],
+    }));
+    const owner = owners.get(database) ?? superuser;
+    await inDatabase(open, credentials, database, async (inside) => {
+      await ensureExtensions(inside, configuration.extensions, declaration);
+      await ensurePrivileges(inside, database, owner, grants);
+    });
+  }
+  // Last, for `reassign owned` in one database hands over the ownership of others too.
+  await together(
+    client,
+    [...owners].map(([database, owner]) => `alter database ${id(database)} owner to ${id(owner)}`),
+  );
+}
+
+function verifierOf(verifiers: ReadonlyMap<string, string>, username: string): string {
+  const verifier = verifiers.get(username);
+  if (verifier === undefined) throw new Error(`no verifier was made for ${username}`);
+  return verifier;
+}
+
+function inDatabase(
+  open: OpenConnection,
+  login: Login,
+  database: string,
+  work: (client: Client) => Promise<void>,
+): Promise<void> {
+  return database === open.database
+    ? work(open.client)
+    : withConnection(open.address, login, { database }, work);
 }
 
 interface Grant {
@@ -81,41 +119,55 @@ function groupOf(database: string): string {
   return `bough:${database}`;
 }
 
-async function ensureGroup(client: Client, group: string): Promise<void> {
-  const { rowCount } = await client.query('select from pg_roles where rolname = $1', [group]);
-  if (rowCount === 0) await client.query(`create role ${id(group)} nologin`);
+interface RoleToBe {
+  readonly username: string;
+  readonly verifier: string;
 }
 
-async function ensureRole(client: Client, role: string, verifier: string): Promise<void> {
-  const { rowCount } = await client.query('select from pg_roles where rolname = $1', [role]);
-  const verb = rowCount === 0 ? 'create' : 'alter';
-  await client.query(
-    `${verb} role ${id(role)} login nosuperuser nocreaterole nocreatedb noreplication nobypassrls password ${literal(verifier)}`,
-  );
-  await client.query(`comment on role ${id(role)} is ${literal(roleComment)}`);
-}
-
-async function lockFormerRoles(client: Client, current: readonly string[]): Promise<void> {
-  const { rows } = await client.query<{ rolname: string }>(
-    `select rolname from pg_roles
-     where shobj_description(oid, 'pg_authid') = $1 and rolcanlogin and rolname <> all($2)`,
-    [roleComment, current],
-  );
-  for (const { rolname } of rows) await client.query(`alter role ${id(rolname)} nologin password null`);
-}
-
-async function ensureDatabase(
+/** Those of endpoints and groups, and no login for those of endpoints that went. */
+async function ensureRoles(
   client: Client,
-  database: string,
-  { collation, ctype }: PostgresConfiguration,
+  users: readonly RoleToBe[],
+  groups: readonly string[],
 ): Promise<void> {
-  const { rowCount } = await client.query('select from pg_database where datname = $1', [database]);
-  if (rowCount !== 0) return;
+  const current = users.map(({ username }) => username);
+  const { rows } = await client.query<{ rolname: string; is_former: boolean }>(
+    `select rolname, rolcanlogin and rolname <> all($2) as is_former from pg_roles
+     where rolname = any($3) or rolcanlogin and shobj_description(oid, 'pg_authid') = $1`,
+    [roleComment, current, [...current, ...groups]],
+  );
+  const present = new Set(rows.map(({ rolname }) => rolname));
+  const former = rows.filter(({ rolname, is_former }) => is_former && !groups.includes(rolname));
+  await together(client, [
+    ...users.flatMap((user) => roleStatements(user, present.has(user.username) ? 'alter' : 'create')),
+    ...former.map(({ rolname }) => `alter role ${id(rolname)} nologin password null`),
+    ...groups.filter((group) => !present.has(group)).map((group) => `create role ${id(group)} nologin`),
+  ]);
+}
+
+function roleStatements({ username, verifier }: RoleToBe, verb: 'alter' | 'create'): string[] {
+  return [
+    `${verb} role ${id(username)} login nosuperuser nocreaterole nocreatedb noreplication nobypassrls password ${literal(verifier)}`,
+    `comment on role ${id(username)} is ${literal(roleComment)}`,
+  ];
+}
+
+async function ensureDatabases(
+  client: Client,
+  { databases, collation, ctype }: PostgresConfiguration,
+): Promise<void> {
+  const { rows } = await client.query<{ datname: string }>(
+    'select datname from pg_database where datname = any($1)',
+    [databases],
+  );
+  const present = new Set(rows.map(({ datname }) => datname));
   const locale = [
     collation === undefined ? '' : ` lc_collate ${literal(collation)}`,
     ctype === undefined ? '' : ` lc_ctype ${literal(ctype)}`,
   ].join('');
-  await client.query(`create database ${id(database)} template template0 encoding 'UTF8'${locale}`);
+  // Not together: it is refused inside a transaction.
+  for (const database of databases.filter((name) => !present.has(name)))
+    await client.query(`create database ${id(database)} template template0 encoding 'UTF8'${locale}`);
 }
 
 async function ensureExtensions(
@@ -138,23 +190,33 @@ async function ensureExtensions(
   }
 }
 
+/** Found out first and then done in one transaction, so that no connection ever sees half of it. */
 async function ensurePrivileges(
   client: Client,
   database: string,
   owner: string,
   grants: readonly Grant[],
 ): Promise<void> {
-  await client.query(`revoke all on database ${id(database)} from public`);
-  await client.query('revoke create on schema public from public');
-  await client.query(`alter database ${id(database)} owner to ${id(owner)}`);
-  await client.query(`grant all on schema public to ${id(owner)}`);
   const group = groupOf(database);
-  if (group !== owner) await client.query(`reassign owned by ${id(group)} to ${id(owner)}`);
-  for (const { role, privilege } of grants) {
-    await client.query(`alter role ${id(role)} in database ${id(database)} reset role`);
-    if (role === owner || privilege !== 'admin') await leaveGroup(client, role, group);
-    if (role !== owner) await ensureGrant(client, database, owner, { role, privilege });
-  }
+  const members = await membersOf(client, group);
+  const schemas = grants.some(({ role }) => role !== owner) ? await userSchemas(client) : [];
+  await together(client, [
+    `revoke all on database ${id(database)} from public`,
+    'revoke create on schema public from public',
+    `alter database ${id(database)} owner to ${id(owner)}`,
+    `grant all on schema public to ${id(owner)}`,
+    ...(group === owner ? [] : [`reassign owned by ${id(group)} to ${id(owner)}`]),
+    ...grants.flatMap((grant) => {
+      const { role, privilege } = grant;
+      // Revoking a membership that is not there is a warning in some versions and an error in others.
+      const leaves = (role === owner || privilege !== 'admin') && members.has(role);
+      return [
+        `alter role ${id(role)} in database ${id(database)} reset role`,
+        ...(leaves ? [`revoke ${id(group)} from ${id(role)}`] : []),
+        ...(role === owner ? [] : grantStatements({ database, owner, schemas }, grant)),
+      ];
+    }),
+  ]);
 }
 
 const tableRights: Readonly<Record<'ro' | 'rw', { tables: string; sequences: string }>> = {
@@ -163,47 +225,53 @@ const tableRights: Readonly<Record<'ro' | 'rw', { tables: string; sequences: str
 };
 
 /** Takes everything away first, so that a privilege that was lowered is lower indeed. */
-async function ensureGrant(client: Client, database: string, owner: string, grant: Grant): Promise<void> {
+function grantStatements(
+  { database, owner, schemas }: { database: string; owner: string; schemas: readonly string[] },
+  grant: Grant,
+): string[] {
   const role = id(grant.role);
-  await client.query(`reassign owned by ${role} to ${id(owner)}`);
-  await client.query(`revoke all on database ${id(database)} from ${role}`);
-  const schemas = await userSchemas(client);
-  for (const schema of schemas) {
-    await client.query(`revoke all on all tables in schema ${id(schema)} from ${role}`);
-    await client.query(`revoke all on all sequences in schema ${id(schema)} from ${role}`);
-    await client.query(`revoke all on schema ${id(schema)} from ${role}`);
-  }
   const future = `alter default privileges for role ${id(owner)}`;
-  await client.query(`${future} revoke all on tables from ${role}`);
-  await client.query(`${future} revoke all on sequences from ${role}`);
-  await client.query(`${future} revoke all on schemas from ${role}`);
-  if (grant.privilege === undefined) return;
-  await client.query(`grant connect, temporary on database ${id(database)} to ${role}`);
+  const taken = [
+    `reassign owned by ${role} to ${id(owner)}`,
+    `revoke all on database ${id(database)} from ${role}`,
+    ...schemas.flatMap((schema) => [
+      `revoke all on all tables in schema ${id(schema)} from ${role}`,
+      `revoke all on all sequences in schema ${id(schema)} from ${role}`,
+      `revoke all on schema ${id(schema)} from ${role}`,
+    ]),
+    `${future} revoke all on tables from ${role}`,
+    `${future} revoke all on sequences from ${role}`,
+    `${future} revoke all on schemas from ${role}`,
+  ];
+  if (grant.privilege === undefined) return taken;
+  const connects = `grant connect, temporary on database ${id(database)} to ${role}`;
   if (grant.privilege === 'admin') {
-    await client.query(`grant ${id(owner)} to ${role}`);
-    await client.query(`alter role ${role} in database ${id(database)} set role ${literal(owner)}`);
-    return;
+    const acts = `alter role ${role} in database ${id(database)} set role ${literal(owner)}`;
+    return [...taken, connects, `grant ${id(owner)} to ${role}`, acts];
   }
   const { tables, sequences } = tableRights[grant.privilege];
-  for (const schema of schemas) {
-    await client.query(`grant usage on schema ${id(schema)} to ${role}`);
-    await client.query(`grant ${tables} on all tables in schema ${id(schema)} to ${role}`);
-    await client.query(`grant ${sequences} on all sequences in schema ${id(schema)} to ${role}`);
-  }
-  await client.query(`${future} grant ${tables} on tables to ${role}`);
-  await client.query(`${future} grant ${sequences} on sequences to ${role}`);
-  await client.query(`${future} grant usage on schemas to ${role}`);
+  return [
+    ...taken,
+    connects,
+    ...schemas.flatMap((schema) => [
+      `grant usage on schema ${id(schema)} to ${role}`,
+      `grant ${tables} on all tables in schema ${id(schema)} to ${role}`,
+      `grant ${sequences} on all sequences in schema ${id(schema)} to ${role}`,
+    ]),
+    `${future} grant ${tables} on tables to ${role}`,
+    `${future} grant ${sequences} on sequences to ${role}`,
+    `${future} grant usage on schemas to ${role}`,
+  ];
 }
 
-/** Revoking a membership that is not there is a warning in some versions and an error in others. */
-async function leaveGroup(client: Client, member: string, group: string): Promise<void> {
-  const { rowCount } = await client.query(
-    `select from pg_auth_members
-     where member = (select oid from pg_roles where rolname = $1)
-       and roleid = (select oid from pg_roles where rolname = $2)`,
-    [member, group],
+async function membersOf(client: Client, group: string): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ member: string }>(
+    `select member.rolname as member from pg_auth_members
+     join pg_roles member on member.oid = pg_auth_members.member
+     where pg_auth_members.roleid = (select oid from pg_roles where rolname = $1)`,
+    [group],
   );
-  if (rowCount !== 0) await client.query(`revoke ${id(group)} from ${id(member)}`);
+  return new Set(rows.map(({ member }) => member));
 }
 
 async function userSchemas(client: Client): Promise<string[]> {
@@ -211,17 +279,6 @@ async function userSchemas(client: Client): Promise<string[]> {
     `select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'`,
   );
   return rows.map(({ nspname }) => nspname);
-}
-
-async function transaction(client: Client, work: () => Promise<void>): Promise<void> {
-  await client.query('begin');
-  try {
-    await work();
-    await client.query('commit');
-  } catch (error) {
-    await client.query('rollback').catch(() => {});
-    throw error;
-  }
 }
 
 function extensionMissing(

@@ -1,6 +1,8 @@
 import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Secret } from '@bough/domain/secret';
+import type { Login } from '../endpoint-login.ts';
+import type { Credentials } from '../service.ts';
 
 const iterations = 4096;
 
@@ -15,4 +17,14 @@ export async function scramVerifier(password: Secret): Promise<string> {
   const storedKey = createHash('sha256').update(keyed('Client Key')).digest('base64');
   const serverKey = keyed('Server Key').toString('base64');
   return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${storedKey}:${serverKey}`;
+}
+
+/** Role → what the server stores of its password. */
+export async function verifiersOf(to: Credentials): Promise<ReadonlyMap<string, string>> {
+  const logins: Login[] = [to, ...Object.values(to.endpoints)];
+  return new Map(
+    await Promise.all(
+      logins.map(async ({ username, password }) => [username, await scramVerifier(password)] as const),
+    ),
+  );
 }

@@ -1,4 +1,5 @@
 import type { Service } from '../service.ts';
+import { postgresAdopt } from './adopt.ts';
 import { postgresClaim } from './claim.ts';
 import { checkConfiguration, majorOf } from './configuration.ts';
 import { postgresCount } from './count.ts';
@@ -27,6 +28,7 @@ export const postgresql: Service = {
     join: postgresJoin,
     defang: postgresDefang,
     claim: postgresClaim,
+    adopt: postgresAdopt,
     count: postgresCount,
   },
 };
