@@ -15,8 +15,8 @@ const Environment = z.object({
   /** Without it the queues live in Postgres. */
   REDIS_URL: z.string().min(1).optional(),
   BOUGH_STORAGE: z.enum(['auto', 'btrfs', 'reflink', 'copy']).default('auto'),
-  /** Copies of each golden that wait to be taken, where a clone costs its bytes. */
-  BOUGH_WARM_COPIES: z.coerce.number().int().min(0).max(16).default(2),
+  /** Copies of each golden that wait to be taken; without it what the storage thinks right. */
+  BOUGH_WARM_COPIES: z.coerce.number().int().min(0).max(16).optional(),
   BOUGH_ENGINE: z.enum(['process']).default('process'),
   BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),
   BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
@@ -55,7 +55,7 @@ export interface WorkerConfig {
   readonly databaseUrl: string;
   readonly redisUrl: string | undefined;
   readonly storage: 'auto' | 'btrfs' | 'reflink' | 'copy';
-  readonly warmCopies: number;
+  readonly warmCopies: number | undefined;
   readonly previewUrl: string;
   readonly publicUrl: string;
   readonly gateway: { readonly host: string; readonly port: number };

@@ -66,7 +66,7 @@ export async function makeContext(
     root: home.directories.volumes,
     want: config.storage,
     installationId: home.installationId,
-    warmCopies: config.warmCopies,
+    ...(config.warmCopies === undefined ? {} : { warmCopies: config.warmCopies }),
     places: await fileSystemTools(toolchain, home.directories.volumes),
     log,
   });

@@ -26,21 +26,24 @@ export interface Trees {
   /** Removes a tree, frozen, half-made or absent. */
   erase(path: string): Promise<void>;
   usage(path: string): Promise<{ exclusiveBytes: number; exact: boolean }>;
-  /** Only where `clone` costs its bytes: the same in the background. */
+  /** As `clone`, in the background; absent where copies made ahead would spare nothing. */
   cloneAhead?(source: string, target: string, signal: AbortSignal): Promise<void>;
+  /** A clone takes as much space as what it is of. */
+  readonly costsBytes?: boolean;
 }
 
 export interface DirectoryStorageOptions {
   /** Everything is below it; made when absent, private to its owner. */
   readonly root: string;
   readonly installationId: string;
-  /** Copies of each wanted snapshot that wait to be taken, where a clone costs its bytes; 0 for none. */
+  /** Copies of each wanted snapshot that wait to be taken; 0 for none. */
   readonly warmCopies?: number;
   /** Where the commands of a file system are that the machine's own directories do not have. */
   readonly places?: ToolPlaces | undefined;
 }
 
-const defaultWarmCopies = 2;
+/** Of what shares its blocks, some more cost next to nothing. */
+const defaultWarmCopies = { whole: 2, sharing: 4 } as const;
 
 /** Volumes and snapshots as directories below one root; `trees` does the copying. */
 export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOptions): Storage {
@@ -48,11 +51,13 @@ export function createDirectoryStorage(trees: Trees, options: DirectoryStorageOp
   const volumes = shelfOf('volumes');
   const snapshots = shelfOf('snapshots');
   const once = createSingleFlight();
+  const costsBytes = trees.costsBytes === true;
   const warm =
     trees.cloneAhead &&
     createWarmPool({
       directory: join(options.root, 'ready'),
-      copies: options.warmCopies ?? defaultWarmCopies,
+      copies: options.warmCopies ?? defaultWarmCopies[costsBytes ? 'whole' : 'sharing'],
+      costsBytes,
       find: (id) => snapshots.find(id),
       copy: trees.cloneAhead,
       erase: trees.erase,

@@ -26,19 +26,19 @@ export interface Storage {
   /** Bytes on disk that only this volume holds, where the storage can tell; else its apparent size. */
   usage(id: string): Promise<{ exclusiveBytes: number; exact: boolean }>;
 
-  /** Only where a clone costs its bytes: copies made ahead, of which `ensure` takes one in a single rename. */
+  /** Copies made ahead, of which `ensure` takes one in a single rename. Absent where a clone costs nothing at all. */
   readonly warm?: WarmCopies;
 }
 
 export interface WarmCopies {
   /**
    * From now on these snapshots, the most wanted first, have copies that wait, and no others. Returns at once: they are
-   * made in the background, one at a time, yielding to everybody else.
+   * made in the background, one at a time, yielding to everybody else; in the place of one that was taken after a rest.
    */
   keep(snapshotIds: readonly string[]): void;
   /** How many copies wait, by snapshot, and why there are not more. */
   state(): Promise<{ readonly ready: Readonly<Record<string, number>>; readonly failure?: string }>;
-  /** Resolves when nothing is being made. */
+  /** Resolves when nothing is left to be made; what would rest is made at once. */
   settled(): Promise<void>;
   /** Stops making copies; those that wait stay for the next process. */
   close(): Promise<void>;

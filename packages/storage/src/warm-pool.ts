@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rmdir, statfs } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAbandoned, partialName } from './partial.ts';
 import type { WarmCopies } from './storage.ts';
@@ -10,6 +10,9 @@ const completePattern = /^[0-9a-f]{8}-[0-9a-f]{16}$/;
 /** No more is kept than this, whatever is configured. */
 export const copiesMax = 16;
 
+/** After a copy was taken: the preview that took it is about to start, and is to have the machine to itself. */
+const restMs = 1_000;
+
 export interface WarmPoolOptions {
   /** `<directory>/<snapshot>/<boot>-<hex>` is a complete copy; beside it `.partial-…` is one that is being made. */
   readonly directory: string;
@@ -17,6 +20,8 @@ export interface WarmPoolOptions {
   readonly copies: number;
   readonly find: (snapshotId: string) => Promise<{ path: string; sizeBytes?: number } | undefined>;
   readonly copy: (source: string, target: string, signal: AbortSignal) => Promise<void>;
+  /** False: a copy shares its blocks with the snapshot. */
+  readonly costsBytes: boolean;
   readonly erase: (path: string) => Promise<void>;
 }
 
@@ -28,8 +33,8 @@ export interface WarmPool extends WarmCopies {
 }
 
 /**
- * Full copies of snapshots, made ahead in the background, one at a time: where a clone costs its bytes, a preview then
- * waits for a rename instead of a copy. Several processes may work on one directory: a copy is taken by one rename and
+ * Copies of snapshots, made ahead in the background, one at a time: a preview then waits for a rename, where a clone would
+ * cost its bytes, or a thousand files, or a process and a commit of the file system. Several processes may work on one directory: a copy is taken by one rename and
  * published by another, and what a dead process was making is removed. Copies are not flushed to the disk, for that would
  * make everybody wait who writes there; so none is used that was made before the machine last started.
  */
@@ -41,8 +46,11 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
   let failure: string | undefined;
   let isDirty = false;
   let work: Promise<void> | undefined;
+  let rest: NodeJS.Timeout | undefined;
 
   function nudge(): void {
+    clearTimeout(rest);
+    rest = undefined;
     isDirty = true;
     work ??= fill().finally(() => {
       work = undefined;
@@ -67,7 +75,7 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
     for (let made = 0; made < copies && !isDirty && wanted?.includes(snapshotId); made += 1) {
       const source = await options.find(snapshotId);
       if (source === undefined || (await waiting(snapshotId)).length >= copies) return;
-      failure = await whyNoRoom(options.directory, source.sizeBytes ?? 0);
+      failure = await whyNoRoom(options.directory, options.costsBytes ? (source.sizeBytes ?? 0) : 0);
       if (failure !== undefined) return;
       await makeOne(snapshotId, source.path).catch(async (error: unknown) => {
         // One that was removed meanwhile is no failure.
@@ -104,7 +112,7 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
     for (const snapshotId of await names(options.directory)) {
       const folder = folderOf(snapshotId);
       if (!kept.includes(snapshotId) || (await options.find(snapshotId)) === undefined) {
-        await options.erase(folder);
+        await eraseFolder(folder);
         continue;
       }
       for (const name of await names(folder)) {
@@ -112,6 +120,12 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
         if (isStale || (await isAbandoned(folder, name))) await options.erase(join(folder, name));
       }
     }
+  }
+
+  /** One copy after the other, each in the way of its kind; the folder itself is an ordinary directory. */
+  async function eraseFolder(folder: string): Promise<void> {
+    for (const name of await names(folder)) await options.erase(join(folder, name));
+    await rm(folder, { recursive: true, force: true });
   }
 
   async function waiting(snapshotId: string): Promise<string[]> {
@@ -136,11 +150,14 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
     },
 
     async settled() {
+      if (rest !== undefined) nudge();
       while (work !== undefined) await work;
     },
 
     async close() {
       wanted = undefined;
+      clearTimeout(rest);
+      rest = undefined;
       making?.stop.abort();
       await work;
     },
@@ -155,7 +172,7 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
           },
         );
         if (!isTaken) continue;
-        if (wanted !== undefined) nudge();
+        if (wanted !== undefined) rest ??= setTimeout(nudge, restMs);
         return true;
       }
       return false;
@@ -167,7 +184,7 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
         making.stop.abort();
         await making.done;
       }
-      await options.erase(folderOf(snapshotId));
+      await eraseFolder(folderOf(snapshotId));
       // The last one leaves nothing behind; while there are others this fails, as it should.
       await rmdir(options.directory).catch(() => {});
     },

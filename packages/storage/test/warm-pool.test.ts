@@ -1,9 +1,12 @@
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { waitFor } from '@bough/testkit/wait-for';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { storages } from '../src/registry.ts';
+import { runTool } from '../src/run-tool.ts';
 import type { Storage } from '../src/storage.ts';
+import { makeLoopDisk, whyNoLoopDisk } from './loop-disk.ts';
 
 const labels = { installationId: 'one', environmentId: '1', name: 'x', kind: 'preview' as const };
 let home = '';
@@ -83,11 +86,60 @@ describe('copies made ahead', () => {
     expect(await readdir(folder)).not.toContainEqual(expect.stringMatching(/^00000000/));
   });
 
-  it('are not made where a clone costs nothing to speak of', () => {
-    expect(storages.reflink({ root: home, installationId: 'one' }).warm).toBeUndefined();
-    expect(storages.btrfs({ root: home, installationId: 'one' }).warm).toBeUndefined();
+  it('are not made while a preview that took one may be starting, unless somebody asks', async () => {
+    const storage = open();
+    await freeze(storage, 's-a', 'first');
+    await keep(storage, ['s-a']);
+    await storage.ensure({ id: 'v-b', labels, from: 's-a' });
+    expect(await state(storage)).toEqual({ ready: { 's-a': 1 } });
+    await waitFor('another one', async () => (await state(storage))?.ready['s-a'] === 2);
+    await storage.warm?.close();
   });
 });
+
+for (const [kind, fileSystem] of [
+  ['reflink', 'xfs'],
+  ['btrfs', 'btrfs'],
+] as const) {
+  const why = await whyNoLoopDisk(fileSystem);
+  describe.skipIf(why !== undefined)(
+    `copies made ahead on ${kind}${why === undefined ? '' : ` - SKIPPED: ${why}`}`,
+    () => {
+      it('are whole, writable, shared with nobody, and leave nothing', async () => {
+        const disk = await makeLoopDisk(fileSystem, 512);
+        try {
+          const storage = storages[kind]({ root: disk.path, installationId: 'one', warmCopies: 2 });
+          await freeze(storage, 's-a', 'first');
+          await keep(storage, ['s-a']);
+          expect(await state(storage)).toEqual({ ready: { 's-a': 2 } });
+          for (const name of await readdir(join(disk.path, 'ready/s-a')))
+            await writeFile(join(disk.path, 'ready/s-a', name, 'ahead'), '');
+          const ids = ['v-b', 'v-c', 'v-d'];
+          const made = await Promise.all(ids.map((id) => storage.ensure({ id, labels, from: 's-a' })));
+          const names = await Promise.all(made.map(async ({ path }) => (await readdir(path)).length));
+          expect(names.sort()).toEqual([1, 2, 2]);
+          for (const { path } of made) await writeFile(join(path, 'file'), 'changed');
+          const [snapshot] = await storage.listSnapshots();
+          expect(await readFile(join(snapshot?.path ?? '', 'file'), 'utf8')).toBe('first');
+          await storage.warm?.settled();
+          expect(await state(storage)).toEqual({ ready: { 's-a': 2 } });
+          for (const id of [...ids, 'v-s-a']) await storage.remove(id);
+          await storage.removeSnapshot('s-a');
+          expect(await readdir(disk.path)).not.toContain('ready');
+          expect(await readdir(join(disk.path, 'volumes'))).toEqual([]);
+          if (kind === 'btrfs') expect(await subvolumes(disk.path)).toBe('');
+          await storage.warm?.close();
+        } finally {
+          await disk.remove();
+        }
+      }, 60_000);
+    },
+  );
+}
+
+async function subvolumes(path: string): Promise<string> {
+  return (await runTool('btrfs', ['subvolume', 'list', path])).stdout;
+}
 
 function open(warmCopies?: number): Storage {
   return storages.copy({

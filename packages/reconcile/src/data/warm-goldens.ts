@@ -2,8 +2,7 @@ import { listNewestGoldens } from '@bough/store/snapshots';
 import type { Context } from '../context.ts';
 
 /**
- * Where a clone costs its bytes, the storage copies the newest golden of each production ahead, so that the next preview
- * waits for a rename. Called whenever that may have changed, and now and then.
+ * The storage copies the newest golden of each production ahead, so that the next preview waits for a rename. Called whenever that may have changed, and now and then.
  */
 export async function warmGoldens(context: Context): Promise<void> {
   if (context.storage.warm === undefined) return;

@@ -44,6 +44,7 @@ export function createBtrfsTrees(places?: ToolPlaces): Trees {
       await chmod(path, 0o700);
     },
     clone: snapshotSubvolume,
+    cloneAhead: snapshotSubvolume,
     copyLive: snapshotSubvolume,
     async freeze(path) {
       await must(`Making ${path} read-only`, ['property', 'set', '-t', 'subvol', path, 'ro', 'true']);

@@ -16,6 +16,7 @@ const trees: Trees = {
   copyLive: (source, target) => copyLiveTree({ source, target, reflink: 'auto' }),
   freeze: (path, { durable }) => (durable ? syncTree(path) : Promise.resolve()),
   erase: eraseTree,
+  costsBytes: true,
   cloneAhead: (source, target, signal) => copyTreeQuietly({ source, target, reflink: 'auto' }, signal),
   usage: async (path) => ({ exclusiveBytes: await treeSizeBytes(path), exact: false }),
 };

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { copyFrozenTree, copyLiveTree } from '../copy-tree.ts';
+import { copyFrozenTree, copyLiveTree, copyTreeQuietly } from '../copy-tree.ts';
 import { createDirectoryStorage, type DirectoryStorageOptions, type Trees } from '../directory-storage.ts';
 import { eraseTree } from '../erase-tree.ts';
 import type { Storage } from '../storage.ts';
@@ -16,12 +16,14 @@ const trees: Trees = {
   copyLive: (source, target) => copyLiveTree({ source, target, reflink: 'always' }),
   freeze: (path, { durable }) => (durable ? syncTree(path) : Promise.resolve()),
   erase: eraseTree,
+  cloneAhead: (source, target, signal) => copyTreeQuietly({ source, target, reflink: 'always' }, signal),
   usage: async (path) => ({ exclusiveBytes: await treeSizeBytes(path), exact: false }),
 };
 
 /**
  * Files share their blocks until they are written to (FICLONE: XFS, btrfs, bcachefs). Needs no privileges. Each file is
- * one instant, the tree is not; a clone takes time by the number of files and extents, not by bytes.
+ * one instant, the tree is not; a clone takes time by the number of files and extents, not by bytes, unless one was made
+ * ahead.
  */
 export function createReflinkStorage(options: DirectoryStorageOptions): Storage {
   return createDirectoryStorage(trees, options);
