@@ -64,10 +64,7 @@ export async function ensureWorkload(
   const seen = await sightKnown(context, id);
   if (seen && isAsWanted(seen, specDigest)) return describe(seen);
   // Side by side: each of them waits for the kernel, and somebody waits for a preview.
-  const [before, prepared] = await Promise.all([
-    seen ?? sightLost(context, id),
-    prepare(host, spec, signal),
-  ]);
+  const [before, prepared] = await Promise.all([seen ?? sightLost(context, id), prepare(host, spec, signal)]);
   if (before && isAsWanted(before, specDigest)) return describe(before);
   signal?.throwIfAborted();
   if (before?.isAlive) await stop(context, before.record, signal);
