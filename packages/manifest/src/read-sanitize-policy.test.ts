@@ -27,6 +27,8 @@ tables:
     kind: { constant: 7 }
     upper: { sql: "upper(code)" }
     profile: { json: { "$.contact.email": email, "tags.*": keep }, keep-rest: "settings of the page" }
+    extra: { hstore: { email: email, colour: keep, "*": free-text } }
+    home: { row: { street: address, since: { rule: date-shift, days: 9 }, place: { row: { zip: postcode }, keep-rest: "no names" } } }
   orders: { where: "created_at > now() - interval '90 days'", columns: { keep: free-text } }
   "audit_*": truncate
   logs: { truncate: true }
@@ -57,6 +59,16 @@ comments: drop
       rule: 'json',
       paths: { 'contact.email': 'email', 'tags.*': 'keep' },
       keepRest: 'settings of the page',
+    },
+    extra: { rule: 'hstore', keys: { email: 'email', colour: 'keep', '*': 'free-text' }, keepRest: null },
+    home: {
+      rule: 'row',
+      attributes: {
+        street: { rule: 'address', domain: null },
+        since: { rule: 'date-shift', days: 9 },
+        place: { rule: 'row', attributes: { zip: { rule: 'postcode', domain: null } }, keepRest: 'no names' },
+      },
+      keepRest: null,
     },
   });
   expect(policy.tables[1]?.rule).toEqual({
@@ -107,6 +119,24 @@ describe('problems name their place and the way out', () => {
       'tables:\n  a:\n    b: { sql: "1", hash: true }\n',
       '3:8 data: sanitize: tables: a: b must name one',
       /Such as/,
+    ],
+    [
+      'keys that nobody has named, without a reason',
+      'tables:\n  a:\n    b: { hstore: { "*": keep } }\n',
+      '3:18 data: sanitize: tables: a: b: hstore: "*" cannot be keep',
+      /keep-rest/,
+    ],
+    [
+      'an attribute without a reason',
+      'tables:\n  a:\n    b: { row: { street: keep } }\n',
+      '3:25 data: sanitize: tables: a: b: row: street: "keep"',
+      /Say why/,
+    ],
+    [
+      'SQL for an attribute',
+      'tables:\n  a:\n    b: { row: { street: { sql: "1" } } }\n',
+      '3:25 data: sanitize: tables: a: b: row: street: sql cannot be the rule of an attribute',
+      /whole column/,
     ],
     [
       'days missing',

@@ -19,7 +19,7 @@ import { mapEntries, openSection, textOf } from './section.ts';
 import { meant } from './suggest.ts';
 
 const words = [...textRules, 'permuted-id', 'null'] as const;
-const rules = [...words, 'keep', 'constant', 'sql', 'date-shift', 'json'] as const;
+const rules = [...words, 'keep', 'constant', 'sql', 'date-shift', 'json', 'hstore', 'row'] as const;
 const tableOptions = ['truncate', 'keep', 'where', 'columns'];
 const NAMES_MAX = 2_000;
 
@@ -159,6 +159,8 @@ function readWord(
     constant: 'Say which: { constant: "x" }.',
     sql: 'Say which: { sql: "left(name, 1)" }.',
     json: 'Say which paths: { json: { "customer.email": email } }.',
+    hstore: 'Say which keys: { hstore: { email: email } }.',
+    row: 'Say which attributes: { row: { street: address, zip: postcode } }.',
     'date-shift': 'Say how far: { rule: date-shift, days: 30 }.',
   };
   report.problem(
@@ -181,6 +183,8 @@ function readRuleMap(report: Report, node: Located, title: string): ColumnRule |
       'constant',
       'sql',
       'json',
+      'hstore',
+      'row',
       'keep-rest',
       'hash',
       'null',
@@ -203,20 +207,37 @@ function readRuleMap(report: Report, node: Located, title: string): ColumnRule |
     ],
     [
       'json',
-      () => {
-        const rest = section.get('keep-rest');
-        return {
-          rule: 'json',
-          paths: readPaths(report, section.get('json'), title),
-          keepRest: rest === undefined ? null : reasonOf(report, rest, `${title}: keep-rest`),
-        };
-      },
+      () => ({
+        rule: 'json',
+        paths: readPaths(report, section.get('json'), `${title}: json`),
+        keepRest: keepRest(),
+      }),
+    ],
+    [
+      'hstore',
+      () => ({
+        rule: 'hstore',
+        keys: readKeys(report, section.get('hstore'), `${title}: hstore`),
+        keepRest: keepRest(),
+      }),
+    ],
+    [
+      'row',
+      () => ({
+        rule: 'row',
+        attributes: readAttributes(report, section.get('row'), `${title}: row`),
+        keepRest: keepRest(),
+      }),
     ],
     ['hash', () => (isTrue('hash') ? { rule: 'hash', domain: domain() } : undefined)],
     ['null', () => (isTrue('null') ? { rule: 'null' } : undefined)],
     ['rule', () => readNamed(report, section.get('rule'), section.get('days'), domain(), title)],
   ];
   const domain = () => textOf(report, section.get('domain'), `${title}: domain`);
+  const keepRest = () => {
+    const rest = section.get('keep-rest');
+    return rest === undefined ? null : reasonOf(report, rest, `${title}: keep-rest`);
+  };
   const said = forms.filter(([key]) => section.has(key));
   const [form] = said;
   if (form !== undefined && said.length === 1) {
@@ -288,13 +309,47 @@ function readPaths(
   node: Located | undefined,
   title: string,
 ): Readonly<Record<string, TextRule | 'keep' | 'null'>> {
-  type Leaf = TextRule | 'keep' | 'null';
-  const paths = named<Leaf>(report, node, `${title}: json`.replace('data: sanitize: ', ''), (entry, at) => {
-    const value = entry.value;
+  const paths = readLeaves(report, node, title);
+  return Object.fromEntries(paths.map(({ pattern, rule }) => [pattern.replace(/^\$\./, ''), rule]));
+}
+
+type Leaf = TextRule | 'keep' | 'null';
+
+function readLeaves(report: Report, node: Located | undefined, title: string): NamedRule<Leaf>[] {
+  return named<Leaf>(report, node, title.replace('data: sanitize: ', ''), ({ value }, at) => {
     if (value.kind === 'scalar' && value.value === null && value.source !== '') return 'null';
     return oneOf(report, value, at, [...textRules, 'keep', 'null']);
   });
-  return Object.fromEntries(paths.map(({ pattern, rule }) => [pattern.replace(/^\$\./, ''), rule]));
+}
+
+/** `*` lets through keys that nobody has named, so that what becomes of their values must be said with a reason, or be a rule. */
+function readKeys(report: Report, node: Located | undefined, title: string): Readonly<Record<string, Leaf>> {
+  const keys = readLeaves(report, node, title);
+  if (node !== undefined && keys.some(({ pattern, rule }) => pattern === '*' && rule === 'keep'))
+    report.problem(
+      node.place,
+      `${title}: "*" cannot be keep.`,
+      'Say why the other keys stay: { hstore: { email: email }, keep-rest: "why" }.',
+    );
+  return Object.fromEntries(keys.map(({ pattern, rule }) => [pattern, rule]));
+}
+
+function readAttributes(
+  report: Report,
+  node: Located | undefined,
+  title: string,
+): Readonly<Record<string, ColumnRule>> {
+  const attributes = named<ColumnRule>(report, node, title.replace('data: sanitize: ', ''), (entry, at) => {
+    const rule = readColumn(report, entry, at);
+    if (rule?.rule !== 'sql' && rule?.rule !== 'permuted-id') return rule;
+    report.problem(
+      entry.value.place,
+      `${at}: ${rule.rule} cannot be the rule of an attribute.`,
+      'Give the whole column an SQL expression: { sql: "expression" }.',
+    );
+    return undefined;
+  });
+  return Object.fromEntries(attributes.map(({ pattern, rule }) => [pattern, rule]));
 }
 
 function oneOf<Word extends string>(

@@ -64,6 +64,18 @@ export type ColumnRule =
       readonly paths: Readonly<Record<string, TextRule | 'keep' | 'null'>>;
       readonly keepRest: string | null;
     }
+  /** Key → rule of its values; `*` for those not named. Other keys go with their values, unless `keepRest` says why not. */
+  | {
+      readonly rule: 'hstore';
+      readonly keys: Readonly<Record<string, TextRule | 'keep' | 'null'>>;
+      readonly keepRest: string | null;
+    }
+  /** Of a composite: attribute → rule. All have one, unless `keepRest` says why the others stay. */
+  | {
+      readonly rule: 'row';
+      readonly attributes: Readonly<Record<string, ColumnRule>>;
+      readonly keepRest: string | null;
+    }
   /** Equal values of one domain become equal values, in whatever table they stand. Null: the rule's own domain. */
   | { readonly rule: TextRule | 'permuted-id'; readonly domain: string | null };
 

@@ -3,7 +3,7 @@ import type { Client } from 'pg';
 import pg from 'pg';
 import type { Column } from './catalogue.ts';
 import type { ColumnPlan, MaskingPlan, TablePlan } from './decide.ts';
-import { maskExpression } from './masking-sql.ts';
+import { attributePlans, maskExpression } from './masking-sql.ts';
 import { id, literal, qualified } from './quote.ts';
 
 /** Rows with unmistakable values in every column that is to be masked. None of them may be seen afterwards, nowhere. */
@@ -93,6 +93,7 @@ function canaryValue(
   token: string,
   row: number,
   tops: ReadonlyMap<string, bigint>,
+  isAttribute = false,
 ): CanaryValue | undefined {
   const of = (text: string, marked = true) => ({ sql: `${text}::${column.type}`, marked });
   if (rule.rule !== 'keep') {
@@ -106,11 +107,21 @@ function canaryValue(
         return column.isArray ? undefined : of(`convert_to(${literal(token)}, 'UTF8')`);
       case 'json':
         return column.isArray ? undefined : of(literal(JSON.stringify(canaryDocument(rule, token))));
+      case 'hstore': {
+        const text = canaryPairs(rule, token);
+        return of(column.isArray ? `array[${literal(text)}]` : literal(text));
+      }
+      case 'composite': {
+        const inner =
+          rule.rule === 'row' ? canaryRow(column, rule, token, `s.${id(column.name)}`) : undefined;
+        if (inner !== undefined) return of(column.isArray ? `array[${inner}]` : inner);
+        break;
+      }
       default:
         break;
     }
   }
-  if (!column.unique || column.isArray) return undefined;
+  if (!column.unique || column.isArray || isAttribute) return undefined;
   return distinctValue(column, token, row, tops, of);
 }
 
@@ -147,6 +158,42 @@ function canaryDocument(rule: ColumnPlan['rule'], token: string): unknown {
     if (document[head] === undefined) document[head] = nest(rest, token);
   }
   return document;
+}
+
+/** The token as value of every key that is masked, and as key and value where what is not named goes. */
+function canaryPairs(rule: ColumnPlan['rule'], token: string): string {
+  const keys = rule.rule === 'hstore' ? Object.entries(rule.keys) : [];
+  const isKept = rule.rule === 'hstore' && rule.keepRest !== null;
+  const masked = keys.filter(([key, leaf]) => key !== '*' && leaf !== 'keep').map(([key]) => key);
+  const others = keys.some(([key]) => key === '*') ? ['canary'] : isKept ? [] : ['canary', token];
+  const quoted = (key: string) => `"${key.replace(/["\\]/g, '\\$&')}"`;
+  return [...masked, ...others].map((key) => `${quoted(key)}=>"${token}"`).join(',');
+}
+
+/** The token in each text that is masked; the other attributes as `copied` has them. Undefined: none can carry it. */
+function canaryRow(
+  column: Column,
+  rule: Extract<ColumnPlan['rule'], { rule: 'row' }>,
+  token: string,
+  copied: string,
+): string | undefined {
+  const whole = column.isArray ? `(${copied})[1]` : copied;
+  let carried = false;
+  const attributes = attributePlans(column, rule).map((plan) => {
+    const own = `(${whole}).${id(plan.column.name)}`;
+    const value =
+      plan.column.typeClass === 'composite' && plan.rule.rule === 'row'
+        ? arrayed(plan.column, canaryRow(plan.column, plan.rule, token, own))
+        : canaryValue(plan, token, 0, new Map(), true)?.sql;
+    carried ||= value !== undefined;
+    return value ?? own;
+  });
+  return carried ? `row(${attributes.join(', ')})::${column.row?.type}` : undefined;
+}
+
+function arrayed(column: Column, value: string | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  return column.isArray ? `array[${value}]::${column.type}` : value;
 }
 
 function nest(path: readonly string[], token: string): unknown {
@@ -212,5 +259,5 @@ function removalOf(table: TablePlan, values: ReadonlyMap<string, CanaryValue>): 
 }
 
 function isTraceable({ rule }: ColumnPlan): boolean {
-  return !['null', 'constant', 'sql', 'json', 'date-shift'].includes(rule.rule);
+  return !['null', 'constant', 'sql', 'json', 'hstore', 'row', 'date-shift'].includes(rule.rule);
 }

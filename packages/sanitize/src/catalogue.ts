@@ -33,6 +33,7 @@ export type TypeClass =
   | 'network'
   | 'bytes'
   | 'json'
+  | 'hstore'
   | 'composite'
   | 'other';
 
@@ -56,6 +57,8 @@ export interface Column {
   /** Unique by itself. */
   readonly uniqueAlone: boolean;
   readonly inPartitionKey: boolean;
+  /** Of a composite, or an array of them: its type, and what it is made of. */
+  readonly row?: { readonly type: string; readonly attributes: readonly Column[] };
   /** Views, policies, triggers and generated columns that name it: its type cannot be altered under them. */
   readonly dependents: readonly string[];
 }
@@ -74,6 +77,7 @@ export interface ForeignKey {
 /** The database's names must be in the session's search path as they will be when the statements run. */
 export async function readCatalogue(client: Client): Promise<Catalogue> {
   const types = await readTypes(client);
+  const attributes = await readAttributes(client);
   const tables = await client.query<TableRow>(tablesQuery);
   const columns = await client.query<ColumnRow>(columnsQuery);
   const keys = await client.query<ForeignKey>(foreignKeysQuery);
@@ -92,7 +96,9 @@ export async function readCatalogue(client: Client): Promise<Catalogue> {
       kind: table.kind,
       leaves: table.leaves,
       uniques: table.uniques,
-      columns: (byTable.get(table.oid) ?? []).map((column) => describeColumn(types, column, table.uniques)),
+      columns: (byTable.get(table.oid) ?? []).map((column) =>
+        describeColumn({ types, attributes }, column, table.uniques),
+      ),
     })),
     foreignKeys: keys.rows,
     materializedViews: views.rows,
@@ -108,12 +114,37 @@ interface TypeRow {
   readonly base: string;
   readonly typmod: number;
   readonly element: string;
+  readonly sql: string;
+}
+
+/** Of composite types by their oid. */
+type Attributes = ReadonlyMap<string, readonly AttributeRow[]>;
+
+interface AttributeRow {
+  readonly owner: string;
+  readonly name: string;
+  readonly type: string;
+  readonly type_oid: string;
+  readonly typmod: number;
+}
+
+/** A table's rows are a composite type as well. */
+async function readAttributes(client: Client): Promise<Attributes> {
+  const { rows } = await client.query<AttributeRow>(
+    `select t.oid::text as owner, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
+       a.atttypid::text as type_oid, a.atttypmod as typmod
+     from pg_type t join pg_attribute a on a.attrelid = t.typrelid
+     where t.typtype = 'c' and a.attnum > 0 and not a.attisdropped and t.oid >= 16384 order by t.oid, a.attnum`,
+  );
+  const attributes = new Map<string, AttributeRow[]>();
+  for (const row of rows) attributes.set(row.owner, [...(attributes.get(row.owner) ?? []), row]);
+  return attributes;
 }
 
 async function readTypes(client: Client): Promise<ReadonlyMap<string, TypeRow>> {
   const { rows } = await client.query<TypeRow>(
     `select oid::text, typname as name, typtype::text as kind, typcategory::text as category, typbasetype::text as base,
-       typtypmod as typmod, typelem::text as element from pg_type`,
+       typtypmod as typmod, typelem::text as element, format_type(oid, null) as sql from pg_type`,
   );
   return new Map(rows.map((row) => [row.oid, row]));
 }
@@ -210,20 +241,15 @@ const materializedViewsQuery = `
   select n.nspname as schema, c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind = 'm' and c.relispopulated order by c.oid`;
 
-function describeColumn(
-  types: ReadonlyMap<string, TypeRow>,
-  row: ColumnRow,
-  uniques: readonly (readonly string[])[],
-): Column {
-  const inner = innermost(types, row.type_oid, row.typmod);
+interface Known {
+  readonly types: ReadonlyMap<string, TypeRow>;
+  readonly attributes: Attributes;
+}
+
+function describeColumn(known: Known, row: ColumnRow, uniques: readonly (readonly string[])[]): Column {
   return {
     name: row.name,
-    type: row.type,
-    typeClass: inner.type === undefined ? 'other' : classOf(inner.type),
-    baseType: inner.type?.name ?? row.type,
-    isArray: inner.isArray,
-    maxLength:
-      inner.type !== undefined && inner.typmod > 4 && isBounded(inner.type.name) ? inner.typmod - 4 : null,
+    ...describeType(known, row, row.in_unique),
     collation: row.collation,
     notNull: row.not_null,
     generated: row.generated,
@@ -232,6 +258,44 @@ function describeColumn(
     uniqueAlone: uniques.some((columns) => columns.length === 1 && columns[0] === row.name),
     inPartitionKey: row.in_partition_key,
     dependents: row.dependents,
+  };
+}
+
+type Described = Pick<Column, 'type' | 'typeClass' | 'baseType' | 'isArray' | 'maxLength' | 'row'>;
+
+function describeType(
+  known: Known,
+  of: { type: string; type_oid: string; typmod: number },
+  unique: boolean,
+): Described {
+  const inner = innermost(known.types, of.type_oid, of.typmod);
+  const typeClass = inner.type === undefined ? 'other' : classOf(inner.type);
+  const parts = typeClass === 'composite' ? (known.attributes.get(inner.type?.oid ?? '') ?? []) : [];
+  return {
+    type: of.type,
+    typeClass,
+    baseType: inner.type?.name ?? of.type,
+    isArray: inner.isArray,
+    maxLength:
+      inner.type !== undefined && inner.typmod > 4 && isBounded(inner.type.name) ? inner.typmod - 4 : null,
+    ...(inner.type === undefined || parts.length === 0
+      ? {}
+      : {
+          row: {
+            type: inner.type.sql,
+            attributes: parts.map((part) => describeAttribute(known, part, unique)),
+          },
+        }),
+  };
+}
+
+/** Types are never made of themselves, so this comes to an end. Where the whole must be unique, each of its texts is made so. */
+function describeAttribute(known: Known, row: AttributeRow, unique: boolean): Column {
+  return {
+    name: row.name,
+    ...describeType(known, row, unique),
+    ...{ collation: null, notNull: false, generated: false, inPrimaryKey: false },
+    ...{ unique, uniqueAlone: false, inPartitionKey: false, dependents: [] },
   };
 }
 
@@ -267,6 +331,7 @@ function classOf(type: TypeRow): TypeClass {
   if (type.kind === 'e') return 'enum';
   if (type.kind === 'c') return 'composite';
   if (type.kind !== 'b') return 'other';
+  if (type.name === 'hstore') return 'hstore';
   const classes: Readonly<Record<string, TypeClass>> = {
     S: 'text',
     N: 'number',

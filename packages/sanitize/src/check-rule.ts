@@ -1,6 +1,7 @@
 import type { ColumnRule, TextRule } from '@bough/manifest/sanitize-policy';
 import type { Column, TypeClass } from './catalogue.ts';
 import type { Finding } from './finding.ts';
+import { suggestRule } from './personal-names.ts';
 
 /** Characters that a rule writes at least; those that are only cut to fit are absent. */
 const shortest: Partial<Record<TextRule, number>> = {
@@ -35,6 +36,8 @@ const takenBy: Partial<Record<ColumnRule['rule'], readonly TypeClass[]>> = {
   'permuted-id': ['number'],
   'date-shift': ['time'],
   json: ['json'],
+  hstore: ['hstore'],
+  row: ['composite'],
 };
 const anyType: readonly ColumnRule['rule'][] = ['keep', 'null', 'constant', 'sql'];
 
@@ -48,6 +51,7 @@ export function checkRule(where: string, column: Column, rule: ColumnRule): Find
       'not-maskable',
       `${rule.rule} cannot mask ${column.type}: use "null", a constant, sql or keep.`,
     );
+  if (rule.rule === 'row') return checkRow(where, column, rule);
   if (rule.rule === 'null' && (column.notNull || column.inPrimaryKey))
     return finding('not-maskable', 'It may not be null: give it another rule, such as { constant: "" }.');
   if (rule.rule === 'card' && column.unique)
@@ -69,6 +73,38 @@ export function checkRule(where: string, column: Column, rule: ColumnRule): Find
   return [];
 }
 
+/** Each attribute with a rule that it can take, none without. */
+function checkRow(where: string, column: Column, rule: Extract<ColumnRule, { rule: 'row' }>): Finding[] {
+  const attributes = column.row?.attributes ?? [];
+  const names = attributes.map(({ name }) => name);
+  const unknown = Object.keys(rule.attributes).filter((name) => !names.includes(name));
+  return [
+    ...unknown.map(
+      (name): Finding => ({
+        code: 'rule-unused',
+        where: `${where}.${name}`,
+        message: `${column.type} has no such attribute, but ${names.join(', ')}.`,
+        paste: null,
+      }),
+    ),
+    ...attributes.flatMap((attribute): Finding[] => {
+      const own = Object.hasOwn(rule.attributes, attribute.name)
+        ? rule.attributes[attribute.name]
+        : undefined;
+      if (own !== undefined) return checkRule(`${where}.${attribute.name}`, attribute, own);
+      if (rule.keepRest !== null) return [];
+      return [
+        {
+          code: 'undecided',
+          where: `${where}.${attribute.name}`,
+          message: `No rule decides this attribute (${attribute.type}): add "${attribute.name}: ${suggestRule(attribute)}" below row, or keep-rest: "why".`,
+          paste: null,
+        },
+      ];
+    }),
+  ];
+}
+
 function takesType(column: Column, rule: ColumnRule): boolean {
   if (anyType.includes(rule.rule)) return true;
   if (column.baseType === 'char' || column.baseType === 'name') return false;
@@ -81,6 +117,9 @@ function takesType(column: Column, rule: ColumnRule): boolean {
       return ['date', 'timestamp', 'timestamptz'].includes(column.baseType) && !column.isArray;
     case 'json':
       return !column.isArray;
+    case 'hstore':
+    case 'row':
+      return true;
     default:
       return !column.isArray || column.typeClass === 'text';
   }

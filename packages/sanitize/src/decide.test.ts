@@ -307,3 +307,43 @@ describe('presets', () => {
     ]);
   });
 });
+
+test('an attribute that a rule leaves out, or that is none, blocks', () => {
+  const place = column('place', {
+    type: 'address',
+    typeClass: 'composite',
+    baseType: 'address',
+    row: {
+      type: 'address',
+      attributes: [column('street'), column('town'), column('code', { maxLength: 5, type: 'varchar(5)' })],
+    },
+  });
+  const rule = (attributes: Record<string, 'address' | 'token'>, keepRest: string | null) => ({
+    rule: 'row' as const,
+    attributes: Object.fromEntries(
+      Object.entries(attributes).map(([name, one]) => [name, { rule: one, domain: null }]),
+    ),
+    keepRest,
+  });
+  const findings = (one: ReturnType<typeof rule>) => {
+    const decision = decide(
+      catalogue([table('t', [place])]),
+      policy({ t: { columns: [{ pattern: 'place', rule: one }] } }),
+    );
+    return decision.kind === 'findings' ? decision.findings : [];
+  };
+  expect(findings(rule({ street: 'address' }, 'towns are public'))).toEqual([]);
+  expect(findings(rule({ street: 'address', zip: 'token', code: 'token' }, null))).toMatchObject([
+    { code: 'rule-unused', where: 't.place.zip', message: expect.stringContaining('street, town, code') },
+    {
+      code: 'undecided',
+      where: 't.place.town',
+      message: expect.stringContaining('add "town: city" below row'),
+    },
+    { code: 'too-short', where: 't.place.code' },
+  ]);
+  const undecided = decide(catalogue([table('t', [place])]), policy({}));
+  expect(undecided.kind === 'findings' && undecided.findings[0]?.paste).toContain(
+    'place: { row: { "street": address, "town": city, "code": free-text } }',
+  );
+});

@@ -237,6 +237,18 @@ begin
       return to_jsonb(pg_temp.bough_text(rule, rule, v #>> '{}'));
   end case;
 end $$;
+create function pg_temp.bough_quote(v text) returns text language sql immutable as $$
+  select '"' || replace(replace(v, '\\', '\\\\'), '"', '\\"') || '"' $$;
+create function pg_temp.bough_hstore(v jsonb, rules jsonb, keep_rest boolean) returns text language plpgsql stable strict as $$
+begin
+  return (select coalesce(string_agg(pg_temp.bough_quote(key) || '=>' || coalesce(pg_temp.bough_quote(
+      case rule when 'keep' then value when 'null' then null else pg_temp.bough_text(rule, rule, value) end), 'NULL'), ','), '')
+    from (select key, value, coalesce(rules ->> key, rules ->> '*', 'keep') as rule from jsonb_each_text(v)
+      where keep_rest or rules ? key or rules ? '*') e);
+end $$;
+create function pg_temp.bough_hstores(v jsonb[], rules jsonb, keep_rest boolean) returns text[] language sql stable strict as $$
+  select coalesce(array_agg(pg_temp.bough_hstore(e, rules, keep_rest) order by n), '{}')
+  from unnest(v) with ordinality u(e, n) $$;
 create function pg_temp.bough_shift(domain text, v text, days int) returns interval language sql stable as $$
   select make_interval(days => (case when get_byte(pg_temp.bough_mac(domain || ' sign', v), 0) % 2 = 0 then 1 else -1 end)
     * (1 + ('x' || left(encode(pg_temp.bough_mac(domain, v), 'hex'), 7))::bit(28)::int % days)) $$;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { TextRule } from '@bough/manifest/sanitize-policy';
-import type { ForeignKey } from './catalogue.ts';
+import type { Column, ForeignKey } from './catalogue.ts';
 import type { ColumnPlan, MaskingPlan, TablePlan } from './decide.ts';
 import { textExpression } from './mask-functions.ts';
 import { id, literal, qualified } from './quote.ts';
@@ -133,15 +133,17 @@ export function moveSequences(plan: MaskingPlan): Statement[] {
 }
 
 /** What the column becomes, as SQL over the row as it was, of the column's own type. */
-export function maskExpression({ column, rule, domain }: ColumnPlan): string {
-  const value =
-    column.baseType === 'citext' && !column.isArray
-      ? `lower(${id(column.name)}::text)`
-      : `${id(column.name)}::text`;
+export function maskExpression(plan: ColumnPlan): string {
+  return maskedValue(plan, id(plan.column.name));
+}
+
+/** `raw` is SQL for the value as it is. */
+function maskedValue({ column, rule, domain }: ColumnPlan, raw: string): string {
+  const value = column.baseType === 'citext' && !column.isArray ? `lower(${raw}::text)` : `${raw}::text`;
   const cast = (text: string) => `(${text})::${column.type}`;
   switch (rule.rule) {
     case 'keep':
-      return id(column.name);
+      return raw;
     case 'null':
       return cast('null');
     case 'constant':
@@ -149,18 +151,74 @@ export function maskExpression({ column, rule, domain }: ColumnPlan): string {
     case 'sql':
       return cast(rule.expression);
     case 'date-shift':
-      return cast(`${id(column.name)} + pg_temp.bough_shift(${literal(domain)}, ${value}, ${rule.days})`);
+      return cast(`${raw} + pg_temp.bough_shift(${literal(domain)}, ${value}, ${rule.days})`);
     case 'json':
       return cast(
-        `pg_temp.bough_json('json', ${id(column.name)}::jsonb, ${literal(JSON.stringify(withParents(rule.paths)))}, ${rule.keepRest !== null}, '')`,
+        `pg_temp.bough_json('json', ${raw}::jsonb, ${literal(JSON.stringify(withParents(rule.paths)))}, ${rule.keepRest !== null}, '')`,
+      );
+    case 'hstore': {
+      const how = `${literal(JSON.stringify(rule.keys))}, ${rule.keepRest !== null}`;
+      return cast(
+        column.isArray
+          ? `pg_temp.bough_hstores(${raw}::jsonb[], ${how})`
+          : `pg_temp.bough_hstore(${raw}::jsonb, ${how})`,
+      );
+    }
+    case 'row':
+      return cast(
+        column.isArray ? `pg_temp.${rowsFunction(column, rule)}(${raw})` : maskedRow(column, rule, raw),
       );
     case 'permuted-id':
       return cast(
-        `pg_temp.bough_permute(${literal(domain)}, ${id(column.name)}::bigint, current_setting(${literal(sizeSetting(domain))})::bigint)`,
+        `pg_temp.bough_permute(${literal(domain)}, ${raw}::bigint, current_setting(${literal(sizeSetting(domain))})::bigint)`,
       );
     default:
-      return cast(masked(column, rule.rule, domain, value));
+      return cast(masked(column, rule.rule, domain, { raw, value }));
   }
+}
+
+type RowRule = Extract<ColumnPlan['rule'], { rule: 'row' }>;
+
+/** Null stays null; a row of nulls is none. */
+function maskedRow(column: Column, rule: RowRule, raw: string): string {
+  const attributes = attributePlans(column, rule).map((plan) =>
+    maskedValue(plan, `(${raw}).${id(plan.column.name)}`),
+  );
+  return `case when ${raw} is distinct from null then row(${attributes.join(', ')})::${column.row?.type} end`;
+}
+
+/** What becomes of each attribute, in the type's order. A rule that leaves one out says why it is kept. */
+export function attributePlans(column: Column, rule: RowRule): ColumnPlan[] {
+  return (column.row?.attributes ?? []).map((attribute) => {
+    const own = Object.hasOwn(rule.attributes, attribute.name) ? rule.attributes[attribute.name] : undefined;
+    const kept = { rule: 'keep' as const, reason: rule.keepRest ?? '', allow: [] };
+    const decided = own ?? kept;
+    const domain = 'domain' in decided && decided.domain !== null ? `named ${decided.domain}` : decided.rule;
+    return { column: attribute, rule: decided, domain };
+  });
+}
+
+/** `alter … using` takes no subquery, so arrays of rows go through a function of their own, in each session that masks. */
+export function rowFunctions(plan: MaskingPlan): Statement[] {
+  return plan.tables.flatMap(({ display, columns, truncate }) =>
+    (truncate ? [] : columns).flatMap(({ column, rule }) => functionsOf(column, rule, display)),
+  );
+}
+
+function functionsOf(column: Column, rule: ColumnPlan['rule'], where: string): Statement[] {
+  if (rule.rule !== 'row') return [];
+  const inner = attributePlans(column, rule).flatMap((plan) => functionsOf(plan.column, plan.rule, where));
+  if (!column.isArray) return inner;
+  const rows = `${column.row?.type}[]`;
+  const sql = `create or replace function pg_temp.${rowsFunction(column, rule)}(v ${rows}) returns ${rows} language sql stable strict as $bough_rows$
+    select coalesce(array_agg(${maskedRow(column, rule, 'e')} order by n), '{}')
+    from (select unnest(v) as e, generate_series(1, cardinality(v)) as n) s $bough_rows$`;
+  return [...inner, { where, sql }];
+}
+
+function rowsFunction(column: Column, rule: RowRule): string {
+  const made = JSON.stringify([column.row, rule]);
+  return `bough_rows_${createHash('sha256').update(made).digest('hex').slice(0, 16)}`;
 }
 
 /** Keys too may be somebody's name: only those are kept that a path leads through. */
@@ -173,15 +231,18 @@ function withParents(paths: Readonly<Record<string, string>>): Record<string, st
   return { ...all, ...paths };
 }
 
-function masked(column: ColumnPlan['column'], rule: TextRule, domain: string, value: string): string {
-  if (column.isArray)
-    return `pg_temp.bough_array(${literal(rule)}, ${literal(domain)}, ${id(column.name)}::text[])`;
-  if (column.typeClass === 'bytes')
-    return `pg_temp.bough_mac(${literal(domain)}, encode(${id(column.name)}, 'hex'))`;
+function masked(
+  column: Column,
+  rule: TextRule,
+  domain: string,
+  { raw, value }: { raw: string; value: string },
+): string {
+  if (column.isArray) return `pg_temp.bough_array(${literal(rule)}, ${literal(domain)}, ${raw}::text[])`;
+  if (column.typeClass === 'bytes') return `pg_temp.bough_mac(${literal(domain)}, encode(${raw}, 'hex'))`;
   if (column.typeClass === 'uuid')
     return textExpression('uuid', { domain: literal(domain), value, unique: true });
   // The address alone: an expression over inet would show the mask's length too.
-  const address = column.typeClass === 'network' ? `host(${id(column.name)})` : value;
+  const address = column.typeClass === 'network' ? `host(${raw})` : value;
   return textExpression(rule, {
     domain: literal(domain),
     value: address,

@@ -90,8 +90,16 @@ export function suggestRule(column: Column): string {
     case 'boolean':
     case 'enum':
       return hint === null || column.notNull ? keep : '"null"';
+    case 'hstore':
+      return '{ hstore: { a-key: email } }';
     case 'composite':
+      return column.row === undefined ? keep : suggestRow(column.row.attributes);
     case 'other':
       return column.notNull ? keep : '"null"';
   }
+}
+
+function suggestRow(attributes: readonly Column[]): string {
+  const rules = attributes.map((attribute) => `${JSON.stringify(attribute.name)}: ${suggestRule(attribute)}`);
+  return `{ row: { ${rules.join(', ')} } }`;
 }

@@ -99,6 +99,16 @@ function ruleWords(rule: ColumnRule): string {
       const rest = rule.keepRest === null ? 'the rest goes' : `the rest is kept: ${rule.keepRest}`;
       return `json: ${[...paths, rest].join(', ')}`;
     }
+    case 'hstore': {
+      const keys = Object.entries(rule.keys).map(([key, leaf]) => `${key} ${leaf}`);
+      const rest = rule.keepRest === null ? 'the rest goes' : `the rest is kept: ${rule.keepRest}`;
+      return `hstore: ${[...keys, rest].join(', ')}`;
+    }
+    case 'row': {
+      const attributes = Object.entries(rule.attributes).map(([name, own]) => `${name} (${ruleWords(own)})`);
+      const rest = rule.keepRest === null ? [] : [`the rest is kept: ${rule.keepRest}`];
+      return `row: ${[...attributes, ...rest].join(', ')}`;
+    }
     default:
       return rule.rule;
   }

@@ -16,6 +16,7 @@ import {
   refreshViews,
   removeOrphans,
   removeRows,
+  rowFunctions,
 } from './masking-sql.ts';
 import { addReports, type DatabaseReport, decisionsOf, type MaskingReport } from './report.ts';
 import { takeSamples } from './samples.ts';
@@ -164,6 +165,7 @@ async function sanitizeDatabase(
   const samples = await takeSamples(client, plan);
   await runStatements(client, prepareStatements(plan), 'preparing');
   await shareSettings(clients, preparedSettings(plan));
+  for (const one of clients) await runStatements(one, rowFunctions(plan), 'preparing');
   await runStatements(client, dropReferences(plan), 'dropping the reference');
   await runStatements(client, removeRows(plan), 'removing rows of');
   const orphans = removeOrphans(plan);

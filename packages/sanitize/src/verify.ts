@@ -1,4 +1,4 @@
-import type { Detector } from '@bough/manifest/sanitize-policy';
+import type { ColumnRule, Detector } from '@bough/manifest/sanitize-policy';
 import type { Client } from 'pg';
 import type { MaskingPlan } from './decide.ts';
 import { candidates, conditions, isCardNumber, isIban } from './detectors.ts';
@@ -180,7 +180,7 @@ function allowances(plan: MaskingPlan): Allowances {
   const byColumn = new Map<string, Set<Detector>>();
   for (const { table, columns } of plan.tables) {
     for (const { column, rule } of columns) {
-      const leave = new Set<Detector>(rule.rule === 'keep' ? rule.allow : (shownBy[rule.rule] ?? []));
+      const leave = new Set(leaveOf(rule));
       for (const leaf of [table, ...table.leaves]) exact.set(`${qualified(leaf)}.${column.name}`, leave);
       byColumn.set(column.name, new Set([...(byColumn.get(column.name) ?? []), ...leave]));
     }
@@ -189,6 +189,37 @@ function allowances(plan: MaskingPlan): Allowances {
     const own = exact.get(`${qualified(relation)}.${column}`);
     return (own ?? byColumn.get(column))?.has(kind) === true;
   };
+}
+
+/** Where a value has parts, one that is masked shows a kind only if no other may hold it as it is in production. */
+function leaveOf(rule: ColumnRule): readonly Detector[] {
+  switch (rule.rule) {
+    case 'keep':
+      return rule.allow;
+    case 'hstore':
+      return hidesRaw(rule) ? Object.values(rule.keys).flatMap((leaf) => shownBy[leaf] ?? []) : [];
+    case 'row':
+      return Object.values(rule.attributes)
+        .flatMap(leaveOf)
+        .filter((kind) => hidesRaw(rule, kind));
+    default:
+      return shownBy[rule.rule] ?? [];
+  }
+}
+
+function hidesRaw(rule: ColumnRule, kind?: Detector): boolean {
+  switch (rule.rule) {
+    case 'keep':
+      return kind !== undefined && rule.allow.includes(kind);
+    case 'json':
+      return rule.keepRest === null && !Object.values(rule.paths).includes('keep');
+    case 'hstore':
+      return rule.keepRest === null && !Object.values(rule.keys).includes('keep');
+    case 'row':
+      return rule.keepRest === null && Object.values(rule.attributes).every((own) => hidesRaw(own, kind));
+    default:
+      return true;
+  }
 }
 
 /** A masked phone number still looks like one. */

@@ -1,6 +1,9 @@
 import type { ColumnRule, SanitizePolicy, TableRule } from '@bough/manifest/sanitize-policy';
 
-type Word = Exclude<ColumnRule['rule'], 'keep' | 'constant' | 'sql' | 'json' | 'date-shift'>;
+type Word = Exclude<
+  ColumnRule['rule'],
+  'keep' | 'constant' | 'sql' | 'json' | 'hstore' | 'row' | 'date-shift'
+>;
 type Rules = Readonly<Record<string, ColumnRule | Word>>;
 type Given = 'truncate' | { why: string } | { columns: Rules; where?: string };
 

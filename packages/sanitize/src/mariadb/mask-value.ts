@@ -29,11 +29,12 @@ export function valueMask(plan: ColumnPlan, context: MaskContext): ValueMask {
     const constant = write(Buffer.from(rule.value));
     return () => constant;
   }
+  if (rule.rule === 'hstore' || rule.rule === 'row') throw new Error(`${rule.rule} is of PostgreSQL`);
   const masked = maskOf(plan, rule, context);
   return (value) => (value === null ? 'null' : write(masked(value)));
 }
 
-type Masking = Exclude<ColumnRule, { rule: 'keep' | 'null' | 'constant' | 'sql' }>;
+type Masking = Exclude<ColumnRule, { rule: 'keep' | 'null' | 'constant' | 'sql' | 'hstore' | 'row' }>;
 
 function maskOf(plan: ColumnPlan, rule: Masking, context: MaskContext): (value: Buffer) => Buffer {
   const { column, domain } = plan;

@@ -21,7 +21,10 @@ export interface PresetColumns {
   readonly columns: Readonly<Record<string, ColumnRule>>;
 }
 
-type Word = Exclude<ColumnRule['rule'], 'keep' | 'null' | 'constant' | 'sql' | 'json' | 'date-shift'>;
+type Word = Exclude<
+  ColumnRule['rule'],
+  'keep' | 'null' | 'constant' | 'sql' | 'json' | 'hstore' | 'row' | 'date-shift'
+>;
 
 export const mask = (rule: Word): ColumnRule => ({ rule, domain: null });
 export const gone: ColumnRule = { rule: 'null' };
