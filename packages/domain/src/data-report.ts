@@ -70,6 +70,8 @@ export const DataReport = z.object({
     digest: z.string(),
     sanitizerVersion: Count,
   }),
+  /** Service → what its data was read from, where production runs elsewhere: "PostgreSQL 16, a standby …". */
+  sources: z.record(z.string(), z.string()).optional(),
   /** What production ran when it was captured. */
   sourceCommit: z.string(),
   storage: z.string(),

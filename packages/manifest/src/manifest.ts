@@ -134,7 +134,7 @@ export interface RehearsalPolicy {
 }
 
 export type ServiceSource =
-  /** A project secret that holds a connection string. */
-  | { readonly kind: 'secret'; readonly name: string }
+  /** A project secret that holds a connection string; `standby`: nothing but a standby may be read. */
+  | { readonly kind: 'secret'; readonly name: string; readonly standby?: true }
   /** A dump in the project's folder on the machine. */
   | { readonly kind: 'file'; readonly name: string };

@@ -11,9 +11,14 @@ function read(text: string) {
 }
 
 test('a secret by its name, or a dump by its name', () => {
-  expect(read('db: { secret: PRODUCTION_DB }\nlogs: { file: logs-2026.dump }\n')).toEqual({
+  expect(
+    read(
+      'db: { secret: PRODUCTION_DB }\nfar: { secret: FAR, standby: true }\nlogs: { file: logs-2026.dump }\n',
+    ),
+  ).toEqual({
     sources: {
       db: { kind: 'secret', name: 'PRODUCTION_DB' },
+      far: { kind: 'secret', name: 'FAR', standby: true },
       logs: { kind: 'file', name: 'logs-2026.dump' },
     },
     problems: [],
@@ -26,6 +31,7 @@ test.each([
   ['db: { file: .. }', 'must be a name without folders'],
   ['db: { secret: A, file: b }', 'must name one place'],
   ['db: {}', 'must name one place'],
+  ['db: { file: a.sql, standby: true }', 'a file is none'],
 ])('%s', (text, problem) => {
   const { sources, problems } = read(text);
   expect(sources).toEqual({});

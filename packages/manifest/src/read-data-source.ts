@@ -1,7 +1,7 @@
 import type { Located } from './located.ts';
 import type { ServiceSource } from './manifest.ts';
 import type { Report } from './report.ts';
-import { mapEntries, openSection, textOf } from './section.ts';
+import { booleanOf, mapEntries, openSection, textOf } from './section.ts';
 
 const hint =
   'Write "database: { secret: PRODUCTION_DATABASE }", the name of a project secret that holds the connection string, or "database: { file: shop.dump }".';
@@ -15,11 +15,19 @@ export function readDataSource(
   for (const entry of mapEntries(report, node, 'data: source')) {
     const title = `data: source: ${entry.key}`;
     const fallback = entry.keyPlace;
-    const section = openSection(report, entry.value, { title, acted: ['secret', 'file'], fallback });
+    const acted = ['secret', 'file', 'standby'];
+    const section = openSection(report, entry.value, { title, acted, fallback });
     const secret = textOf(report, section.get('secret'), `${title}: secret`);
     const file = textOf(report, section.get('file'), `${title}: file`);
+    const standby = booleanOf(report, section.get('standby'), `${title}: standby`, false);
     if ((secret === null) === (file === null))
       report.problem(fallback, `${title} must name one place that its data comes from.`, hint);
+    else if (standby && secret === null)
+      report.problem(
+        section.placeOf('standby'),
+        `${title}: standby speaks of a server, and a file is none.`,
+        'Remove it, or name the secret with the connection string of a standby.',
+      );
     else if (secret !== null && !/^[A-Za-z_][A-Za-z0-9_:]{0,99}$/.test(secret))
       report.problem(
         section.placeOf('secret'),
@@ -32,7 +40,8 @@ export function readDataSource(
         `${title}: file must be a name without folders.`,
         'It is looked for in the folder dumps/<project> of Bough’s home, where the operator puts it.',
       );
-    else if (secret !== null) sources[entry.key] = { kind: 'secret', name: secret };
+    else if (secret !== null)
+      sources[entry.key] = { kind: 'secret', name: secret, ...(standby ? { standby } : {}) };
     else if (file !== null) sources[entry.key] = { kind: 'file', name: file };
   }
   return sources;

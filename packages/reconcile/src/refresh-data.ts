@@ -2,6 +2,7 @@ import type { Environment } from '@bough/domain/environment';
 import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { DataPolicy } from '@bough/manifest/manifest';
 import { nextRefresh } from '@bough/manifest/refresh-schedule';
+import { sourcePlaces } from '@bough/manifest/source-digest';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import {
   noteRefresh,
@@ -48,7 +49,10 @@ export async function refreshData(
     return { kind: 'done' };
   }
   await settleDeadCaptures(context, projectId);
-  const policyDigest = canonicalDigest({ sanitize: sanitizeLabel(data.sanitize), source: data.source });
+  const policyDigest = canonicalDigest({
+    sanitize: sanitizeLabel(data.sanitize),
+    source: sourcePlaces(data.source),
+  });
   const retryAt = (await findFailedCapture(context.pool, projectId))?.retryAt ?? null;
   const now = { policyDigest, retryAt, schedule: data.refresh, now: context.clock.now() };
   const asIs = refreshDue(refresh, { ...now, schemaDigest: null });

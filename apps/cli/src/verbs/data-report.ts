@@ -106,6 +106,7 @@ function describe({ goldenId, report, attestation }: SignedReport, fault: string
     `captured    ${report.capturedAt} (${report.why})`,
     `rules       ${policy.sanitize === 'none' ? 'RAW: sanitize: none' : policy.digest}, of commit ${policy.commit.slice(0, 12)}`,
     `made with   sanitizer ${policy.sanitizerVersion}, storage ${report.storage}`,
+    ...Object.entries(report.sources ?? {}).map(([service, words]) => `read from   ${service}: ${words}`),
     ...(report.mounts.length > 0 ? [`mounts      ${report.mounts.join(', ')}`] : []),
     ...Object.entries(report.files ?? {}).map(
       ([volume, files]) => `files       ${volume}: ${filesWords(files)}`,

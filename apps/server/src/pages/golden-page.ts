@@ -31,6 +31,10 @@ function reportPart(report: DataReport): Html {
     ['Rules', policy.sanitize === 'none' ? 'RAW: `sanitize: none`' : policy.digest],
     ['Rules of commit', policy.commit],
     ['Production at', report.sourceCommit],
+    ...Object.entries(report.sources ?? {}).map(([service, words]): [string, string] => [
+      `Source of ${service}`,
+      words,
+    ]),
     ['Sanitizer, storage', `version ${policy.sanitizerVersion}, ${report.storage}`],
     ['Mounts kept', report.mounts.join(', ') || 'none'],
     ...Object.entries(report.files ?? {}).map(([volume, files]): [string, string] => [

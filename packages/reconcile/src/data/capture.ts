@@ -5,6 +5,7 @@ import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { DataPolicy, ServiceSource } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
+import { sourceDigest } from '@bough/manifest/source-digest';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import type { Credentials } from '@bough/service/service';
 import type { Snapshot, Volume } from '@bough/storage/storage';
@@ -74,7 +75,7 @@ export async function captureGolden(
     sanitize: sanitizeLabel(policy.sanitize),
     policyCommit: policy.commit,
     sourceCommit: parent.commit,
-    ...{ why: policy.why, sourceDigest: canonicalDigest(policy.source ?? {}) },
+    ...{ why: policy.why, sourceDigest: sourceDigest(policy.source ?? {}) },
   });
   const rules = policy.sanitize === 'none' ? null : { policy: policy.sanitize, used: new Set<string>() };
   const made: Snapshot[] = [];
@@ -85,6 +86,7 @@ export async function captureGolden(
     const inherited: Record<string, string> = {};
     const masking: Record<string, MaskingFacts> = {};
     const services: Record<string, ServiceReport> = {};
+    const origins: Record<string, string> = {};
     const isElsewhere = policy.isElsewhere === true;
     // Of a production elsewhere no files are taken.
     if (rules !== null && !isElsewhere) refuseUndecidedMounts(rules.policy, mountVolumes(parent), voice);
@@ -125,6 +127,7 @@ export async function captureGolden(
         version: captured.version,
       };
       inherited[planned.name] = writeCredentials(captured.credentials);
+      if (captured.origin !== null) origins[planned.name] = captured.origin;
       if (captured.proved === null) continue;
       masking[planned.name] = maskingFacts(captured.proved);
       services[planned.name] = serviceReport(planned, captured.version, captured.proved);
@@ -134,7 +137,7 @@ export async function captureGolden(
       await advanceSnapshot(context.pool, row.id, 'verified');
     }
     const report = dataReport(parent, {
-      ...{ why: policy.why, capturedAt, services, files, mounts: [...taken.mounts.keys()] },
+      ...{ why: policy.why, capturedAt, services, sources: origins, files, mounts: [...taken.mounts.keys()] },
       policy: { commit: policy.commit, sanitize: row.sanitize },
     });
     const attestation = attest(context.attestationKeys, {
@@ -142,7 +145,7 @@ export async function captureGolden(
       environmentId: isElsewhere ? null : environment.id,
       projectId: parent.project.id,
       sanitize: row.sanitize,
-      source: canonicalDigest(policy.source ?? {}),
+      source: sourceDigest(policy.source ?? {}),
       policyCommit: policy.commit,
       ...(rules === null ? {} : { masking, files }),
       volumes,
@@ -233,7 +236,13 @@ async function captureService(
   of: CapturedService | (WantedService & { readonly source: ServiceSource }),
   rules: { policy: SanitizePolicy; used: Set<string> } | null,
   voice: StepVoice,
-): Promise<{ snapshot: Snapshot; version: string; credentials: Credentials; proved: ProvedService | null }> {
+): Promise<{
+  snapshot: Snapshot;
+  version: string;
+  credentials: Credentials;
+  proved: ProvedService | null;
+  origin: string | null;
+}> {
   const { context, lock } = parent;
   const { planned, service, cloning, declaration, labels, ids } = of;
   const name = `s${snapshotRowId}-${planned.name}`;
@@ -251,11 +260,13 @@ async function captureService(
     const captured = 'source' in of ? {} : { from: ids.raw };
     const volume = await context.storage.ensure({ id: ids.volume, labels, ...captured });
     let started: PrivateService;
+    let origin: string | null = null;
     if ('source' in of) {
       // Nothing but what its source says is in it: a server of our own from the first byte.
       started = await startOn(volume, own, `capture ${name}`);
       await service.provision(declaration, started.address, own);
-      await loadSource(parent, { ...of, address: started.address, own, voice });
+      const { words } = await loadSource(parent, { ...of, address: started.address, own, voice });
+      origin = words;
       // What was loaded may know how to reach other servers.
       await cloning.claim(started.address, own, own);
     } else {
@@ -299,7 +310,7 @@ async function captureService(
     const snapshot = await context.storage.snapshot(golden.id, { id: ids.golden, labels });
     await holdUp(parent, 'freezing');
     voice.line(`${planned.name}: cleanly stopped and frozen after ${Date.now() - from} ms`);
-    return { snapshot, version, credentials: own, proved };
+    return { snapshot, version, credentials: own, proved, origin };
   } finally {
     for (const server of running) await server.stop();
     await context.storage.remove(ids.volume);

@@ -1,5 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { canonicalDigest } from '@bough/manifest/canonical-json';
+import { sourceDigest } from '@bough/manifest/source-digest';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import { findSnapshot, type SnapshotRow } from '@bough/store/snapshots';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
@@ -73,7 +73,7 @@ export async function cloneSnapshot(
     });
   const golden = AttestedSnapshot.verify(context.attestationKeys, snapshot, {
     sanitize: sanitizeLabel(policy.data.sanitize),
-    source: canonicalDigest(policy.data.source),
+    source: sourceDigest(policy.data.source),
   });
   const startedAt = performance.now();
   const { cloned, left } = await cloneGolden(run, golden, voice);

@@ -65,6 +65,8 @@ export function dataReport(
     policy: { commit: string; sanitize: string };
     capturedAt: Date;
     services: Readonly<Record<string, ServiceReport>>;
+    /** Service → what it was read from, for those that come from elsewhere. */
+    sources: Readonly<Record<string, string>>;
     mounts: readonly string[];
     files: Readonly<Record<string, FilesReport>>;
   },
@@ -79,6 +81,7 @@ export function dataReport(
       digest: of.policy.sanitize,
       sanitizerVersion,
     },
+    ...(Object.keys(of.sources).length === 0 ? {} : { sources: of.sources }),
     sourceCommit: commit,
     storage: context.storage.kind,
     capturedAt: of.capturedAt.toISOString(),

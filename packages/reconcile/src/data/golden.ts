@@ -1,7 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
-import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { DataPolicy } from '@bough/manifest/manifest';
+import { sourceDigest } from '@bough/manifest/source-digest';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import { findDeployment, readPlan } from '@bough/store/deployments';
 import type { EnvironmentLock } from '@bough/store/environment-lock';
@@ -86,8 +86,8 @@ export async function findOrCaptureGolden(
 }
 
 /** Whether it was made under these rules, of this source. Another may be outdated too, but is what was asked for. */
-function isFor(data: DataPolicy, { sanitize, sourceDigest }: SnapshotRow): boolean {
-  const isSource = sourceDigest === null || sourceDigest === canonicalDigest(data.source);
+function isFor(data: DataPolicy, { sanitize, sourceDigest: digest }: SnapshotRow): boolean {
+  const isSource = digest === null || digest === sourceDigest(data.source);
   return isSource && sanitize === sanitizeLabel(data.sanitize);
 }
 

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import type { ServiceSource } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
-import type { Address, Credentials, DataSource, ServiceDeclaration } from '@bough/service/service';
+import type {
+  Address,
+  Credentials,
+  DataSource,
+  LoadedSource,
+  ServiceDeclaration,
+} from '@bough/service/service';
 import type { Project } from '@bough/store/projects';
 import { listVariables, readVariables } from '@bough/store/variables';
 import { compile } from '../deploy/compile.ts';
@@ -28,7 +34,7 @@ export async function planElsewhere(
   return { context, project, commit, lock, plan, environment, secrets: new Set() };
 }
 
-/** Fills the private server of a service from its source. What goes wrong never says the connection string. */
+/** Fills the private server of a service from its source. What goes wrong never says the connection string. What was read, for the report. */
 export async function loadSource(
   run: CaptureRun,
   of: {
@@ -39,7 +45,7 @@ export async function loadSource(
     own: Credentials;
     voice: StepVoice;
   },
-): Promise<void> {
+): Promise<LoadedSource> {
   const { context, lock } = run;
   const { planned, declaration, address } = of;
   const service = context.service(planned.type);
@@ -50,7 +56,7 @@ export async function loadSource(
       hint: 'Remove it below `data: source:` in the default branch; previews then start it empty.',
     });
   const source = await resolveSource(run, planned.name, of.source);
-  await service.load(
+  return await service.load(
     source,
     { declaration, address, credentials: of.own },
     {
@@ -77,7 +83,7 @@ async function resolveSource(run: CaptureRun, service: string, source: ServiceSo
     kind: 'production',
   });
   const found = values.find(({ name, secret }) => name === source.name && secret);
-  if (found !== undefined) return { kind: 'url', url: found.value };
+  if (found !== undefined) return { kind: 'url', url: found.value, standby: source.standby === true };
   throw new BoughError({
     code: 'source-absent',
     message: `The project has no secret ${source.name}, which is to hold the connection string of "${service}".`,
