@@ -7,7 +7,7 @@ import type { Engine, Workload } from '@bough/engine/engine';
 import { recordBudget } from '@bough/store/budgets';
 import { ensureCredential } from '@bough/store/credentials';
 import { closeDeployment, openDeployment } from '@bough/store/deployments';
-import { takeLease, writeDesired, writeFailure } from '@bough/store/environments';
+import { type Fence, takeLease, writeDesired, writeFailure } from '@bough/store/environments';
 import { appendEvent, listEvents } from '@bough/store/events';
 import type { Project } from '@bough/store/projects';
 import { openRequests } from '@bough/store/requests';
@@ -78,14 +78,16 @@ async function api(method: Method, path: string, body?: object) {
   return { status: answer.statusCode, body: answer.body === '' ? null : answer.json() };
 }
 
+let fence: Fence;
+
 /** A deployment whose step `build` failed, as a worker writes it. */
 async function deploy(): Promise<string> {
   const lease = (await takeLease(server.pool, environmentId)) ?? '';
-  const fence = { environmentId, generation: '1', lease };
+  fence = { environmentId, generation: '1', lease };
   const { id } = await openDeployment(server.pool, fence, 'a'.repeat(40));
-  await startStep(server.pool, { deploymentId: id, ordinal: 1, name: 'checkout' });
-  await finishStep(server.pool, { deploymentId: id, name: 'checkout', state: 'done' });
-  await startStep(server.pool, { deploymentId: id, ordinal: 2, name: 'build' });
+  await startStep(server.pool, fence, { deploymentId: id, ordinal: 1, name: 'checkout' });
+  await finishStep(server.pool, fence, { deploymentId: id, name: 'checkout', state: 'done' });
+  await startStep(server.pool, fence, { deploymentId: id, ordinal: 2, name: 'build' });
   return id;
 }
 
@@ -308,7 +310,7 @@ test('a log is followed over a real connection until its step ends', async () =>
   await appendFile(file, 'ond\nlast without newline');
   await waitFor('the second line', () => text.includes('data: second\n\n'));
   expect(text).not.toContain('event: end');
-  await finishStep(server.pool, { deploymentId: id, name: 'build', state: 'done' });
+  await finishStep(server.pool, fence, { deploymentId: id, name: 'build', state: 'done' });
   await reading;
   expect(text).toContain('data: last without newline\n\nevent: end\n');
 });
@@ -437,8 +439,8 @@ test('the page of an environment asks for a login, then shows phase, steps, fail
     hint: 'Run it locally.',
     tail: [],
   };
-  await finishStep(server.pool, { deploymentId: id, name: 'build', state: 'failed' });
-  await closeDeployment(server.pool, id, { state: 'failed', failure });
+  await finishStep(server.pool, fence, { deploymentId: id, name: 'build', state: 'failed' });
+  await closeDeployment(server.pool, fence, id, { state: 'failed', failure });
   const asked = await server.app.inject({ url: `/environments/${slug}` });
   expect(asked.statusCode).toBe(303);
   const loginUrl = String(asked.headers.location);

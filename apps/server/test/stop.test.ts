@@ -92,7 +92,7 @@ async function runningStep(server: TestServer): Promise<string> {
   const lease = (await takeLease(server.pool, environment.id)) ?? '';
   const fence = { environmentId: environment.id, generation: environment.generation, lease };
   const { id } = await openDeployment(server.pool, fence, 'a'.repeat(40));
-  await startStep(server.pool, { deploymentId: id, ordinal: 1, name: 'build' });
+  await startStep(server.pool, fence, { deploymentId: id, ordinal: 1, name: 'build' });
   const file = stepLogFile(server.logsDir, { deploymentId: id, name: 'build' });
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, 'so far\n');

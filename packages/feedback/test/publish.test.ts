@@ -114,7 +114,7 @@ async function deployed(): Promise<void> {
   await replaceRoutes(pool, environmentId, [
     exampleRoute({ host: `pr-${number}--p${projectId}.localhost`, deploymentId: deployment.id }),
   ]);
-  await closeDeployment(pool, deployment.id, { state: 'ready' });
+  await closeDeployment(pool, fence, deployment.id, { state: 'ready' });
   await writeSettled(pool, fence, { deploymentId: deployment.id });
 }
 
@@ -399,7 +399,7 @@ describe('checks and deployments', () => {
     const fence = await fenceNow();
     const failure = { code: 'x', message: 'The build broke.', hint: null, tail: ['last'] };
     const deployment = await openDeployment(pool, fence, commit);
-    await closeDeployment(pool, deployment.id, { state: 'failed', failure });
+    await closeDeployment(pool, fence, deployment.id, { state: 'failed', failure });
     await writeFailure(pool, fence, failure, null);
     await publish();
     expect(await deployments()).toEqual([

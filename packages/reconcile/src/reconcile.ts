@@ -112,7 +112,7 @@ async function act(
       return { kind: 'again', delayMs: decision.delayMs };
     case 'hold':
       // What was under way for an earlier wish is over, also when a crash left it so.
-      await cancelDeployments(context.pool, environment.id);
+      await cancelDeployments(context.pool, lock.fence);
       await writeSettled(context.pool, lock.fence, { deploymentId: null });
       return { kind: 'done' };
     case 'remove':
@@ -131,7 +131,7 @@ async function act(
     case 'wake': {
       const laps = createLaps(context.clock, environment.changedAt);
       laps.end('lock');
-      await cancelDeployments(context.pool, environment.id);
+      await cancelDeployments(context.pool, lock.fence);
       const policy = await policyOf(context, of);
       laps.end('policy');
       await admit(context, { ...of, policy, needsDisk: false });
@@ -254,9 +254,12 @@ async function deployOnce(
     // A shutdown or a lost lock leaves it running: the next holder goes on with it.
     if (interruption instanceof Interrupted) {
       if (interruption.why === 'superseded')
-        await closeDeployment(context.pool, deployment.id, { state: 'superseded' });
+        await closeDeployment(context.pool, lock.fence, deployment.id, { state: 'superseded' });
     } else if (!(error instanceof Waiting)) {
-      await closeDeployment(context.pool, deployment.id, { state: 'failed', failure: describe(error) });
+      await closeDeployment(context.pool, lock.fence, deployment.id, {
+        state: 'failed',
+        failure: describe(error),
+      });
       await standBack(context, of, previous);
       if (dataRequest !== undefined) await forgetOtherData(context, environment.id);
     }
@@ -289,7 +292,7 @@ async function settle(
   await transaction(context.pool, async (db) => {
     if (!(await writeSettled(db, lock.fence, { deploymentId: deployment.id })))
       throw new Interrupted('superseded');
-    await closeDeployment(db, deployment.id, { state: 'ready' });
+    await closeDeployment(db, lock.fence, deployment.id, { state: 'ready' });
     if (dataRequest !== undefined) {
       const change = environment.dataPending;
       if (change?.requestId === dataRequest.id) await writeDataChange(db, lock.fence, change);

@@ -24,7 +24,7 @@ export async function removeEnvironment(
   const holdUp = (point: string) =>
     context.faultPoint?.({ slug: environment.slug, point, signal: lock.signal });
   await holdUp('before-remove');
-  await cancelDeployments(context.pool, environment.id);
+  await cancelDeployments(context.pool, lock.fence);
   await deleteRoutes(context.pool, environment.id);
   lock.signal.throwIfAborted();
   // It ends by itself within a second, and what it is just making must not come after this.

@@ -23,7 +23,7 @@ export async function sleepEnvironment(
   readPolicy: () => Promise<Policy | null>,
 ): Promise<void> {
   const { environment, lock } = of;
-  await cancelDeployments(context.pool, environment.id);
+  await cancelDeployments(context.pool, lock.fence);
   await setRouteState(context.pool, environment.id, 'asleep');
   const workloads = await context.engine.list({ environmentId: environment.id });
   const isService = ({ labels }: Workload) => labels.role === 'service';

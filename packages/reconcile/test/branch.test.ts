@@ -240,7 +240,7 @@ test('a commit is one of this repository, by its whole id or its beginning', asy
   // Neither merged nor ever run: the forge shows commits of forks just so.
   await expect(ask({ commit: own })).rejects.toMatchObject({ code: 'branch-commit' });
   const strange = await preview(6, own, 'untrusted');
-  await closeDeployment(pool, (await openDeployment(pool, strange.fence, own)).id, {
+  await closeDeployment(pool, strange.fence, (await openDeployment(pool, strange.fence, own)).id, {
     state: 'ready',
   } as never);
   await expect(ask({ commit: own })).rejects.toThrow('may be a fork’s');

@@ -1,7 +1,8 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { listDeployments } from '@bough/store/deployments';
+import { listDeployments, openDeployment } from '@bough/store/deployments';
 import { Interrupted } from '@bough/store/environment-lock';
-import { writeAbsent } from '@bough/store/environments';
+import { takeLease, writeAbsent } from '@bough/store/environments';
+import { listSteps } from '@bough/store/steps';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Harness, MANIFEST, openHarness, QUEUE } from './harness.ts';
 
@@ -78,6 +79,26 @@ test('overtaken after its swap, a release that nobody verified does not outlive 
     failure: { code: 'build-failed' },
   });
   expect(await bough.running(id)).toEqual([release]);
+});
+
+test('a worker that was stopped while another took its lease leaves deployment, steps and workloads to that one', async () => {
+  const { id } = await deployFirst();
+  await bough.wish(await bough.commit({ 'a.txt': '2' }));
+  bough.onPoint = async (point) => {
+    if (point !== 'before-verify') return;
+    const lease = (await takeLease(bough.pool, id)) ?? '';
+    const { generation, desiredCommit } = await bough.row(id);
+    await openDeployment(bough.pool, { environmentId: id, generation, lease }, desiredCommit ?? '');
+    throw new BoughError({ code: 'verify-failed', message: 'It does not answer.' });
+  };
+  expect(await bough.look(id)).toEqual({ kind: 'again', delayMs: 0 });
+  const [newest] = await listDeployments(bough.pool, id);
+  expect(newest?.state).toBe('running');
+  expect((await listSteps(bough.pool, newest?.id ?? '')).at(-1)).toMatchObject({
+    ...{ name: 'verify', state: 'running' },
+  });
+  expect(await bough.row(id)).toMatchObject({ failure: null, releaseDeploymentId: newest?.id });
+  expect(await bough.running(id)).toContain(newest?.id);
 });
 
 test('a first release that fails is no release', async () => {

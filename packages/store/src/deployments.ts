@@ -2,6 +2,7 @@ import type { Environment } from '@bough/domain/environment';
 import type { Database } from './database.ts';
 import { Interrupted } from './environment-lock.ts';
 import type { Fence } from './environments.ts';
+import { HELD, refuseUnheld } from './held-lease.ts';
 
 export interface Deployment {
   readonly id: string;
@@ -62,16 +63,21 @@ export async function openDeployment(db: Database, fence: Fence, commit: string)
   return opened;
 }
 
+/** Throws Interrupted, and changes nothing, when the lease is another's. */
 export async function writePlan(
   db: Database,
+  fence: Fence,
   id: string,
   plan: { fingerprint: string; plan: unknown },
 ): Promise<void> {
-  await db.query('update deployments set fingerprint = $2, plan = $3 where id = $1', [
-    id,
-    plan.fingerprint,
-    JSON.stringify(plan.plan),
-  ]);
+  const { rows } = await db.query<{ held: boolean }>(
+    `with ${HELD}, written as (
+       update deployments set fingerprint = $4, plan = $5 where id = $3 and environment_id in (select id from held)
+     )
+     select exists (select from held) as held`,
+    [fence.environmentId, fence.lease, id, plan.fingerprint, JSON.stringify(plan.plan)],
+  );
+  refuseUnheld(rows);
 }
 
 export async function readPlan(db: Database, id: string): Promise<unknown> {
@@ -79,8 +85,13 @@ export async function readPlan(db: Database, id: string): Promise<unknown> {
   return rows[0]?.plan ?? undefined;
 }
 
+/**
+ * By whoever has the lease, also when something newer is wanted by now: that is when it is closed as superseded. Throws
+ * Interrupted, and changes nothing, when the lease is another's, who goes on with the same deployment.
+ */
 export async function closeDeployment(
   db: Database,
+  fence: Fence,
   id: string,
   end: {
     state: 'ready' | 'failed' | 'superseded' | 'cancelled';
@@ -94,14 +105,19 @@ export async function closeDeployment(
   },
 ): Promise<void> {
   // One statement: a crash in between would leave steps that run for ever.
-  await db.query(
-    `with closed as (
-       update deployments set state = $2, finished_at = now(), failure_code = $3, failure_message = $4, failure_hint = $5,
-         failure_tail = $6, failure_annotations = $7
-       where id = $1 and state = 'running'
+  const { rows } = await db.query<{ held: boolean }>(
+    `with ${HELD}, closed as (
+       update deployments set state = $4, finished_at = now(), failure_code = $5, failure_message = $6, failure_hint = $7,
+         failure_tail = $8, failure_annotations = $9
+       where id = $3 and state = 'running' and environment_id in (select id from held)
+     ), aborted as (
+       update steps set state = 'aborted', finished_at = now()
+       where deployment_id = $3 and state = 'running' and exists (select from held)
      )
-     update steps set state = 'aborted', finished_at = now() where deployment_id = $1 and state = 'running'`,
+     select exists (select from held) as held`,
     [
+      fence.environmentId,
+      fence.lease,
       id,
       end.state,
       end.failure?.code ?? null,
@@ -111,15 +127,23 @@ export async function closeDeployment(
       JSON.stringify(end.failure?.annotations ?? []),
     ],
   );
+  refuseUnheld(rows);
 }
 
-/** Closes whatever runs for an environment that is going away. */
-export async function cancelDeployments(db: Database, environmentId: string): Promise<void> {
-  const { rows } = await db.query<{ id: string }>(
-    `select id::text from deployments where environment_id = $1 and state = 'running'`,
-    [environmentId],
+/** Closes whatever runs for an environment that is going away. Throws Interrupted when the lease is another's. */
+export async function cancelDeployments(db: Database, fence: Fence): Promise<void> {
+  const { rows } = await db.query<{ held: boolean }>(
+    `with ${HELD}, closed as (
+       update deployments set state = 'cancelled', finished_at = now()
+       where environment_id in (select id from held) and state = 'running' returning id
+     ), aborted as (
+       update steps set state = 'aborted', finished_at = now()
+       where state = 'running' and deployment_id in (select id from closed)
+     )
+     select exists (select from held) as held`,
+    [fence.environmentId, fence.lease],
   );
-  for (const { id } of rows) await closeDeployment(db, id, { state: 'cancelled' });
+  refuseUnheld(rows);
 }
 
 export async function findDeployment(db: Database, id: string): Promise<Deployment | undefined> {

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createPool } from '../src/database.ts';
 import {
+  cancelDeployments,
   closeDeployment,
   findDeployment,
   listDeployments,
@@ -25,7 +26,7 @@ import {
   newestFrozenSnapshot,
   retryCaptureNow,
 } from '../src/snapshots.ts';
-import { listSteps, startStep } from '../src/steps.ts';
+import { finishStep, listSteps, noteStep, startStep } from '../src/steps.ts';
 import { examplePreview, exampleProject } from './example-rows.ts';
 
 const COMMIT = 'a'.repeat(40);
@@ -68,9 +69,10 @@ async function takeFence(generation = '1'): Promise<Fence> {
 }
 
 test('after a crash the running deployment of the generation is resumed, with its plan and steps', async () => {
-  const first = await openDeployment(pool, await takeFence(), COMMIT);
-  await writePlan(pool, first.id, { fingerprint: 'f', plan: { common: 1 } });
-  await startStep(pool, { deploymentId: first.id, ordinal: 0, name: 'checkout' });
+  const fence = await takeFence();
+  const first = await openDeployment(pool, fence, COMMIT);
+  await writePlan(pool, fence, first.id, { fingerprint: 'f', plan: { common: 1 } });
+  await startStep(pool, fence, { deploymentId: first.id, ordinal: 0, name: 'checkout' });
   const resumed = await openDeployment(pool, await takeFence(), COMMIT);
   expect(resumed).toMatchObject({ id: first.id, state: 'running', fingerprint: 'f' });
   expect(await readPlan(pool, resumed.id)).toEqual({ common: 1 });
@@ -92,16 +94,18 @@ test('a newer generation supersedes what ran, and exactly one runs', async () =>
 });
 
 test('the steps of a superseded deployment do not run for ever', async () => {
-  const first = await openDeployment(pool, await takeFence(), COMMIT);
-  await startStep(pool, { deploymentId: first.id, ordinal: 2, name: 'build' });
+  const fence = await takeFence();
+  const first = await openDeployment(pool, fence, COMMIT);
+  await startStep(pool, fence, { deploymentId: first.id, ordinal: 2, name: 'build' });
   await environment(NEWER);
   await openDeployment(pool, await takeFence('2'), NEWER);
   expect((await listSteps(pool, first.id)).map((step) => step.state)).toEqual(['aborted']);
 });
 
 test('a finished deployment is not resumed: the same generation gets another', async () => {
-  const first = await openDeployment(pool, await takeFence(), COMMIT);
-  await closeDeployment(pool, first.id, {
+  const fence = await takeFence();
+  const first = await openDeployment(pool, fence, COMMIT);
+  await closeDeployment(pool, fence, first.id, {
     state: 'failed',
     failure: { code: 'x', message: 'm', hint: null, tail: ['t'] },
   });
@@ -129,11 +133,59 @@ test('two that open at once share one deployment', async () => {
   expect(new Set(opened.map((found) => found.id)).size).toBe(1);
 });
 
+test('whoever lost the lease writes nothing into what its new holder goes on with', async () => {
+  const stale = await takeFence();
+  const { id } = await openDeployment(pool, stale, COMMIT);
+  await startStep(pool, stale, { deploymentId: id, ordinal: 0, name: 'build' });
+  const fence = await takeFence();
+  const resumed = await openDeployment(pool, fence, COMMIT);
+  await writePlan(pool, fence, id, { fingerprint: 'f', plan: {} });
+  await noteStep(pool, fence, { deploymentId: id, name: 'build', note: 'of the new one' });
+  const step = { deploymentId: id, name: 'build' };
+  const late: (() => Promise<void>)[] = [
+    () => startStep(pool, stale, { ...step, ordinal: 0 }),
+    () => startStep(pool, stale, { ...step, name: 'data', ordinal: 1 }),
+    () => noteStep(pool, stale, { ...step, note: 'of the old one' }),
+    () => finishStep(pool, stale, { ...step, state: 'failed' }),
+    () => writePlan(pool, stale, id, { fingerprint: 'g', plan: {} }),
+    () => closeDeployment(pool, stale, id, { state: 'failed' }),
+    () => cancelDeployments(pool, stale),
+  ];
+  const before = await listSteps(pool, id);
+  for (const write of late) await expect(write()).rejects.toMatchObject({ why: 'lock-lost' });
+  expect(await findDeployment(pool, id)).toEqual({ ...resumed, fingerprint: 'f' });
+  expect(await listSteps(pool, id)).toEqual(before);
+  // Its holder may still close it when something newer is wanted.
+  await environment(NEWER);
+  await finishStep(pool, fence, { ...step, state: 'aborted' });
+  await closeDeployment(pool, fence, id, { state: 'superseded' });
+  expect((await findDeployment(pool, id))?.state).toBe('superseded');
+  expect((await listSteps(pool, id)).map(({ state }) => state)).toEqual(['aborted']);
+});
+
+test('a lease that is being taken is waited for, and then it is another’s', async () => {
+  const stale = await takeFence();
+  const { id } = await openDeployment(pool, stale, COMMIT);
+  const usurper = await pool.connect();
+  try {
+    await usurper.query('begin');
+    await takeLease(usurper, environmentId);
+    const closing = closeDeployment(pool, stale, id, { state: 'ready' });
+    closing.catch(() => undefined);
+    await usurper.query('commit');
+    await expect(closing).rejects.toMatchObject({ why: 'lock-lost' });
+  } finally {
+    usurper.release();
+  }
+  expect((await findDeployment(pool, id))?.state).toBe('running');
+});
+
 test('what is closed stays as it was closed', async () => {
-  const { id } = await openDeployment(pool, await takeFence(), COMMIT);
-  await closeDeployment(pool, id, { state: 'ready' });
+  const fence = await takeFence();
+  const { id } = await openDeployment(pool, fence, COMMIT);
+  await closeDeployment(pool, fence, id, { state: 'ready' });
   const ready = await findDeployment(pool, id);
-  await closeDeployment(pool, id, { state: 'cancelled' });
+  await closeDeployment(pool, fence, id, { state: 'cancelled' });
   expect(await findDeployment(pool, id)).toEqual(ready);
 });
 

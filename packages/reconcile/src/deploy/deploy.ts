@@ -44,7 +44,7 @@ export async function deploy(run: DeploymentRun): Promise<PlannedRun> {
 
   const compiled = await runStep(run, 'compile', async (voice) => {
     const result = await compile(run, voice);
-    await writePlan(context.pool, run.deployment.id, storePlan(result.plan, result.trees));
+    await writePlan(context.pool, run.lock.fence, run.deployment.id, storePlan(result.plan, result.trees));
     await voice.note(`fingerprint ${result.plan.fingerprint.slice(0, 12)}`);
     return { result };
   });

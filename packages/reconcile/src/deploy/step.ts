@@ -32,7 +32,11 @@ export async function runStep<Result>(
   const { context, lock, deployment, environment } = run;
   lock.signal.throwIfAborted();
   if (!(await writeRunningStep(context.pool, lock.fence, name))) throw new Interrupted('superseded');
-  await startStep(context.pool, { deploymentId: deployment.id, ordinal: STEPS.indexOf(name), name });
+  await startStep(context.pool, lock.fence, {
+    deploymentId: deployment.id,
+    ordinal: STEPS.indexOf(name),
+    name,
+  });
   // Progress may lag a little: short steps then share one look, and the forge is not asked for each of them.
   await askForFeedback(context, environment.id, { delayMs: PROGRESS_LAG_MS });
   const log = await context.stepLogs.open(
@@ -45,11 +49,11 @@ export async function runStep<Result>(
     note: async (text) => {
       note = text;
       log.line(text);
-      await noteStep(context.pool, { deploymentId: deployment.id, name, note: text });
+      await noteStep(context.pool, lock.fence, { deploymentId: deployment.id, name, note: text });
     },
   };
   const finish = (state: 'done' | 'cached' | 'skipped' | 'failed' | 'aborted') =>
-    finishStep(context.pool, { deploymentId: deployment.id, name, state, note });
+    finishStep(context.pool, lock.fence, { deploymentId: deployment.id, name, state, note });
   const holdUp = (when: 'before' | 'after') =>
     context.faultPoint?.({ slug: environment.slug, point: `${when}-${fileName(name)}`, signal: lock.signal });
   try {
