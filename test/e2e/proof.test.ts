@@ -8,6 +8,7 @@ import { openPublicKey } from '@bough/domain/attestation-key';
 import { AttestedFacts } from '@bough/reconcile/data/attestation';
 import { createSearch, scanFiles } from '@bough/sanitize/scan-files';
 import { DataReportView } from '@bough/server/data-report';
+import { compiledProgram } from '@bough/testkit/compiled-programs';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commentsOf, expectNoCaptureLeft, expectNoWorkLeft } from './findings.ts';
@@ -140,7 +141,7 @@ describe('a worker is killed while it captures production', () => {
   const captureAndDie = fileURLToPath(new URL('./fixtures/capture-and-die.ts', import.meta.url));
 
   async function killAt(point: string): Promise<void> {
-    const child = spawn(process.execPath, ['--import', 'tsx', captureAndDie, productionId, point], {
+    const child = spawn(process.execPath, [await compiledProgram(captureAndDie), productionId, point], {
       env: await stage.bough.workerEnvironment(),
       stdio: ['ignore', 'ignore', 'pipe'],
     });

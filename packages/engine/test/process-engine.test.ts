@@ -35,7 +35,7 @@ const logged = (id: string, text: string) =>
 describe('a workload', () => {
   it('survives SIGKILL of the process that ensured it and is removed by another', async () => {
     const id = `${world.installationId}-survivor`;
-    const owner = startOwner([world.home, world.installationId, 'ensure', id]);
+    const owner = await startOwner([world.home, world.installationId, 'ensure', id]);
     const ensured = JSON.parse((await owner.line('done')).slice('done '.length));
     await owner.kill();
     const another = await world.another();
@@ -51,7 +51,7 @@ describe('a workload', () => {
   it('is running once, whenever the process that ensures it is killed', async () => {
     for (const afterMs of [5, 15, 25, 35, 45, 60, 80, 110]) {
       const id = `${world.installationId}-killed-${afterMs}`;
-      const owner = startOwner([world.home, world.installationId, 'ensure', id]);
+      const owner = await startOwner([world.home, world.installationId, 'ensure', id]);
       await owner.line('begins');
       await delay(afterMs);
       await owner.kill();
@@ -71,7 +71,7 @@ describe('a workload', () => {
     for (const afterMs of [1, 10, 25, 40, 70, 100]) {
       const spec = world.workload({ listens: true });
       await world.engine.ensure(spec);
-      const owner = startOwner([world.home, world.installationId, 'remove', spec.id]);
+      const owner = await startOwner([world.home, world.installationId, 'remove', spec.id]);
       await owner.line('begins');
       await delay(afterMs);
       await owner.kill();
@@ -360,7 +360,7 @@ describe('a run', () => {
   });
 
   it('dies with the process that started it, and the next engine removes its traces', async () => {
-    const owner = startOwner([world.home, world.installationId, 'run', 'unused']);
+    const owner = await startOwner([world.home, world.installationId, 'run', 'unused']);
     await waitFor('it to run', async () => (await processesOf({ marker: 'sleep 1001' })).length > 0, {
       timeoutMs: 20_000,
     });
@@ -448,7 +448,7 @@ describe('a build', () => {
       source,
       'echo hook runs\nsleep 0.5\necho x >out',
     ];
-    const owners = [startOwner(args), startOwner(args)];
+    const owners = await Promise.all([startOwner(args), startOwner(args)]);
     const done = await Promise.all(owners.map((owner) => owner.line('done')));
     const cached = done.map((line) => JSON.parse(line.slice('done '.length)).cached);
     expect(cached.sort()).toEqual([false, true]);
@@ -458,7 +458,14 @@ describe('a build', () => {
 
   it('is begun anew when its process was killed, and nothing of the first is left', async () => {
     const [source, key] = [await world.directory(), `${world.installationId}-again`];
-    const owner = startOwner([world.home, world.installationId, 'build', key, source, 'echo up\nsleep 1012']);
+    const owner = await startOwner([
+      world.home,
+      world.installationId,
+      'build',
+      key,
+      source,
+      'echo up\nsleep 1012',
+    ]);
     await owner.line('up');
     await owner.kill();
     const another = await world.another();
@@ -527,23 +534,23 @@ describe('as an ordinary user', () => {
     const id = `${world.installationId}-nobody`;
     const as = (verb: string, ...more: string[]) =>
       startOwner([home, world.installationId, verb, id, ...more], user);
-    const built = as('build', source, 'id -un\ntouch made');
+    const built = await as('build', source, 'id -un\ntouch made');
     expect(await built.line('app')).toBe('app');
     await built.line('done');
     await built.kill();
     expect((await stat(join(home, 'artifacts', id, 'app/made'))).uid).toBe(user.uid);
-    const forking = as('forks');
+    const forking = await as('forks');
     const forked = JSON.parse((await forking.line('done')).slice('done '.length));
     expect(forked).toMatchObject({ exitCode: 2, tail: [expect.stringContaining('Cannot fork')] });
     await forking.kill();
-    const owner = as('ensure');
+    const owner = await as('ensure');
     await owner.line('done');
     await owner.kill();
     const marker = `BOUGH_WORKLOAD=${id}`;
     const found = await processesOf({ marker });
     expect(found.length).toBeGreaterThanOrEqual(4);
     for (const { pid } of found) expect((await stat(`/proc/${pid}`)).uid).toBe(user.uid);
-    const remover = as('remove');
+    const remover = await as('remove');
     await remover.line('done');
     await remover.kill();
     await assertNothingLeft({ marker });

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { diskDirectory } from '@bough/testkit/memory-directory';
 import { createTempHome } from '@bough/testkit/temp-home';
 import { testToolchain } from '@bough/testkit/test-toolchain';
 import type { EngineWorld } from '../src/contract.ts';
@@ -21,7 +22,7 @@ let worlds = 0;
 
 /** A process engine in a home of its own. */
 export async function createProcessWorld(options: Partial<ProcessEngineOptions> = {}): Promise<ProcessWorld> {
-  const temporary = await createTempHome('engine');
+  const temporary = await createTempHome('engine', diskDirectory());
   const home = join(temporary.path, 'home');
   const installationId = `t${process.pid}w${++worlds}`;
   const toolchain = await testToolchain();

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import { compiledProgram } from '@bough/testkit/compiled-programs';
 import { waitFor } from '@bough/testkit/wait-for';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -369,7 +370,7 @@ describe.each([
   async function startConsumerProcess() {
     const script = fileURLToPath(new URL('consumer-process.ts', import.meta.url));
     const { kind: storeKind, url } = store.connection;
-    const child = spawn(process.execPath, ['--import', 'tsx', script, storeKind, url, prefix], {
+    const child = spawn(process.execPath, [await compiledProgram(script), storeKind, url, prefix], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     children.push(child);

@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { compiledProgram } from '@bough/testkit/compiled-programs';
 
 /** Runs a TypeScript file in a process of its own, until it has printed a word. `kill` is SIGKILL. */
 export async function spawnUntilOutput(script: string, input: string, word: string) {
-  const child = spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [await compiledProgram(script)], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   child.stdin.end(input);
   let output = '';
   const closed = once(child, 'close');

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { compiledProgram } from '@bough/testkit/compiled-programs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type LocalStorageKind, storages } from '../src/registry.ts';
 import { runTool } from '../src/run-tool.ts';
@@ -156,7 +157,9 @@ async function names(root: string, shelf: string): Promise<string[]> {
 /** Whether the process got to its end before it was killed. */
 async function killAfter(input: object, pauseMs: number): Promise<boolean> {
   const script = fileURLToPath(new URL('kill-while.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [await compiledProgram(script)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   let output = '';
   const begun = new Promise<void>((resolve) => {
     child.stdout.on('data', (chunk: Buffer) => {

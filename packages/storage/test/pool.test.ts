@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { BoughError } from '@bough/domain/bough-error';
+import { diskDirectory } from '@bough/testkit/memory-directory';
+import { waitFor } from '@bough/testkit/wait-for';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { initPool } from '../src/pool/init-pool.ts';
 import { mountPool } from '../src/pool/mount-pool.ts';
@@ -21,7 +22,7 @@ const sizeBytes = 512 * 1024 * 1024;
 
 let home = '';
 beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'bough-pool-'));
+  home = await mkdtemp(join(diskDirectory(), 'bough-pool-'));
 });
 afterEach(async () => {
   if ((await mountedAt(join(home, 'volumes'))) !== undefined) await run('umount', [join(home, 'volumes')]);
@@ -106,7 +107,12 @@ describe.skipIf(why !== undefined)(`a pool in a file${why === undefined ? '' : `
       1,
     );
     await removePool(home);
-    expect((await run('losetup', ['-a'])).stdout).not.toContain(home);
+    // The kernel lets go of it when nobody looks at it any more, such as another test that looks for a free one.
+    await waitFor(
+      'the loop device to be free',
+      async () => !(await run('losetup', ['-a'])).stdout.includes(home),
+      { timeoutMs: 30_000 },
+    );
   });
 
   it('belongs to whom the home belongs, who can use it but not mount it', async () => {

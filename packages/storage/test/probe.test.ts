@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { chmod, chown, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { diskDirectory } from '@bough/testkit/memory-directory';
 import { afterEach, describe, expect, it } from 'vitest';
 import { chooseStorage } from '../src/probe.ts';
 import { makeLoopDisk, whyNoLoopDisk } from './loop-disk.ts';
@@ -93,7 +93,7 @@ async function whyNotReachable(): Promise<string | undefined> {
 }
 
 async function temporary(): Promise<string> {
-  const home = await mkdtemp(join(tmpdir(), 'bough-storage-'));
+  const home = await mkdtemp(join(diskDirectory(), 'bough-storage-'));
   cleanUps.push(() => rm(home, { recursive: true, force: true }));
   return join(home, 'storage');
 }

@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { diskDirectory } from '@bough/testkit/memory-directory';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { storageContract } from '../src/contract.ts';
 import { createFakeStorage } from '../src/fake/storage.ts';
@@ -42,7 +42,7 @@ for (const [kind, fileSystem] of [
 function temporaryHome(): () => string {
   let home = '';
   beforeAll(async () => {
-    home = await mkdtemp(join(tmpdir(), 'bough-storage-'));
+    home = await mkdtemp(join(diskDirectory(), 'bough-storage-'));
   });
   afterAll(() => rm(home, { recursive: true, force: true }));
   return () => home;

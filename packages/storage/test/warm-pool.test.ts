@@ -1,6 +1,6 @@
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { diskDirectory } from '@bough/testkit/memory-directory';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { storages } from '../src/registry.ts';
@@ -11,7 +11,7 @@ import { makeLoopDisk, whyNoLoopDisk } from './loop-disk.ts';
 const labels = { installationId: 'one', environmentId: '1', name: 'x', kind: 'preview' as const };
 let home = '';
 beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'bough-warm-'));
+  home = await mkdtemp(join(diskDirectory(), 'bough-warm-'));
 });
 afterEach(() => rm(home, { recursive: true, force: true }));
 

@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { compiledProgram } from '@bough/testkit/compiled-programs';
 import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import { waitFor } from '@bough/testkit/wait-for';
 import type pg from 'pg';
@@ -229,7 +230,7 @@ describe('work is stopped within a second', () => {
 
 test('a holder that is killed loses the lock at once', async () => {
   const script = fileURLToPath(new URL('./lock-holder.ts', import.meta.url));
-  const args = ['--import', import.meta.resolve('tsx'), script, database.url, environmentId];
+  const args = [await compiledProgram(script), database.url, environmentId];
   const holder = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const closed = once(holder, 'close');
   try {

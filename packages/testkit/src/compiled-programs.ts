@@ -1,5 +1,5 @@
-import { readFile, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, readFile, symlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { createTempHome } from './temp-home.ts';
@@ -7,6 +7,7 @@ import { createTempHome } from './temp-home.ts';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const variable = 'BOUGH_TEST_COMPILED';
 const own = /^(@bough\/|\.)/;
+const ofTests = new Map<string, Promise<string>>();
 
 /**
  * Compiles Bough's own programs, each into one file, for what this process starts from now on. A program starts in a fifth of
@@ -14,22 +15,17 @@ const own = /^(@bough\/|\.)/;
  */
 export async function compilePrograms(): Promise<{ remove(): Promise<void> }> {
   const directory = await createTempHome('compiled');
-  await build({
-    entryPoints: ['cli', 'server', 'worker', 'gateway'].map((name) => ({
+  await compile(
+    ['cli', 'server', 'worker', 'gateway'].map((name) => ({
       in: join(root, 'apps', name, 'src/main.ts'),
       out: name,
     })),
-    outdir: directory.path,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    keepNames: true,
-    plugins: [libraries, addresses],
-  });
+    directory.path,
+  );
   // For what is looked up while they run: `import.meta.resolve`.
   await symlink(join(root, 'node_modules'), join(directory.path, 'node_modules'));
+  // Some tests start what is in it as another user.
+  await chmod(directory.path, 0o711);
   process.env[variable] = directory.path;
   return {
     async remove() {
@@ -43,6 +39,38 @@ export async function compilePrograms(): Promise<{ remove(): Promise<void> }> {
 export function compiledEnvironment(): Record<string, string> {
   const directory = process.env[variable];
   return directory === undefined ? {} : { BOUGH_COMPILED: directory };
+}
+
+/**
+ * A test's own program, compiled by this process when it is first asked for: what `node` runs. It starts in a tenth of the
+ * processor time that the loader takes.
+ */
+export function compiledProgram(path: string): Promise<string> {
+  const known = ofTests.get(path) ?? compileProgram(path);
+  ofTests.set(path, known);
+  return known;
+}
+
+async function compileProgram(path: string): Promise<string> {
+  const directory = process.env[variable];
+  if (directory === undefined) throw new Error('programs are compiled in the `integration` project only');
+  const name = `${basename(path, '.ts')}-${process.pid}-${ofTests.size}`;
+  await compile([{ in: path, out: name }], directory);
+  return join(directory, `${name}.mjs`);
+}
+
+async function compile(programs: readonly { in: string; out: string }[], directory: string): Promise<void> {
+  await build({
+    entryPoints: [...programs],
+    outdir: directory,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    keepNames: true,
+    plugins: [libraries, addresses],
+  });
 }
 
 /** What npm installed is found from where it is imported, not from where the compiled file lies. */
@@ -63,7 +91,7 @@ const libraries: Plugin = {
 const addresses: Plugin = {
   name: 'addresses',
   setup({ onLoad }) {
-    onLoad({ filter: /\/(apps|packages)\/[^/]+\/src\/.*\.ts$/ }, async ({ path }) => {
+    onLoad({ filter: /\/(apps|packages|test)\/.*\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8');
       const address = JSON.stringify(pathToFileURL(path).href);
       return { contents: source.replaceAll('import.meta.url', address), loader: 'ts' };

@@ -1,5 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import { compilePrograms } from './compiled-programs.ts';
+import { moveToMemory } from './memory-directory.ts';
 import { removeAbandonedHomes } from './temp-home.ts';
 import { startTestPostgres } from './test-database.ts';
 import { startTestRedis, type TestRedisServer } from './test-redis.ts';
@@ -10,6 +11,7 @@ import { startTestRedis, type TestRedisServer } from './test-redis.ts';
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await removeAbandonedHomes();
+  const memory = await moveToMemory();
   const programs = await compilePrograms();
   const postgres = await startTestPostgres();
   project.provide('boughPostgresUrl', postgres.url);
@@ -19,6 +21,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     if (isServer(redis)) await redis.stop();
     await postgres.stop();
     await programs.remove();
+    await memory.remove();
   };
 }
 

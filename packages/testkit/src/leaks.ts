@@ -18,7 +18,10 @@ export interface Trace {
 export async function assertNothingLeft(trace: Trace, timeoutMs = 5_000): Promise<void> {
   let left: string[] = [];
   const isClean = async () => {
-    left = [...(await processesOf(trace)).map(describe), ...(await mountsUnder(trace.path))];
+    left = [
+      ...(await processesOf(trace)).map(describe),
+      ...(await mountsUnder(trace.path)).map((point) => `mount ${point}`),
+    ];
     return left.length === 0;
   };
   await waitFor('nothing to be left', isClean, { timeoutMs }).catch(() => {
@@ -71,13 +74,14 @@ function describe({ pid, command, cwd }: FoundProcess): string {
   return `process ${pid} in ${cwd}: ${command.slice(0, 200)}`;
 }
 
-async function mountsUnder(path: string | undefined): Promise<string[]> {
+/** In the order in which they were mounted. */
+export async function mountsUnder(path: string | undefined): Promise<string[]> {
   if (path === undefined) return [];
   const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
   const points = lines
     .flatMap((line) => line.split(' ')[4] ?? [])
     .map((point) => point.replaceAll('\\040', ' '));
-  return points.filter((point) => `${point}/`.startsWith(`${path}/`)).map((point) => `mount ${point}`);
+  return points.filter((point) => `${point}/`.startsWith(`${path}/`));
 }
 
 /** Kills whatever still works under a directory. Only for what a killed run left: a test that needs it has a leak. */

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { isAlive, processIdentity } from '@bough/toolchain/process-identity';
-import { endProcessesUnder } from './leaks.ts';
+import { endProcessesUnder, mountsUnder } from './leaks.ts';
 
 export interface TempHome {
   /** Absolute, without symbolic links, mode 0700. */
@@ -14,15 +16,15 @@ const prefix = 'bough-test-';
 const ownerFile = '.owner';
 
 /** An empty directory for one test, which notes who made it, so that a killed run can be cleaned up after. */
-export async function createTempHome(name = 'home'): Promise<TempHome> {
-  const path = await realpath(await mkdtemp(join(tmpdir(), `${prefix}${name}-`)));
+export async function createTempHome(name = 'home', parent = tmpdir()): Promise<TempHome> {
+  const path = await realpath(await mkdtemp(join(parent, `${prefix}${name}-`)));
   await writeFile(join(path, ownerFile), (await processIdentity(process.pid)) ?? '');
   return { path, remove: () => removeTree(path) };
 }
 
-/** What runs left behind that were killed: their processes and their directories. */
-export async function removeAbandonedHomes(): Promise<void> {
-  const directory = await realpath(tmpdir());
+/** What runs left behind that were killed: their processes, mounts and directories. */
+export async function removeAbandonedHomes(parent = tmpdir()): Promise<void> {
+  const directory = await realpath(parent);
   for (const name of await readdir(directory)) {
     if (!name.startsWith(prefix)) continue;
     const path = join(directory, name);
@@ -30,6 +32,7 @@ export async function removeAbandonedHomes(): Promise<void> {
     // Without a note it is another user's, or being made this instant.
     if (owner === undefined || (await isAlive(owner))) continue;
     await endProcessesUnder(path);
+    for (const point of (await mountsUnder(path)).reverse()) await promisify(execFile)('umount', [point]);
     await removeTree(path);
   }
 }

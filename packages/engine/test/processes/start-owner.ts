@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compiledProgram } from '@bough/testkit/compiled-programs';
 
 export interface Owner {
   readonly child: ChildProcess;
@@ -9,10 +10,12 @@ export interface Owner {
 }
 
 /** Starts owner.ts as another process, as another user when asked. */
-export function startOwner(args: readonly string[], user: { uid: number; gid: number } | object = {}): Owner {
+export async function startOwner(
+  args: readonly string[],
+  user: { uid: number; gid: number } | object = {},
+): Promise<Owner> {
   const script = fileURLToPath(new URL('./owner.ts', import.meta.url));
-  const tsx = import.meta.resolve('tsx');
-  const child = spawn(process.execPath, ['--import', tsx, script, ...args], {
+  const child = spawn(process.execPath, [await compiledProgram(script), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     ...user,
   });
