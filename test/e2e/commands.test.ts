@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { WhyView } from '@bough/cli/verbs/views';
+import { get } from '@bough/reconcile/probe';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectRepository, openStage, type Repository, type Stage } from './stage.ts';
-import { tinyProject } from './tiny-project.ts';
+import { manifest, tinyProject } from './tiny-project.ts';
 
 /** Commands in comments, from the comment on the forge to the preview and back to the one comment of Bough. */
 
@@ -90,6 +94,55 @@ test(
     await stage.untilReady(slug, commit);
     await untilSaid('Preview is ready');
     expect((await comments(number)).length).toBe(7);
+  },
+  TEST_MS,
+);
+
+const bin = fileURLToPath(new URL('../../apps/cli/bin/bough.js', import.meta.url));
+
+/** What the program prints for scripts. */
+async function bough<Answer>(...args: string[]): Promise<Answer> {
+  const { stdout } = await promisify(execFile)(process.execPath, [bin, ...args, '--json'], {
+    env: { PATH: process.env.PATH, BOUGH_HOME: stage.home, BOUGH_URL: stage.serverUrl },
+    timeout: 60_000,
+  });
+  return JSON.parse(stdout) as Answer;
+}
+
+test(
+  'a signed link of `bough env url` opens a closed preview until it expires or is revoked',
+  async () => {
+    const closed = manifest().replace('access: open', 'access: link');
+    await tiny.push('main', { '.bough/config.yaml': closed }, 'Close previews');
+    const { slug, commit } = await tiny.open('closed');
+    await stage.untilReady(slug, commit);
+    /** As a browser with this cookie; answers status, place to go and the cookie that is given. */
+    const visit = async (url: string, cookie?: string) => {
+      const { pathname, search, host } = new URL(url);
+      const { status, headers } = await get({
+        ...{ host: '127.0.0.1', port: stage.gatewayPort, path: pathname + search },
+        headers: { host, ...(cookie === undefined ? {} : { cookie }) },
+        ...{ timeoutMs: 15_000, signal: AbortSignal.timeout(20_000) },
+      });
+      const given = [headers['set-cookie'] ?? []].flat()[0]?.split(';')[0];
+      return { status, cause: headers['x-bough-cause'], cookie: given };
+    };
+    const bare = `http://${slug}.localhost:${stage.gatewayPort}/`;
+    expect(await visit(bare)).toMatchObject({ status: 403, cause: 'link-required' });
+
+    const made = await bough<{ url: string; expiresAt: string }>('env', 'url', slug, '--expires', '1h');
+    expect(new Date(made.expiresAt).getTime()).toBeGreaterThan(Date.now());
+    const entered = await visit(made.url);
+    expect(entered).toMatchObject({ status: 302, cookie: expect.stringContaining('bough-access=') });
+    expect((await visit(bare, entered.cookie)).status).toBe(200);
+
+    const short = await bough<{ url: string }>('env', 'url', slug, '--expires', '1s');
+    await waitFor('the link to expire', async () => (await visit(short.url)).cause === 'link-expired', LOOK);
+    expect((await visit(bare, entered.cookie)).status).toBe(200);
+
+    expect(await bough('env', 'url', slug, '--revoke')).toEqual({ revoked: true });
+    await waitFor('the link to be void', async () => (await visit(made.url)).status === 403, LOOK);
+    expect(await visit(bare, entered.cookie)).toMatchObject({ status: 403, cause: 'link-required' });
   },
   TEST_MS,
 );

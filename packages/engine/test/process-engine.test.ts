@@ -134,6 +134,18 @@ describe('a workload', () => {
     expect(await world.engine.list()).toEqual([]);
   });
 
+  it('is not started for ever when its files are lost: its supervisor ends with it', async () => {
+    const spec = world.workload({ command: 'sleep 1005; exit 1' });
+    await world.engine.ensure(spec);
+    await waitFor('it to run', async () => (await processesOf({ marker: 'sleep 1005' })).length > 0);
+    await rm(join(world.home, 'engine'), { recursive: true, maxRetries: 5 });
+    await waitFor('it to be killed, and everything to end', async () => {
+      for (const { pid } of await processesOf({ marker: 'sleep 1005' })) sendKill(pid);
+      return (await processesOf({ marker: `BOUGH_WORKLOAD=${spec.id}` })).length === 0;
+    });
+    await world.engine.remove(spec.id);
+  });
+
   it('is known as stopped when everything of it was killed, and started again at its port', async () => {
     const spec = world.workload({ listens: true });
     const { address } = await world.engine.ensure(spec);

@@ -3,7 +3,7 @@
 # It is a shell script so that it costs next to nothing, survives the worker that started it, and shows in `ps` what it
 # is. All of it is a function that is read before anything runs: replacing this file does no harm to what is running.
 #
-# SIGTERM means: do not start it again. Killing it kills the workload (bwrap --die-with-parent).
+# SIGTERM means: do not start it again. So does a state directory that is gone when the workload ends. Killing it kills the workload (bwrap --die-with-parent).
 # In its environment: the labels (see labels.ts) and BOUGH_STATE, BOUGH_BWRAP, BOUGH_BWRAP_LIBRARIES, BOUGH_GROUPS,
 # BOUGH_OOM_FILE, BOUGH_LOG_BYTES, BOUGH_STARTED_AT (seconds), and for a network of its own what door.ts says. In BOUGH_STATE: `args` (for bwrap, with secrets), `status`, `output.log`.
 
@@ -115,7 +115,8 @@ main() {
   mkfifo -m 600 "$BOUGH_STATE/pipe" || exit 1
   keep_log <"$BOUGH_STATE/pipe" >/dev/null 2>&1 &
   exec >"$BOUGH_STATE/pipe" 2>&1
-  while [ -z "$stopping" ]; do
+  # Without its directory there is nothing to start, and nobody who would ask for it.
+  while [ -z "$stopping" ] && [ -d "$BOUGH_STATE" ]; do
     if [ -z "$first" ] && port_taken; then
       report port-taken
       echo "[bough] port $BOUGH_PORT is taken by another process on this machine, trying again in $delay s"
