@@ -89,24 +89,25 @@ function locate(seen: Observations): Held[] {
 }
 
 /**
- * The statement that ran when a lock was taken; a little off is well, for the samples are. Between two neighbours the one
- * that did not take the lock, as its triggers saw it, is not it.
+ * The statement that ran when a lock was taken; a little off is well, for the samples are. One that did not take the lock, as
+ * the triggers around it saw, is not it while there is another: a neighbour, or, when the sampler came late, an earlier one
+ * that did as they saw.
  */
 function taker(
   units: readonly Unit[],
   lock: { from: number; relation: number; mode: string },
 ): Unit | undefined {
-  const near = units
-    .map((unit) => ({
-      unit,
-      distance: Math.max(0, unit.from - lock.from, lock.from - unit.to),
-      isDenied:
-        unit.locks !== undefined &&
-        !unit.locks.some(([relation, mode]) => relation === lock.relation && mode === lock.mode),
-    }))
-    .filter(({ distance }) => distance <= toleranceMs)
-    .sort((a, b) => Number(a.isDenied) - Number(b.isDenied) || a.distance - b.distance);
-  return near[0]?.unit;
+  const took = ({ locks }: Unit) =>
+    locks?.some(([relation, mode]) => relation === lock.relation && mode === lock.mode);
+  const byDistance = units
+    .map((unit) => ({ unit, distance: Math.max(0, unit.from - lock.from, lock.from - unit.to) }))
+    .sort((a, b) => a.distance - b.distance);
+  const near = byDistance.filter(({ distance }) => distance <= toleranceMs);
+  const found =
+    near.find(({ unit }) => took(unit) !== false) ??
+    byDistance.find(({ unit }) => took(unit) === true && unit.from < lock.from) ??
+    near[0];
+  return found?.unit;
 }
 
 type Stalls = Partial<Record<ProbeKind, number>>;
