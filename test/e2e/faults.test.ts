@@ -290,6 +290,42 @@ test('everything killed at once: the next start goes on, and previews keep runni
   await remove(building);
 });
 
+test('an upgrade: Bough stops and another starts, previews answer all the while, and work goes on', {
+  timeout: WHOLE_MS,
+}, async () => {
+  const running = await repository.open('stays-up');
+  await stage.untilReady(running.slug, running.commit);
+  const building = await openAtGate('upgraded');
+  await gate.reached('upgraded');
+  const id = await idOf(running);
+  const before = await processesOfEnvironment(stage, id);
+  expect(before).not.toEqual([]);
+  const [target] = await stage.query<{ host: string; port: number }>(
+    'select target_host as host, target_port as port from routes where environment_id = $1 and target_port is not null',
+    [id],
+  );
+  // Without a gateway there is nobody else to ask.
+  const askDirectly = async () => {
+    const answer = await fetch(`http://${target?.host}:${target?.port}/`);
+    return { status: answer.status, body: await answer.json() };
+  };
+  const answer = await askDirectly();
+  expect(answer).toMatchObject({ status: 200, body: { commit: running.commit } });
+  await stage.bough.stop();
+  await gate.left('upgraded');
+  expect(await askDirectly()).toEqual(answer);
+  expect(await processesOfEnvironment(stage, id)).toEqual(before);
+  gate.open('upgraded');
+  await stage.bough.start();
+  expect(await stage.ask(running.slug)).toMatchObject({ commit: running.commit });
+  await stage.untilReady(building.slug, building.commit);
+  await expectDeployedOnce(stage, running);
+  expect(await processesOfEnvironment(stage, id)).toEqual(before);
+  await expectNoWorkLeft(stage);
+  await remove(running);
+  await remove(building);
+});
+
 test('a merge ships the artifact that the preview ran', { timeout: WHOLE_MS }, async () => {
   const files = await tinyProject({ gateUrl: gate.url });
   const managed = await connectRepository(stage.forge, [stage], {
