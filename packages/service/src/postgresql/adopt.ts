@@ -30,7 +30,10 @@ export async function postgresAdopt(
   try {
     await claimRoles(client, verifiers);
     if (!(await isParted(client))) await partDatabases(client, address, to);
-    await provisionThrough({ client, database, address }, { declaration, credentials: to, verifiers });
+    await provisionThrough(
+      { client, database, address },
+      { declaration, credentials: to, verifiers, areClaimed: true },
+    );
     return { version: await versionOf(client) };
   } finally {
     await disconnect(client);

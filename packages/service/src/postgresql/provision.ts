@@ -22,7 +22,10 @@ export async function postgresProvision(
   const verifiers = await verifiersOf(credentials);
   const database = 'postgres';
   await withConnection(address, credentials, { database }, (client) =>
-    provisionThrough({ client, database, address }, { declaration, credentials, verifiers }),
+    provisionThrough(
+      { client, database, address },
+      { declaration, credentials, verifiers, areClaimed: false },
+    ),
   );
 }
 
@@ -41,6 +44,8 @@ export async function provisionThrough(
     credentials: Credentials;
     /** Role → what the server stores of its password. */
     verifiers: ReadonlyMap<string, string>;
+    /** The roles that are there have these passwords already; setting one takes the server some milliseconds. */
+    areClaimed: boolean;
   },
 ): Promise<void> {
   const { declaration, credentials } = of;
@@ -56,6 +61,7 @@ export async function provisionThrough(
     client,
     users.map(({ username }) => ({ username, verifier: verifierOf(of.verifiers, username) })),
     databases.map(groupOf),
+    of.areClaimed,
   );
   await ensureDatabases(client, configuration);
   for (const database of databases) {
@@ -129,6 +135,7 @@ async function ensureRoles(
   client: Client,
   users: readonly RoleToBe[],
   groups: readonly string[],
+  areClaimed: boolean,
 ): Promise<void> {
   const current = users.map(({ username }) => username);
   const { rows } = await client.query<{ rolname: string; is_former: boolean }>(
@@ -139,15 +146,19 @@ async function ensureRoles(
   const present = new Set(rows.map(({ rolname }) => rolname));
   const former = rows.filter(({ rolname, is_former }) => is_former && !groups.includes(rolname));
   await together(client, [
-    ...users.flatMap((user) => roleStatements(user, present.has(user.username) ? 'alter' : 'create')),
+    ...users.flatMap((user) => roleStatements(user, { isThere: present.has(user.username), areClaimed })),
     ...former.map(({ rolname }) => `alter role ${id(rolname)} nologin password null`),
     ...groups.filter((group) => !present.has(group)).map((group) => `create role ${id(group)} nologin`),
   ]);
 }
 
-function roleStatements({ username, verifier }: RoleToBe, verb: 'alter' | 'create'): string[] {
+function roleStatements(
+  { username, verifier }: RoleToBe,
+  { isThere, areClaimed }: { isThere: boolean; areClaimed: boolean },
+): string[] {
+  const password = isThere && areClaimed ? '' : ` password ${literal(verifier)}`;
   return [
-    `${verb} role ${id(username)} login nosuperuser nocreaterole nocreatedb noreplication nobypassrls password ${literal(verifier)}`,
+    `${isThere ? 'alter' : 'create'} role ${id(username)} login nosuperuser nocreaterole nocreatedb noreplication nobypassrls${password}`,
     `comment on role ${id(username)} is ${literal(roleComment)}`,
   ];
 }
