@@ -50,6 +50,8 @@ export interface CloneSide {
   removeGolden(golden: Golden): Promise<void>;
   /** Rows that a preview has before it asks for its data: not measured. */
   prepare(number: number): Promise<PlannedRun>;
+  /** As the worker does for the newest golden: resolves when as many copies wait as are to; undefined for none. */
+  copyAhead(golden: Golden | undefined): Promise<void>;
   /** What a preview waits for. */
   clone(run: PlannedRun, golden: Golden): Promise<Clone>;
   remove(run: PlannedRun): Promise<void>;
@@ -187,6 +189,12 @@ export async function openCloneSide(options: {
     },
 
     prepare: (number) => planned('preview', `pull/${number}`),
+
+    async copyAhead(golden) {
+      const volumes = Object.values(golden?.attested.facts.volumes ?? {});
+      storage.warm?.keep(volumes.map(({ snapshotId }) => snapshotId));
+      await storage.warm?.settled();
+    },
 
     async clone(preview, golden) {
       const { steps, run } = timed(preview);

@@ -121,6 +121,7 @@ async function measureOn(
     ...{ signal: shutdown.signal, installationId: INSTALLATION },
   });
   const close = async () => {
+    await side.context.storage.warm?.close();
     for (const { id } of await side.context.engine.list()) await side.context.engine.remove(id);
     await pool.end();
   };
@@ -134,7 +135,10 @@ async function measureOn(
   const scale = scaleOf(size);
   const parent = await side.fillParent(fillSql(scale));
   const captured = await captureWhileWritten(side, parent, { scale, rate: plan.rate }, say);
-  const alone = await measureAlone(side, captured.golden, plan.runs, disk.usedBytes, shutdown.signal, say);
+  const measure = { side, golden: captured.golden, runs: plan.runs, usedBytes: disk.usedBytes, say };
+  const cold = await measureAlone({ ...measure, isAhead: false, signal: shutdown.signal });
+  const alone = await measureAlone({ ...measure, isAhead: true, signal: shutdown.signal });
+  await side.copyAhead(captured.golden);
   const together = await measureTogether(side, captured.golden, plan.together, alone.first, say);
   say('what else there is');
   const cloneRun = await side.prepare(9_000);
@@ -148,7 +152,9 @@ async function measureOn(
   await disk.remove();
   return {
     ...{ kind, size, version: parent.version, storage: side.context.storage.kind, peers },
-    ...{ capture: captured, clones: alone.clones, exclusiveBytes: alone.exclusiveBytes, together },
+    ...{ capture: captured, clones: alone.clones, together },
+    // Of a copy that was made ahead, the disk grew before.
+    ...{ cold: cold.clones, exclusiveBytes: cold.exclusiveBytes },
   };
 }
 
@@ -214,25 +220,29 @@ async function startWriter(parent: RunningService, scale: number, rate: number) 
 }
 
 /** One after the other; each is looked through and removed before the next. */
-async function measureAlone(
-  side: CloneSide,
-  golden: Golden,
-  runs: number,
-  usedBytes: () => Promise<number>,
-  signal: AbortSignal,
-  say: (text: string) => void,
-): Promise<{
+async function measureAlone(of: {
+  side: CloneSide;
+  golden: Golden;
+  runs: number;
+  /** Copies of the golden were made ahead, as the worker makes them. */
+  isAhead: boolean;
+  usedBytes: () => Promise<number>;
+  signal: AbortSignal;
+  say: (text: string) => void;
+}): Promise<{
   clones: Clone[];
   exclusiveBytes: { own: number; isExact: boolean; disk: number }[];
   first: Invariants;
 }> {
+  const { side, golden, runs, isAhead, usedBytes, signal, say } = of;
   const clones: Clone[] = [];
   const exclusiveBytes: { own: number; isExact: boolean; disk: number }[] = [];
   let first: Invariants | undefined;
   // The one that does not count makes what everybody profits from afterwards: caches, just-in-time code.
   for (let run = 0; run <= runs; run += 1) {
     signal.throwIfAborted();
-    const preview = await side.prepare(run);
+    const preview = await side.prepare((isAhead ? 100_000 : 0) + run);
+    await side.copyAhead(isAhead ? golden : undefined);
     const before = await usedBytes();
     const made = await side.clone(preview, golden);
     const disk = (await usedBytes()) - before;
@@ -243,7 +253,7 @@ async function measureAlone(
     clones.push(made);
     exclusiveBytes.push({ own, isExact: exact, disk });
     say(
-      `clone ${run}/${runs} answered after ${Math.round(made.totalMs)} ms and takes ${(disk / 1e6).toFixed(1)} MB`,
+      `clone ${run}/${runs}${isAhead ? ', copied ahead,' : ''} answered after ${Math.round(made.totalMs)} ms and takes ${(disk / 1e6).toFixed(1)} MB`,
     );
   }
   if (first === undefined) throw new Error('nothing was cloned');
