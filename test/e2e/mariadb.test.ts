@@ -5,7 +5,8 @@ import { createSearch, scanFiles } from '@bough/sanitize/scan-files';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findSeries, skipNote } from '../../packages/service/test/find-series.ts';
-import { expectNoCaptureLeft } from './findings.ts';
+import { expectNoCaptureLeft, expectNoWorkLeft } from './findings.ts';
+import { killCapture } from './kill-capture.ts';
 import { connectRepository, openStage, READY_MS, type Repository, type Stage } from './stage.ts';
 import { clientFiles, type Files, manifest } from './tiny-project.ts';
 
@@ -47,6 +48,12 @@ if ((await query('select 1 from customers limit 1')).length === 0)
 import { query } from './database.mjs';
 createServer(async (request, response) => {
   try {
+    // What a backup holds back to its end: changes of tables, and rows of those that are not InnoDB's.
+    if (request.url === '/write') {
+      await query('create or replace table plain (id int) engine = aria');
+      await query('insert into plain values (1)');
+      await query('drop table plain');
+    }
     const rows = request.url === '/customers' ? await query('select * from customers order by id') : [];
     response.end(JSON.stringify(rows));
   } catch (error) {
@@ -102,9 +109,13 @@ describe.skipIf(why !== undefined)(`an app with a MariaDB${skipNote(why)}`, () =
     timeout: WHOLE_MS,
   }, async () => {
     expect(await rawBytes('maria')).toBeGreaterThan(CUSTOMERS);
+    const held = await stage.holdUp('pr-1--maria', 'during-clone');
     const pull = await repository.open('first', {
       'hook.sh': `node seed.mjs\nnode -e "import('./database.mjs').then(({ query }) => query('create index if not exists by_name on customers (name)'))"\n`,
     });
+    await held.reached();
+    await stage.bough.kill('worker');
+    await held.release();
     await stage.untilReady(pull.slug, pull.commit);
     const customers = await stage.ask<{ id: number; email: string }[]>(pull.slug, '/customers');
     expect(customers.map(({ id }) => id)).toEqual(Array.from({ length: CUSTOMERS }, (_, index) => index + 1));
@@ -130,5 +141,38 @@ describe.skipIf(why !== undefined)(`an app with a MariaDB${skipNote(why)}`, () =
     await repository.close(pull.number);
     await stage.untilRemoved(pull.slug);
     await expectNoCaptureLeft(stage, 'maria');
+  });
+
+  const deaths = [
+    { point: 'backup', program: 'backup --defaults-file' },
+    { point: 'masking' },
+    { point: 'freezing' },
+  ];
+  test('a worker that is killed while it captures leaves production free, and nothing to be cloned', {
+    timeout: WHOLE_MS,
+  }, async () => {
+    const states = () =>
+      stage.query<{ id: string; state: string }>(
+        `select id::text, state from snapshots where state <> 'removed' order by id`,
+      );
+    const frozen = (await states()).filter(({ state }) => state === 'frozen');
+    expect(frozen).not.toEqual([]);
+    const [production] = await stage.query<{ id: string }>(
+      `select id::text from environments where slug = 'maria'`,
+    );
+    for (const death of deaths) {
+      const at = { ...death, point: `during-${death.point}` };
+      await killCapture(stage, { environmentId: production?.id ?? '', ...at });
+      expect(await stage.ask('maria', '/write'), death.point).toEqual([]);
+      expect(
+        (await states()).filter(({ state }) => state === 'frozen'),
+        death.point,
+      ).toEqual(frozen);
+    }
+    await waitFor('the dead captures to be settled', async () =>
+      (await states()).every(({ state }) => state === 'frozen' || state === 'failed'),
+    );
+    await expectNoCaptureLeft(stage, 'maria');
+    await expectNoWorkLeft(stage);
   });
 });

@@ -1,17 +1,13 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { openPublicKey } from '@bough/domain/attestation-key';
 import { AttestedFacts } from '@bough/reconcile/data/attestation';
 import { createSearch, scanFiles } from '@bough/sanitize/scan-files';
 import { DataReportView } from '@bough/server/data-report';
-import { compiledProgram } from '@bough/testkit/compiled-programs';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commentsOf, expectNoCaptureLeft, expectNoWorkLeft } from './findings.ts';
+import { killCapture } from './kill-capture.ts';
 import {
   connectRepository,
   openStage,
@@ -138,22 +134,6 @@ async function untilFrozen(count: number): Promise<void> {
 }
 
 describe('a worker is killed while it captures production', () => {
-  const captureAndDie = fileURLToPath(new URL('./fixtures/capture-and-die.ts', import.meta.url));
-
-  async function killAt(point: string): Promise<void> {
-    const child = spawn(process.execPath, [await compiledProgram(captureAndDie), productionId, point], {
-      env: await stage.bough.workerEnvironment(),
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    const [errors, [, signal]] = await Promise.all([
-      text(child.stderr),
-      once(child, 'exit') as Promise<[number | null, string | null]>,
-    ]);
-    expect({ point, signal, errors: signal === 'SIGKILL' ? '' : errors }).toMatchObject({
-      signal: 'SIGKILL',
-    });
-  }
-
   const points = ['backup', 'masking', 'files', 'scrubbing', 'verifying', 'freezing'];
 
   test.each(points)(
@@ -161,7 +141,7 @@ describe('a worker is killed while it captures production', () => {
     { timeout: WHOLE_MS },
     async (point) => {
       const frozen = (await snapshots()).filter(({ state }) => state === 'frozen');
-      await killAt(`during-${point}`);
+      await killCapture(stage, { environmentId: productionId, point: `during-${point}` });
       await waitFor('the parent to be out of backup mode', async () => {
         const [{ count } = { count: '?' }] = await stage.ask<{ count: string }[]>('proof', '/backups');
         return Number(count) === 0;

@@ -179,6 +179,13 @@ function labelsOf({ context, environment }: CaptureRun, name: string): StorageLa
 /** While the parent is in backup mode. */
 function heldUpInside(parent: CaptureRun, hooks: SnapshotHooks | undefined): SnapshotHooks | undefined {
   if (hooks === undefined) return undefined;
+  const { copy } = hooks;
+  // A tool that copies by itself is in backup mode for as long as it runs.
+  if (copy !== undefined)
+    return {
+      ...hooks,
+      copy: async (paths) => void (await Promise.all([copy(paths), holdUp(parent, 'backup')])),
+    };
   return {
     ...hooks,
     begin: async () => {
