@@ -76,7 +76,7 @@ test.each([
   const id = await freeze((facts) => attest(harness.context.attestationKeys, facts));
   const environment = await harness.row(await harness.wish(await harness.commit()));
   const run = {
-    ...{ context: harness.context, environment, policy: { data: { sanitize: 'none' } } },
+    ...{ context: harness.context, environment, policy: { data: { sanitize: 'none', source: {} } } },
     ...{ plan: { common: { services: [], apps: [] } }, project: { slug: 'shop' } },
   } as unknown as PlannedRun;
   const voice = { line() {}, note: async () => {} };
