@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BoughError } from '@bough/domain/bough-error';
 import { type Clock, systemClock } from '@bough/domain/clock';
+import { phase } from '@bough/domain/environment';
 import type { Secret } from '@bough/domain/secret';
 import type { Forge, Published, RepositoryRef } from '@bough/forge/forge';
 import { findEnvironment } from '@bough/store/environments';
@@ -91,7 +92,7 @@ async function publishState(context: FeedbackContext, state: FeedbackState): Pro
 
 async function publishComment(speaker: Speaker, state: FeedbackState): Promise<void> {
   const { number } = state.environment.facts;
-  if (number === undefined || state.successor !== null) return;
+  if (number === undefined || !(await isSpeaker(speaker, state))) return;
   const body = renderComment(state);
   // A comment that was never written need not be written to say goodbye.
   const isUnsaid = !speaker.said.some((publication) => publication.kind === 'comment');
@@ -107,7 +108,15 @@ async function publishComment(speaker: Speaker, state: FeedbackState): Promise<v
   );
 }
 
-function isQuiet({ phase, environment }: FeedbackState): boolean {
+/** The newest environment of a subject speaks for it. While that one is held in silence, the one before says how it ended. */
+async function isSpeaker({ context }: Speaker, { successor }: FeedbackState): Promise<boolean> {
+  if (successor === null) return true;
+  if (!isQuiet({ phase: phase(successor), environment: successor })) return false;
+  const said = await listPublications(context.pool, successor.id);
+  return !said.some(({ kind }) => kind === 'comment');
+}
+
+function isQuiet({ phase, environment }: Pick<FeedbackState, 'phase' | 'environment'>): boolean {
   return phase === 'held' && environment.heldQuiet;
 }
 

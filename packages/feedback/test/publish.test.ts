@@ -83,7 +83,7 @@ afterEach(async () => {
 
 const head = (files: Record<string, string>) => forge.push('cart', files);
 
-async function wish() {
+async function wish(held: { heldReason: string; heldQuiet: boolean } | object = {}) {
   const { environment } = await writeDesired(pool, {
     projectId,
     installationId: 'i1',
@@ -97,6 +97,7 @@ async function wish() {
     heldReason: null,
     variablesRevision: '0',
     requestId: null,
+    ...held,
   });
   return environment;
 }
@@ -250,6 +251,24 @@ describe('the comment', () => {
     const [comment] = await forge.comments(number);
     expect(comment?.body).toContain('Preview is ready');
     expect((await checksOf(commit)).map(({ conclusion }) => conclusion)).toEqual(['success']);
+  });
+
+  test('is the earlier environment’s while the newer one is held in silence: what it began it ends', async () => {
+    await publish();
+    const earlier = environmentId;
+    await writeAbsent(pool, { projectId, subject: `pull/${number}` });
+    await publish();
+    const removing = await forge.comments(number);
+    expect(removing[0]?.body).toContain('Preview is being removed');
+    const lease = (await takeLease(pool, earlier)) ?? '';
+    expect(await writeRemoved(pool, { environmentId: earlier, generation: '2', lease })).toBe(true);
+    environmentId = (await wish({ heldReason: 'it lacks the label', heldQuiet: true })).id;
+    expect(environmentId).not.toBe(earlier);
+    await publish();
+    expect(await publishFeedback(context, earlier)).toEqual({ kind: 'done' });
+    const [comment, ...others] = await forge.comments(number);
+    expect(others).toEqual([]);
+    expect(comment?.body).toContain('Preview is removed');
   });
 
   test('an environment that is gone from the store is done', async () => {

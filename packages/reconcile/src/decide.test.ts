@@ -19,6 +19,8 @@ const later = new Date(NOW.getTime() + 5_000);
 const newer = { observedGeneration: '1' };
 const absent = { desiredState: 'absent' } as const;
 const asleep = { desiredState: 'asleep' } as const;
+/** It has its place and runs what it ran before. */
+const held = { heldReason: 'a fork', admittedAt: NOW };
 const failure = { code: 'x', message: 'm', hint: null, tail: [] };
 
 describe('decide', () => {
@@ -50,8 +52,11 @@ describe('decide', () => {
     ['asleep and observed', asleep, { ...lame, release: { wanted: 2, running: 0, stale: 0 } }, 'nothing'],
     ['to put to sleep', { ...asleep, ...newer }, whole, 'sleep'],
     ['held and observed', { heldReason: 'a fork' }, whole, 'nothing'],
-    ['to hold', { heldReason: 'a fork', ...newer }, whole, 'hold'],
-    ['to hold, a retry pending', { heldReason: 'a fork', ...newer, retryAt: later }, whole, 'hold'],
+    ['to hold', { ...held, ...newer }, whole, 'hold'],
+    ['to hold, a retry pending', { ...held, ...newer, retryAt: later }, whole, 'hold'],
+    ['to hold, never released', { ...held, ...newer, releaseDeploymentId: null }, lame, 'hold'],
+    ['held, to put to sleep', { ...held, ...asleep, ...newer }, whole, 'sleep'],
+    ['held, woken', { ...held, ...newer, admittedAt: null }, whole, 'wake'],
     ['to remove', { ...absent, ...newer }, whole, 'remove'],
     ['to remove, observed before', absent, whole, 'remove'],
     ['to remove, a retry pending', { ...absent, ...newer, retryAt: later }, whole, 'remove'],

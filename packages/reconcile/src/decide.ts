@@ -26,12 +26,19 @@ export type Decision =
   | { readonly kind: 'wake' }
   | { readonly kind: 'remove' };
 
+/** What is held keeps what it ran before, and that sleeps and wakes like any other: it has a place while it is awake. */
+function decideHeld(row: Environment): Decision {
+  if (row.generation === row.observedGeneration) return { kind: 'nothing' };
+  if (row.releaseDeploymentId === null) return { kind: 'hold' };
+  if (row.desiredState === 'asleep') return { kind: 'sleep' };
+  return row.admittedAt === null && row.kind === 'preview' ? { kind: 'wake' } : { kind: 'hold' };
+}
+
 /** The pure function between desired state and the world. */
 export function decide(row: Environment, world: World): Decision {
   if (row.removedAt !== null) return { kind: 'nothing' };
   if (row.desiredState === 'absent') return { kind: 'remove' };
-  if (row.heldReason !== null)
-    return row.generation === row.observedGeneration ? { kind: 'nothing' } : { kind: 'hold' };
+  if (row.heldReason !== null) return decideHeld(row);
   if (row.retryAt !== null && row.retryAt > world.now) {
     return { kind: 'wait', delayMs: row.retryAt.getTime() - world.now.getTime() };
   }

@@ -72,16 +72,16 @@ export function desire(
     case 'production':
       return desireProduction(observation, productionRequest(requests));
     case 'pull':
-      return desirePull(observation, { requestId, lastLasting, current }, (commit, lazy) =>
-        stateOf(commit, requests, current, lazy),
+      return desirePull(observation, { requestId, lastLasting, current }, (commit, how) =>
+        stateOf(commit, requests, current, how),
       );
     case 'branch':
       return desireBranch(observation, requestId, lastLasting, (commit) =>
-        stateOf(commit, requests, current, false),
+        stateOf(commit, requests, current),
       );
     case 'branched':
       return desireBranched(observation, requestId, lastLasting, (commit) =>
-        stateOf(commit, requests, current, false),
+        stateOf(commit, requests, current),
       );
   }
 }
@@ -97,11 +97,14 @@ function stateOf(
   commit: string,
   requests: readonly Request[],
   current: Current | undefined,
-  lazy: boolean,
+  { lazy, isHeld }: { lazy: boolean; isHeld: boolean } = { lazy: false, isHeld: false },
 ): State {
   const last = requests.findLast(({ kind }) => kind === 'sleep' || kind === 'wake' || MAKES_ANEW.has(kind));
   if (last?.kind === 'sleep') return { state: 'asleep', sleepReason: `${last.askedBy} asked for it` };
   if (last !== undefined) return RUNNING;
+  // There is nothing new to run, and what it ran before sleeps on.
+  if (isHeld && current?.desiredState === 'asleep' && (current.releaseDeploymentId ?? null) !== null)
+    return { state: 'kept', sleepReason: null };
   // What is held has not begun: it is as new as what has no row.
   if (current === undefined || current.heldReason !== null)
     return lazy ? { state: 'asleep', sleepReason: 'it starts on the first visit' } : RUNNING;
@@ -156,7 +159,7 @@ function desireProduction(
 function desirePull(
   { pull, verdict = { kind: 'make', lazy: false }, trust: judged }: Extract<Observation, { kind: 'pull' }>,
   asked: { requestId: string | null; lastLasting: Request | undefined; current: Current | undefined },
-  state: (commit: string, lazy: boolean) => State,
+  state: (commit: string, how: { lazy: boolean; isHeld: boolean }) => State,
 ): Desired {
   const { requestId, lastLasting, current } = asked;
   if (pull === 'gone') return { kind: 'absent', reason: 'the pull request is gone from the forge' };
@@ -196,7 +199,10 @@ function desirePull(
     },
     ...(strange?.review === undefined ? {} : { review: strange.review }),
     requestId,
-    ...state(pull.head.commit, verdict.kind === 'make' && verdict.lazy),
+    ...state(pull.head.commit, {
+      lazy: verdict.kind === 'make' && verdict.lazy,
+      isHeld: held !== null || strange !== null,
+    }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
 import type { Secret } from '@bough/domain/secret';
+import { writePlaceFree } from '@bough/store/admission';
 import { askForRefresh } from '@bough/store/data-refreshes';
 import { transaction } from '@bough/store/database';
 import {
@@ -43,7 +44,7 @@ import { type Policy, readPolicyAt, recallPolicyAt } from './policy.ts';
 import { askForRehearsal, wantsRehearsal } from './rehearse/wants-rehearsal.ts';
 import { removeEnvironment } from './remove-environment.ts';
 import { restoreRelease } from './restore-release.ts';
-import { sleepEnvironment } from './sleep-environment.ts';
+import { sleepEnvironment, stopAll } from './sleep-environment.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
 /** Another worker holds the environment: it will see the newest wish itself, or be gone soon. */
@@ -113,7 +114,7 @@ async function act(
     case 'hold':
       // What was under way for an earlier wish is over, also when a crash left it so.
       await cancelDeployments(context.pool, lock.fence);
-      await writeSettled(context.pool, lock.fence, { deploymentId: null });
+      await hold(context, of);
       return { kind: 'done' };
     case 'remove':
       await removeEnvironment(context, environment, lock);
@@ -152,6 +153,20 @@ async function act(
   }
 }
 
+/** What never served has nothing to keep awake for: its services stop, and somebody else may have its place. */
+async function hold(
+  context: Context,
+  { environment, lock }: { environment: Environment; lock: EnvironmentLock },
+): Promise<void> {
+  const isServing = environment.releaseDeploymentId !== null;
+  if (!isServing) {
+    await stopAll(context, await context.engine.list({ environmentId: environment.id }));
+    if (!(await writePlaceFree(context.pool, lock.fence))) throw new Interrupted('superseded');
+  }
+  await writeSettled(context.pool, lock.fence, { deploymentId: null });
+  if (!isServing) await callWaiting(context);
+}
+
 /** It runs again, so that an earlier try failed is past. That a newer deployment failed is not. */
 async function forgetFailedRestore(
   context: Context,
@@ -178,8 +193,7 @@ async function lookAround(
   }
   const run = await readRelease(context, of.project, environment, of.lock);
   const wanted = releaseWorkloadIds(run);
-  const names = new Set(run.plan.common.services.map(({ name }) => name));
-  const services = new Set([...names].map((name) => serviceWorkloadId(run, name)));
+  const services = new Set(run.plan.common.services.map(({ name }) => serviceWorkloadId(run, name)));
   const present = await context.engine.list({ environmentId: environment.id });
   const running = present.filter(
     (workload) => workload.state !== 'stopped' && (wanted.includes(workload.id) || services.has(workload.id)),
@@ -192,7 +206,8 @@ async function lookAround(
       stale: present.filter(
         ({ id, labels }) =>
           (labels.release !== undefined && !wanted.includes(id)) ||
-          (labels.role === 'service' && names.has(labels.name) && !services.has(id)),
+          // Of data that was replaced, or dropped by the release: whoever was to remove it died.
+          (labels.role === 'service' && !services.has(id)),
       ).length,
     },
     routesServing: routes.every((route) => route.state === 'serving'),

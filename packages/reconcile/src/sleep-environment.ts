@@ -1,6 +1,7 @@
 import type { Environment } from '@bough/domain/environment';
 import type { Secret } from '@bough/domain/secret';
 import type { Workload } from '@bough/engine/engine';
+import { writePlaceFree } from '@bough/store/admission';
 import { cancelDeployments } from '@bough/store/deployments';
 import { type EnvironmentLock, Interrupted } from '@bough/store/environment-lock';
 import type { Project } from '@bough/store/projects';
@@ -32,13 +33,15 @@ export async function sleepEnvironment(
     workloads.filter((workload) => !isService(workload)),
   );
   lock.signal.throwIfAborted();
+  await stopAll(context, workloads.filter(isService));
+  // What follows may fail, and must not keep a place that nobody takes.
+  if (!(await writePlaceFree(context.pool, lock.fence))) throw new Interrupted('superseded');
   // What never ran has no address yet, and only its manifest says which it is to have.
   if (environment.releaseDeploymentId === null) await announceAsleep(context, of, await readPolicy());
-  await stopAll(context, workloads.filter(isService));
   if (!(await writeSleeping(context.pool, lock.fence))) throw new Interrupted('superseded');
 }
 
-async function stopAll(context: Context, workloads: readonly Workload[]): Promise<void> {
+export async function stopAll(context: Context, workloads: readonly Workload[]): Promise<void> {
   await Promise.all(workloads.map(({ id }) => context.engine.stop(id)));
 }
 

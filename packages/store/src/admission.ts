@@ -69,3 +69,8 @@ export function writeQueued(
     [place.position, place.waitsFor],
   );
 }
+
+/** Nothing of it runs, so somebody else may, whatever else becomes of it. */
+export function writePlaceFree(db: Database, fence: Fence): Promise<boolean> {
+  return writeAtFence(db, fence, 'admitted_at = null');
+}

@@ -396,6 +396,11 @@ export function writePendingData(db: Database, fence: Fence, change: DataChange)
   return writeAtFence(db, fence, 'data_pending = $4', [JSON.stringify(change)]);
 }
 
+/** What was begun for a request is not to be had any more. */
+export function writeNoPendingData(db: Database, fence: Fence): Promise<boolean> {
+  return writeAtFence(db, fence, 'data_pending = null');
+}
+
 /** The other data serves: from now on it is the environment's. */
 export function writeDataChange(db: Database, fence: Fence, change: DataChange): Promise<boolean> {
   return writeAtFence(

@@ -2,7 +2,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import type { DataChange, Environment } from '@bough/domain/environment';
 import { epochSuffix } from '@bough/domain/names';
 import { Interrupted } from '@bough/store/environment-lock';
-import { findEnvironment, writePendingData } from '@bough/store/environments';
+import { findEnvironment, writeNoPendingData, writePendingData } from '@bough/store/environments';
 import type { Request } from '@bough/store/requests';
 import { findSnapshot, type SnapshotRow } from '@bough/store/snapshots';
 import type { Context } from '../context.ts';
@@ -38,6 +38,9 @@ export async function replaceData(
   if (request.kind === 'sync') await lookForNewer(context, run.project.id);
   const chosen = await chooseSnapshot(run, request, pending?.snapshotId ?? null, voice);
   if (typeof chosen === 'string') {
+    // Half of it may be there: without this the volumes of the old data would no longer be the ones that are meant.
+    if (pending !== null && !(await writeNoPendingData(context.pool, lock.fence)))
+      throw new Interrupted('superseded');
     await voice.note(`it keeps its data: ${chosen}`);
     return undefined;
   }
@@ -66,7 +69,8 @@ async function chooseSnapshot(
   voice: StepVoice,
 ): Promise<SnapshotRow | string> {
   const known = begun ?? (request.kind === 'reset' ? run.environment.dataSnapshotId : null);
-  if (known === null) {
+  // Without a policy there is no data to be had, also none that was had before; that is for `chooseData` to say.
+  if (known === null || (run.policy?.data ?? null) === null) {
     const source = await chooseData(run, voice);
     return source.kind === 'none' ? source.reason : source.snapshot;
   }
