@@ -3,7 +3,7 @@ import { currentJob } from './process.ts';
 import type { SimServer } from './processes.ts';
 import type { Random } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
-import { type ForgeWorld, REPOSITORY_ID, type SentDelivery } from './world/forge-world.ts';
+import { type ForgeWorld, namesOf, type SentDelivery } from './world/forge-world.ts';
 
 /** What of a delivery differs from event to event. */
 export type Hint =
@@ -26,7 +26,7 @@ export type Hint =
 
 export interface Deliveries {
   /** The forge tells Bough, perhaps: some are lost, come twice, late, or in another order. */
-  send(event: string, action: string | null, hint: Hint): void;
+  send(repository: number, event: string, action: string | null, hint: Hint): void;
   redeliver(delivery: SentDelivery): void;
   /** From now on each arrives soon, once. */
   setReliable(): void;
@@ -38,6 +38,8 @@ export function createDeliveries(of: {
   scheduler: Scheduler;
   random: Random;
   world: ForgeWorld;
+  /** Whose webhooks cannot reach us: nothing is ever sent. */
+  isPolled: (repository: number) => boolean;
   server: () => SimServer | undefined;
   onFate: (fate: 'lost' | 'doubled' | 'late') => void;
 }): Deliveries {
@@ -67,13 +69,14 @@ export function createDeliveries(of: {
   }
 
   return {
-    send(event, action, hint) {
+    send(repository, event, action, hint) {
+      if (of.isPolled(repository)) return;
       const id = world.nextId();
-      const { owner, name } = world;
+      const { owner, name } = namesOf(world, repository);
       const parsed: ParsedDelivery = {
-        ...{ deliveryId: `delivery-${id}`, event, action, repositoryId: REPOSITORY_ID, owner, name },
+        ...{ deliveryId: `delivery-${id}`, event, action, repositoryId: repository, owner, name },
         ...(hint.kind === 'repositories'
-          ? { kind: 'repositories', added: [{ id: REPOSITORY_ID, owner, name }], removed: [] }
+          ? { kind: 'repositories', added: [{ id: repository, owner, name }], removed: [] }
           : hint),
       };
       const delivery: SentDelivery = { id, parsed, sentAt: scheduler.now(), failed: false };

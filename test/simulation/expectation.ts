@@ -1,8 +1,9 @@
 import { canonicalDigest } from '@bough/manifest/canonical-json';
 import { readManifest } from '@bough/manifest/read-manifest';
 import type { RestEnvironment, Watched } from './invariant.ts';
+import { isLimited } from './world/capacity.ts';
 import { type PolicyName, policies, policyOf } from './world/commits.ts';
-import { DEFAULT_BRANCH, LABEL, REPOSITORY_ID, type SimPull } from './world/forge-world.ts';
+import { DEFAULT_BRANCH, LABEL, type SimPull } from './world/forge-world.ts';
 
 /** What should be in the end, from what is true on the forge: computed apart from the code under test. */
 export type Expectation =
@@ -21,7 +22,7 @@ export async function expectationOf(pull: SimPull, watched: Watched): Promise<Ex
   const policies = policiesOf(watched);
   const isUnwanted = lasting === null && policies.has('labelled') && !pull.labels.includes(LABEL);
   if (isUnwanted) return policies.size > 1 ? { kind: 'either', commit } : { kind: 'unwanted' };
-  if (pull.headRepository !== REPOSITORY_ID && !(await isApproved(pull, watched))) return { kind: 'held' };
+  if (pull.headRepository !== pull.repository && !(await isApproved(pull, watched))) return { kind: 'held' };
   return { kind: 'deployed', commit };
 }
 
@@ -55,7 +56,8 @@ function digestOf(policy: PolicyName): string {
 }
 
 /** Whether anything may have put it to sleep: its policy, or somebody who may. */
-export function maySleep(pull: SimPull, watched: Watched): boolean {
+export function maySleep(pull: SimPull, row: RestEnvironment, watched: Watched): boolean {
+  if (isLimited(watched.size) && row.sleepReason?.endsWith('needed the room') === true) return true;
   const policies = policiesOf(watched);
   if (policies.has('idle') || policies.has('lazy')) return true;
   return [...watched.forge.comments.values()].some(

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import type { LockEvent } from './connections.ts';
 import type { Job } from './process.ts';
 import type { Deed } from './witness.ts';
+import type { Size } from './world/capacity.ts';
 import type { Commits } from './world/commits.ts';
 import type { ForgeWorld } from './world/forge-world.ts';
 import type { Disk } from './world/volumes.ts';
@@ -17,6 +18,7 @@ export interface Watched {
   readonly forge: ForgeWorld;
   readonly disk: Disk;
   readonly commits: Commits;
+  readonly size: Size;
   readonly workloads: () => Promise<Workload[]>;
 }
 
@@ -58,6 +60,9 @@ export interface RestEnvironment
     | 'observedGeneration'
     | 'releaseDeploymentId'
     | 'removedAt'
+    | 'sleepReason'
+    | 'waitingReason'
+    | 'waitingPosition'
   > {
   readonly failureCode: string | null;
   readonly releaseCommit: string | null;

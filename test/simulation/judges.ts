@@ -14,6 +14,8 @@ export interface Judges extends Witness {
   /** What has changed since the last time, and what can be seen. */
   look(): Promise<void>;
   atRest(): Promise<void>;
+  /** Ids of environments that are production. */
+  production(): ReadonlySet<string>;
 }
 
 export function createJudges(
@@ -51,6 +53,8 @@ export function createJudges(
 
   return {
     look,
+    production: () =>
+      new Set([...environments].flatMap(([id, { kind }]) => (kind === 'production' ? [id] : []))),
     stir() {
       isStirred = true;
     },
@@ -76,6 +80,7 @@ async function readRest(watched: Watched): Promise<Rest> {
        e.held_reason as "heldReason", e.generation::text, e.observed_generation::text as "observedGeneration",
        e.release_deployment_id::text as "releaseDeploymentId", e.removed_at as "removedAt", e.failure_code as "failureCode",
        d.commit as "releaseCommit",
+       e.sleep_reason as "sleepReason", e.waiting_reason as "waitingReason", e.waiting_position as "waitingPosition",
        coalesce((select jsonb_agg(jsonb_build_object('state', state, 'deployment', deployment_id::text, 'port', target_port))
                  from routes r where r.environment_id = e.id), '[]') as routes
      from environments e left join deployments d on d.id = e.release_deployment_id order by e.id`,

@@ -145,11 +145,46 @@ export const mutations: readonly Mutation[] = [
       },
     }),
   },
+  {
+    name: 'places are not counted',
+    breaks: ['not too many awake'],
+    statement: replacing('admitted_at is not null or (waiting_since', 'false or (waiting_since'),
+  },
+  {
+    name: 'whoever goes to sleep keeps its place',
+    breaks: ['room in turn', 'quiescence', 'newest commit wins'],
+    statement: replacingAll([
+      ['waiting_reason = null, admitted_at = null', 'waiting_reason = null'],
+      ['set admitted_at = null', 'set admitted_at = admitted_at'],
+    ]),
+  },
+  {
+    name: 'who waits is not asked before others',
+    breaks: ['room in turn'],
+    statement: replacing('case when held_reason is null then waiting_since end', 'null::timestamptz'),
+  },
+  {
+    name: 'whoever was used last sleeps first',
+    breaks: ['room in turn'],
+    statement: replacing(
+      'last_request_at as "lastRequestAt", changed_at as "changedAt"',
+      `null::timestamptz as "lastRequestAt", to_timestamp(4e9 - extract(epoch from changed_at)) - interval '100 years' as "changedAt"`,
+    ),
+  },
+  {
+    name: 'open pull requests are not listed',
+    breaks: ['newest commit wins', 'no resurrection', 'one true comment'],
+    forge: (forge) => ({ ...forge, listOpen: async () => 'unchanged' }),
+  },
 ];
 
 /** Every statement that holds the text holds another one instead. */
 function replacing(text: string, by: string): (statement: string) => string {
   return (statement) => statement.replaceAll(text, by);
+}
+
+function replacingAll(all: readonly (readonly [string, string])[]): (statement: string) => string {
+  return (statement) => all.reduce((text, [old, by]) => text.replaceAll(old, by), statement);
 }
 
 /** The lock's timers are the only ones of this length (packages/store/src/environment-lock.ts). */

@@ -21,7 +21,8 @@ export interface People {
 
 type Act = () => string | undefined;
 
-const OTHER_REPOSITORY = 2;
+/** A fork of whatever it is merged into. */
+const FORK_ID = 2;
 const PULLS_MAX = 3;
 /** Things of one kind meet each other only in histories that are about them. */
 const THEMES = [
@@ -58,13 +59,17 @@ export function createPeople(of: {
   };
   const tell = (pull: SimPull, action: string) => {
     pull.updatedAt = of.now();
-    deliveries.send('pull_request', action, { kind: 'subjects', subjects: [`pull/${pull.number}`] });
-  };
-  const tellBranch = (event: string, branch: string) =>
-    deliveries.send(event, null, {
+    deliveries.send(pull.repository, 'pull_request', action, {
       kind: 'subjects',
-      subjects: [branch === DEFAULT_BRANCH ? 'production' : `branch/${branch}`],
+      subjects: [`pull/${pull.number}`],
     });
+  };
+  const tellBranch = (repository: number, event: string, branch: string) =>
+    deliveries.send(repository, event, null, { kind: 'subjects', subjects: [`branch/${branch}`] });
+  const tellMain = () => {
+    for (const repository of world.repositories)
+      deliveries.send(repository, 'push', null, { kind: 'subjects', subjects: ['production'] });
+  };
   const end = (pull: SimPull) => {
     pull.state = 'closed';
     const span = pull.openSpans.at(-1);
@@ -76,33 +81,35 @@ export function createPeople(of: {
     pull.heads.push(commit);
   };
 
-  function open(headRepository: number): string | undefined {
+  function open(isFork: boolean): string | undefined {
     if (pulls('open').length >= PULLS_MAX) return undefined;
     const commit = newCommit();
     const number = world.pulls.size + 1;
+    const repository = random.pick(world.repositories);
+    const headRepository = isFork ? FORK_ID : repository;
     const branch = `change-${number}`;
     const pull: SimPull = {
-      ...{ number, branch, state: 'open', merged: false, draft: random.chance(0.2) },
+      ...{ number, repository, branch, state: 'open', merged: false, draft: random.chance(0.2) },
       labels: of.policy === 'labelled' && random.chance(0.6) ? [LABEL] : [],
       ...{ base: DEFAULT_BRANCH, head: commit.id, heads: [commit.id], headRepository },
       ...{ title: `Change ${number}`, unlabelledAt: null, updatedAt: of.now() },
       openSpans: [{ from: of.now(), to: null }],
     };
     world.pulls.set(number, pull);
-    if (headRepository === REPOSITORY_ID) {
+    if (!isFork) {
       world.branches.set(branch, commit.id);
-      tellBranch('push', branch);
+      tellBranch(repository, 'push', branch);
     }
     tell(pull, 'opened');
-    return `pull/${number} at ${commit.id.slice(0, 7)} (${commit.content})`;
+    return `pull/${number}${repository === REPOSITORY_ID ? '' : ' of the mirror'} at ${commit.id.slice(0, 7)} (${commit.content})`;
   }
 
   function push(pull: SimPull): string {
     const commit = newCommit();
     moveTo(pull, commit.id);
-    if (pull.headRepository === REPOSITORY_ID) {
+    if (pull.headRepository === pull.repository) {
       world.branches.set(pull.branch, commit.id);
-      tellBranch('push', pull.branch);
+      tellBranch(pull.repository, 'push', pull.branch);
     }
     tell(pull, 'synchronize');
     return `pull/${pull.number} to ${commit.id.slice(0, 7)} (${commit.content})`;
@@ -111,7 +118,7 @@ export function createPeople(of: {
   function pushProduction(): string {
     const commit = newCommit();
     moveMain(world, commit.id);
-    tellBranch('push', DEFAULT_BRANCH);
+    tellMain();
     return `main to ${commit.id.slice(0, 7)} (${commit.content})`;
   }
 
@@ -120,9 +127,15 @@ export function createPeople(of: {
 
   function write(pull: SimPull, user: string, body: string): string {
     const id = world.nextId();
-    world.comments.set(id, { id, number: pull.number, user, body, at: of.now() });
+    world.comments.set(id, { id, number: pull.number, user, body, at: of.now(), changedAt: of.now() });
     const subject = `pull/${pull.number}`;
-    deliveries.send('issue_comment', 'created', { kind: 'comment', subject, body, user, commentId: id });
+    deliveries.send(pull.repository, 'issue_comment', 'created', {
+      kind: 'comment',
+      subject,
+      body,
+      user,
+      commentId: id,
+    });
     return `${user} writes "${body}" on ${subject}`;
   }
 
@@ -135,7 +148,7 @@ export function createPeople(of: {
 
   /** Mostly of the newest commit; some look at what was pushed over meanwhile. */
   function approve(by: 'comment' | 'button'): string | undefined {
-    const pull = one('open', ({ headRepository }) => headRepository !== REPOSITORY_ID);
+    const pull = one('open', ({ headRepository, repository }) => headRepository !== repository);
     if (pull === undefined) return undefined;
     const commit = random.chance(0.8) ? pull.head : random.pick(pull.heads);
     const user = somebody();
@@ -143,13 +156,13 @@ export function createPeople(of: {
     world.approvals.push({ number: pull.number, commit, user });
     if (by === 'comment') return write(pull, user, `/bough approve ${commit}`);
     const hint = { kind: 'action', subject, action: 'approve', commit, user } as const;
-    deliveries.send('check_run', 'requested_action', hint);
+    deliveries.send(pull.repository, 'check_run', 'requested_action', hint);
     return `${user} presses the button for ${commit.slice(0, 7)} on ${subject}`;
   }
 
   const acts: Readonly<Record<string, { weight: number; act: Act }>> = {
-    open: { weight: 5, act: () => open(REPOSITORY_ID) },
-    'open a fork': { weight: 1, act: () => open(OTHER_REPOSITORY) },
+    open: { weight: 5, act: () => open(false) },
+    'open a fork': { weight: 1, act: () => open(true) },
     push: {
       weight: 8,
       act: () => {
@@ -160,7 +173,7 @@ export function createPeople(of: {
     'force-push back': {
       weight: 1,
       act: () => {
-        const pull = one('open', ({ headRepository }) => headRepository === REPOSITORY_ID);
+        const pull = one('open', ({ headRepository, repository }) => headRepository === repository);
         const main = world.branches.get(DEFAULT_BRANCH);
         if (pull === undefined || main === undefined) return undefined;
         moveTo(pull, main);
@@ -248,18 +261,18 @@ export function createPeople(of: {
         pull.merged = true;
         moveMain(world, pull.head);
         tell(pull, 'closed');
-        tellBranch('push', DEFAULT_BRANCH);
+        tellMain();
         return `pull/${pull.number}`;
       },
     },
     'delete branch': {
       weight: 1,
       act: () => {
-        const pull = one('open', ({ headRepository }) => headRepository === REPOSITORY_ID);
+        const pull = one('open', ({ headRepository, repository }) => headRepository === repository);
         if (pull === undefined) return undefined;
         end(pull);
         world.branches.delete(pull.branch);
-        tellBranch('delete', pull.branch);
+        tellBranch(pull.repository, 'delete', pull.branch);
         tell(pull, 'closed');
         return `${pull.branch}, which closes pull/${pull.number}`;
       },
@@ -267,7 +280,7 @@ export function createPeople(of: {
     'delete a fork': {
       weight: 1,
       act: () => {
-        const pull = one('open', ({ headRepository }) => headRepository === OTHER_REPOSITORY);
+        const pull = one('open', ({ headRepository }) => headRepository === FORK_ID);
         if (pull === undefined) return undefined;
         pull.headRepository = null;
         tell(pull, 'edited');
@@ -278,7 +291,7 @@ export function createPeople(of: {
       weight: 1,
       act: () => {
         world.name = `${world.name}x`;
-        deliveries.send('repository', 'renamed', { kind: 'repositories' });
+        deliveries.send(REPOSITORY_ID, 'repository', 'renamed', { kind: 'repositories' });
         return `to ${world.name}`;
       },
     },
@@ -286,7 +299,7 @@ export function createPeople(of: {
       weight: 1,
       act: () => {
         world.owner = `${world.owner}x`;
-        deliveries.send('repository', 'transferred', { kind: 'repositories' });
+        deliveries.send(REPOSITORY_ID, 'repository', 'transferred', { kind: 'repositories' });
         return `to ${world.owner}`;
       },
     },
@@ -322,7 +335,8 @@ export function createPeople(of: {
         world.comments.delete(comment_.id);
         world.bereft.add(comment_.number);
         const subjects = [`pull/${comment_.number}`];
-        deliveries.send('issue_comment', 'deleted', { kind: 'subjects', subjects });
+        const repository = world.pulls.get(comment_.number)?.repository ?? REPOSITORY_ID;
+        deliveries.send(repository, 'issue_comment', 'deleted', { kind: 'subjects', subjects });
         return `on pull/${comment_.number}`;
       },
     },

@@ -2,6 +2,7 @@ import { temporaryAttestationKeys } from '@bough/domain/attestation-key';
 import { Secret } from '@bough/domain/secret';
 import type { Forge } from '@bough/forge/forge';
 import { createQueuesOn } from '@bough/queue/queue';
+import type { Capacity } from '@bough/reconcile/admit';
 import { createBuildSlots } from '@bough/reconcile/build-slots';
 import type { Context, Log } from '@bough/reconcile/context';
 import { createDeliveryReceiver, type DeliveryReceiver } from '@bough/server/receive-delivery';
@@ -38,6 +39,9 @@ export interface Surroundings {
   readonly commits: Commits;
   readonly watcher: pg.Client;
   readonly forge: (process: SimProcess) => Forge;
+  /** Whether webhooks of some project cannot reach us. */
+  readonly isPolling: boolean;
+  readonly capacity: (process: SimProcess) => Capacity;
   readonly mutation: Mutation | undefined;
   readonly log: Log;
 }
@@ -109,14 +113,15 @@ export async function startWorker(around: Surroundings, process: SimProcess): Pr
     isolation: { ok: true },
     seclusion: { ok: true },
     buildSlots: createBuildSlots(2, () => {}),
+    capacity: around.capacity(process),
     deadlines: DEADLINES,
     log: around.log,
   };
   const counter = { inc: () => {} };
   const mutated = around.mutation?.context?.(context) ?? context;
-  // Webhooks reach us, so there is nothing to poll.
+  // Where webhooks reach us there is nothing to poll: a look at nothing costs events.
   const every: typeof queues.every = (name, key, ms) =>
-    key === 'poll' ? { stop: () => {} } : queues.every(name, key, ms);
+    key === 'poll' && !around.isPolling ? { stop: () => {} } : queues.every(name, key, ms);
   consumeAll(
     mutated,
     { reconciles: 4, resyncMs: RESYNC_MS },

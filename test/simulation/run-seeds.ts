@@ -45,7 +45,8 @@ export async function runSeeds(options: {
   const { mutation, signal, failuresMax = FAILURES_MAX } = options;
   const counts = emptyCounts();
   const failures: SimulationResult[] = [];
-  const cameBy = new Map<string, Wanted>();
+  /** A few for each await: in one of them a crash there may come to nothing, because somebody else aborted it. */
+  const cameBy = new Map<string, Wanted[]>();
   const tries = new Map<string, number>();
   const ran = { histories: 0, again: 0, steps: 0 };
   let isEnough = false;
@@ -65,9 +66,10 @@ export async function runSeeds(options: {
     return aim;
   }
 
-  function missed(): Wanted[] {
+  function missed(round: number): Wanted[] {
     return uncrashed(counts, 1).flatMap((name) => {
-      const wanted = cameBy.get(name);
+      const known = cameBy.get(name) ?? [];
+      const wanted = known[round % known.length];
       return wanted === undefined ? [] : [{ ...wanted, also: [...wanted.also, name] }];
     });
   }
@@ -92,7 +94,10 @@ export async function runSeeds(options: {
       ran[as] += 1;
       ran.steps += result.steps;
       addCounts(counts, result.counts);
-      for (const name of result.counts.awaits.keys()) if (!cameBy.has(name)) cameBy.set(name, wanted);
+      for (const name of result.counts.awaits.keys()) {
+        const known = cameBy.get(name) ?? [];
+        if (known.length < ROUNDS_MAX) cameBy.set(name, [...known, wanted]);
+      }
     }
   }
 
@@ -107,7 +112,7 @@ export async function runSeeds(options: {
           'histories',
         );
     for (let round = 0; round < ROUNDS_MAX && mutation === undefined && !isOver(); round += 1) {
-      const rest = missed();
+      const rest = missed(round);
       if (rest.length === 0) break;
       await runBatch(rest, 'again');
     }

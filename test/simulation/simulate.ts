@@ -1,4 +1,4 @@
-import { insertProject } from '@bough/store/projects';
+import { beginComments, insertProject } from '@bough/store/projects';
 import { createCalls } from './calls.ts';
 import { createConnections } from './connections.ts';
 import { type CoverageCounts, createCoverage } from './coverage.ts';
@@ -20,14 +20,22 @@ import {
   startServer,
   startWorker,
 } from './processes.ts';
-import { createRandom } from './random.ts';
+import { createRandom, type Random } from './random.ts';
 import { createScheduler } from './scheduler.ts';
 import { createTrouble } from './trouble.ts';
 import { Violation } from './violation.ts';
 import { createVisitors, type Gateway } from './visitors.ts';
+import { capacityOf, drawSize, isLimited } from './world/capacity.ts';
 import { createCommits, FAILURES, type PolicyName } from './world/commits.ts';
 import { createForge, type ForgeTrouble } from './world/forge.ts';
-import { createForgeWorld, DEFAULT_BRANCH, moveMain, REPOSITORY_ID } from './world/forge-world.ts';
+import {
+  createForgeWorld,
+  DEFAULT_BRANCH,
+  MIRROR_ID,
+  moveMain,
+  namesOf,
+  REPOSITORY_ID,
+} from './world/forge-world.ts';
 import { createMachine } from './world/machine.ts';
 import { createQueueStore } from './world/queue-store.ts';
 import { createDisk } from './world/volumes.ts';
@@ -96,8 +104,10 @@ export async function simulate(options: {
   const machine = createMachine({ calls, witness, installationId: INSTALLATION, now });
   const disk = createDisk({ calls, witness, installationId: INSTALLATION, now });
   const policy = stream('policy').pick(POLICIES);
+  const size = drawSize(stream('size'));
+  const intakes = drawIntakes(stream('intakes'), isLimited(size));
   const commits = createCommits(calls, policy);
-  const world = createForgeWorld();
+  const world = createForgeWorld([...intakes.keys()]);
   const forgeTrouble: ForgeTrouble = { share: 0, codes: [] };
   const connections = createConnections({
     ...{ scheduler, calls, database },
@@ -118,16 +128,18 @@ export async function simulate(options: {
     losesAddsWhileActive: mutation?.losesAddsWhileActive ?? false,
   });
   const watched = {
-    ...{ now: scheduler.now, watcher: database.watcher, forge: world, disk, commits },
+    ...{ now: scheduler.now, watcher: database.watcher, forge: world, disk, commits, size },
     workloads: machine.list,
   };
   judges = createJudges(createInvariants(), watched, coverage);
+  const { production } = judges;
 
   let server: SimServer | undefined;
   let gateway: Gateway | undefined;
   const workers: SimWorker[] = [];
   const deliveries = createDeliveries({
     ...{ scheduler, random: stream('deliveries'), world, server: () => server },
+    isPolled: (repository) => intakes.get(repository) === 'poll',
     onFate: (fate) => {
       note(`  its webhook is ${fate}`);
       coverage.did(`webhook ${fate}`);
@@ -137,6 +149,8 @@ export async function simulate(options: {
   const surroundings: Surroundings = {
     ...{ scheduler, calls, connections, queueStore, machine, disk, commits, mutation },
     watcher: database.watcher,
+    isPolling: [...intakes.values()].includes('poll'),
+    capacity: (process) => capacityOf({ ...{ size, machine, disk, calls, process }, production }),
     forge: (process) => {
       const forge = createForge({
         ...{ world, calls, process, random: forgeRandom, trouble: forgeTrouble },
@@ -197,16 +211,21 @@ export async function simulate(options: {
     const pace = stream('pace');
     const production = pace.chance(0.6) ? 'managed' : 'external';
     moveMain(world, commits.make('good').id);
-    await insertProject(database.watcher as never, {
-      ...{
-        installationId: INSTALLATION,
-        forge: 'github',
-        forgeHost: 'github.com',
-        repositoryId: REPOSITORY_ID,
-      },
-      ...{ owner: world.owner, name: world.name, slug: 'shop', defaultBranch: DEFAULT_BRANCH },
-      ...{ production, intake: 'webhook' },
-    });
+    for (const [repositoryId, intake] of intakes) {
+      const isFirst = repositoryId === REPOSITORY_ID;
+      coverage.did(`${isFirst ? 'one' : 'another'} project by ${intake}`);
+      const project = await insertProject(database.watcher as never, {
+        ...{ installationId: INSTALLATION, forge: 'github', forgeHost: 'github.com', repositoryId },
+        ...{ ...namesOf(world, repositoryId), slug: 'shop', defaultBranch: DEFAULT_BRANCH, intake },
+        // A mirror deploys nothing: its subject would be the same as the first one's.
+        production: isFirst ? production : 'external',
+      });
+      // As connecting does (packages/reconcile/src/connect-project.ts).
+      if (intake === 'poll')
+        await beginComments(database.watcher as never, project.id, { after: 0, since: null });
+    }
+    if (isLimited(size))
+      coverage.did(`room for ${size.maxAwake ?? 'any'} previews, memory for ${size.memoryFor ?? 'any'}`);
     await start('server', 'server');
     await start('gateway', 'gateway');
     for (let worker = 1; worker <= pace.int(1, 2); worker += 1) await start('worker', `worker-${worker}`);
@@ -247,11 +266,13 @@ export async function simulate(options: {
       note(`somebody visits ${subject}, which is asleep`);
       coverage.did('visit asleep');
       visitors.visit(subject);
+      // Where they take each other's room only the next one waits.
+      if (isLimited(size)) await rest();
     }
     await rest();
     const unanswered = visitors.takeUnanswered();
     for (const { subject, commit, hasRun } of rows) {
-      const mayFail = !hasRun && FAILURES[commits.find(commit).content] !== null;
+      const mayFail = size.memoryFor === 0 || (!hasRun && FAILURES[commits.find(commit).content] !== null);
       if (unanswered.includes(subject) && !mayFail)
         throw new Violation('a visit wakes', `nobody answers the visitor of ${subject}`);
     }
@@ -306,7 +327,7 @@ export async function simulate(options: {
       disk.snapshots.size,
       (await machine.list()).map(({ id, state }) => id + state),
     ];
-    // What the forge forbade is said again ten minutes later.
+    // What the forge forbade is said again ten minutes later; older, a newer environment speaks for the subject.
     const refused = rows[0]?.refused === true ? scheduler.now() : 0;
     return JSON.stringify([rows[0]?.state, said, things, refused]);
   }
@@ -332,9 +353,21 @@ export async function simulate(options: {
 /** Tables whose changes the invariants hear of. */
 const NOTED: ReadonlySet<string> = new Set(['environments', 'deployments', 'snapshots']);
 
+/** Some are polled. Where there is little room another project wants some of it too. */
+function drawIntakes(random: Random, isLimited: boolean): ReadonlyMap<number, 'webhook' | 'poll'> {
+  const intakes = new Map<number, 'webhook' | 'poll'>([
+    [REPOSITORY_ID, random.chance(0.12) ? 'poll' : 'webhook'],
+  ]);
+  if (isLimited && random.chance(0.5)) intakes.set(MIRROR_ID, random.chance(0.4) ? 'poll' : 'webhook');
+  return intakes;
+}
+
 const GLANCE = `select md5(coalesce(string_agg(line, ',' order by line), '')) as state,
-  exists (select from publications where detail->>'refusal' = 'forge-forbidden') as refused from (
-  select concat('e', id, ' ', desired_state, generation, ' ', observed_generation, ' ', lease, running_step, failure_code, failures,
+  exists (select from publications
+          where detail->>'refusal' = 'forge-forbidden' and published_at > now() - interval '12 minutes') as refused from (
+  select concat('e', id, ' ', desired_state, generation, ' ', observed_generation, ' ',
+                -- Whoever waits for room asks again every few seconds.
+                case when waiting_reason is null then lease::text else concat(waiting_position, waiting_reason) end, running_step, failure_code, failures,
                 release_deployment_id, removed_at is null) as line from environments
   union all select concat('d', id, state) from deployments
   union all select concat('p', environment_id, kind, key, hash) from publications

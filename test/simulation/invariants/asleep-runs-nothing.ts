@@ -27,7 +27,7 @@ export function createAsleepRunsNothing(): Invariant {
         const row = environmentOf(rest.environments, `pull/${pull.number}`);
         if (row === undefined || row.removedAt !== null || row.desiredState !== 'asleep') continue;
         if (row.heldReason !== null) continue;
-        if (!maySleep(pull, watched)) return `${row.subject} sleeps, and nobody asked for that`;
+        if (!maySleep(pull, row, watched)) return `${row.subject} sleeps, and nobody asked for that`;
         const awake = rest.workloads.find(
           ({ labels, state }) =>
             labels.environmentId === row.id &&

@@ -47,7 +47,9 @@ export function createNewestCommitWins(): Invariant {
       }
       const head = watched.forge.branches.get(DEFAULT_BRANCH);
       const production = environmentOf(rest.environments, 'production');
-      const { rows } = await watched.watcher.query<{ production: string }>('select production from projects');
+      const { rows } = await watched.watcher.query<{ production: string }>(
+        'select production from projects where repository_id = 1',
+      );
       if (rows[0]?.production !== 'managed') return undefined;
       if (head === undefined || production === undefined) return 'production has no environment';
       const wrong = compare(rest, production, head, watched);
@@ -56,11 +58,17 @@ export function createNewestCommitWins(): Invariant {
   };
 }
 
-function compare(rest: Rest, row: RestEnvironment, commit: string, { commits }: Watched): string | undefined {
+function compare(
+  rest: Rest,
+  row: RestEnvironment,
+  commit: string,
+  { commits, size }: Watched,
+): string | undefined {
   const { content } = commits.find(commit);
   const name = `${commit.slice(0, 7)} (${content})`;
   if (row.desiredCommit !== commit)
     return `should run ${name} and is to run ${row.desiredCommit?.slice(0, 7)}`;
+  if (row.kind === 'preview' && row.desiredState === 'running' && size.memoryFor === 0) return waits(row);
   if (row.generation !== row.observedGeneration) return `is not done with ${name}`;
   const failure = FAILURES[content];
   if (row.heldReason !== null) return `at ${name} is held: ${row.heldReason}`;
@@ -73,6 +81,11 @@ function compare(rest: Rest, row: RestEnvironment, commit: string, { commits }: 
   if (failure === null && row.releaseCommit !== commit)
     return `at ${name} serves ${row.releaseCommit?.slice(0, 7)}`;
   return runs(rest, row);
+}
+
+/** No machine is so small that there is a place for anybody. */
+function waits({ waitingReason }: RestEnvironment): string | undefined {
+  return waitingReason === null ? 'runs, or does not say that it waits, where there is no room' : undefined;
 }
 
 /** Exactly the release and the services run, and each address leads to the release. */

@@ -22,7 +22,8 @@ export function createOneTrueComment(): Invariant {
         const wrong = compareComment(pull, row, expected, watched);
         if (wrong !== undefined) return `the comment on ${row.subject} ${wrong}`;
       }
-      return turning(watched.forge);
+      // Where there is no room for anybody they turn for as long as that is so.
+      return watched.size.memoryFor === 0 ? undefined : turning(watched.forge);
     },
   };
 }
@@ -53,6 +54,7 @@ function wordsOf(expected: Expectation, row: RestEnvironment, commits: Watched['
   if (expected.kind === 'absent') return 'is removed';
   if (expected.kind === 'held' || expected.kind === 'unwanted') return 'is held';
   if (row.desiredState === 'asleep') return row.failureCode === null ? 'is asleep' : 'failed';
+  if (row.waitingReason !== null) return 'is queued';
   return FAILURES[commits.find(expected.commit).content] === null ? 'is ready' : 'failed';
 }
 

@@ -1,5 +1,4 @@
 import { type Change, type Invariant, labelsOf, type Watched } from '../invariant.ts';
-import { REPOSITORY_ID } from '../world/forge-world.ts';
 
 /** Nothing of a fork is built or run but a commit that somebody with write access let in by its whole id. */
 export function createOnlyApprovedCode(): Invariant {
@@ -15,7 +14,7 @@ export function createOnlyApprovedCode(): Invariant {
       if (deed.verb === 'remove' || deed.verb === 'stop' || release === undefined) return undefined;
       const number = numberOf(environmentId, watched);
       const pull = number === undefined ? undefined : watched.forge.pulls.get(number);
-      if (pull === undefined || pull.headRepository === REPOSITORY_ID) return undefined;
+      if (pull === undefined || pull.headRepository === pull.repository) return undefined;
       const commit = commits.get(release);
       const isApproved = watched.forge.approvals.some(
         (approval) =>

@@ -1,12 +1,17 @@
 import type { CheckReport, DeploymentReport, ParsedDelivery, PullRequest } from '@bough/forge/forge';
 
 export const REPOSITORY_ID = 1;
+/** In some histories there is another project: a mirror of the first one, whose `main` is the same, with pull requests of its own. */
+export const MIRROR_ID = 3;
 export const DEFAULT_BRANCH = 'main';
 /** What a policy may ask for. */
 export const LABEL = 'preview';
 
 export interface SimPull {
+  /** Unique among all repositories, so that a subject names one of them. */
   readonly number: number;
+  /** The one that it is to be merged into. */
+  readonly repository: number;
   readonly branch: string;
   state: 'open' | 'closed';
   merged: boolean;
@@ -31,8 +36,9 @@ export interface SimComment {
   readonly number: number;
   readonly user: string;
   body: string;
-  /** What people wrote, so that invariants can tell when. */
   readonly at: number;
+  /** When Bough last wrote it anew; people never do. */
+  changedAt: number;
 }
 
 export interface SentDelivery {
@@ -46,6 +52,8 @@ export interface SentDelivery {
 export interface ForgeWorld {
   owner: string;
   name: string;
+  /** Ids of those that Bough serves. */
+  readonly repositories: number[];
   readonly branches: Map<string, string>;
   /** All that the default branch ever was. */
   readonly mainCommits: string[];
@@ -67,11 +75,12 @@ export interface ForgeWorld {
 /** Comments of Bough are this user's. */
 export const BOUGH = 'bough[bot]';
 
-export function createForgeWorld(): ForgeWorld {
+export function createForgeWorld(repositories: readonly number[]): ForgeWorld {
   let ids = 100;
   return {
     owner: 'acme',
     name: 'shop',
+    repositories: [...repositories],
     branches: new Map(),
     mainCommits: [],
     pulls: new Map(),
@@ -100,6 +109,7 @@ export function moveMain(world: ForgeWorld, commit: string): void {
 }
 
 export function toPullRequest(pull: SimPull, world: ForgeWorld): PullRequest {
+  const { owner, name } = namesOf(world, pull.repository);
   return {
     number: pull.number,
     state: pull.state,
@@ -107,17 +117,23 @@ export function toPullRequest(pull: SimPull, world: ForgeWorld): PullRequest {
     title: pull.title,
     author: 'ada',
     authorIsBot: false,
-    url: `https://github.com/${world.owner}/${world.name}/pull/${pull.number}`,
+    url: `https://github.com/${owner}/${name}/pull/${pull.number}`,
     draft: pull.draft,
     labels: [...pull.labels],
     head: { branch: pull.branch, commit: pull.head, repositoryId: pull.headRepository },
     base: {
       branch: pull.base,
       commit: world.branches.get(pull.base) ?? pull.head,
-      repositoryId: REPOSITORY_ID,
+      repositoryId: pull.repository,
     },
     updatedAt: new Date(pull.updatedAt),
   };
+}
+
+/** The mirror is never renamed. */
+export function namesOf(world: ForgeWorld, repository: number): { owner: string; name: string } {
+  const { owner, name } = world;
+  return repository === MIRROR_ID ? { owner: 'acme', name: 'mirror' } : { owner, name };
 }
 
 /** Ours on a pull request, by the marker. */

@@ -1,4 +1,4 @@
-import type { Forge, ForgeErrorCode, Published, RepositoryRef } from '@bough/forge/forge';
+import type { Forge, ForgeErrorCode, Published, RepositoryRef, WrittenComment } from '@bough/forge/forge';
 import { ForgeError } from '@bough/forge/forge-error';
 import type { Calls } from '../calls.ts';
 import type { SimProcess } from '../process.ts';
@@ -6,6 +6,7 @@ import type { Random } from '../random.ts';
 import {
   BOUGH,
   type ForgeWorld,
+  namesOf,
   ourComments,
   REPOSITORY_ID,
   type SentDelivery,
@@ -49,6 +50,15 @@ export function createForge(of: {
     externalId,
     outcome,
   });
+  /** The forge's clock counts whole seconds. */
+  const timeOf = (ms: number) => new Date(Math.floor(ms / 1_000) * 1_000);
+  const commentsOf = (repository: number): WrittenComment[] =>
+    [...world.comments.values()]
+      .filter(({ number }) => world.pulls.get(number)?.repository === repository)
+      .map(({ id, number, body, user, at, changedAt }) => ({
+        ...{ id, pullNumber: number, body, author: user, authorIsBot: user === BOUGH },
+        ...{ writtenAt: timeOf(at), changedAt: timeOf(changedAt) },
+      }));
   const refuse = async () => {
     throw new Error('this part of the forge is not simulated');
   };
@@ -61,21 +71,25 @@ export function createForge(of: {
     parse: () => {
       throw new Error('deliveries are made parsed');
     },
-    readRepository: (_coordinates, signal) =>
+    readRepository: (coordinates, signal) =>
       ask(
         'read repository',
-        () => ({
-          ...{ id: REPOSITORY_ID, owner: world.owner, name: world.name, defaultBranch: 'main' },
-          ...{ archived: false, private: true, url: `https://github.com/${world.owner}/${world.name}` },
-        }),
+        () => {
+          const id = 'id' in coordinates ? coordinates.id : REPOSITORY_ID;
+          const { owner, name } = namesOf(world, id);
+          return {
+            ...{ id, owner, name, defaultBranch: 'main' },
+            ...{ archived: false, private: true, url: `https://github.com/${owner}/${name}` },
+          };
+        },
         signal,
       ),
-    readPullRequest: (_repository, number, signal) =>
+    readPullRequest: (repository, number, signal) =>
       ask(
         'read pull request',
         () => {
           const pull = world.pulls.get(number);
-          return pull === undefined ? 'gone' : toPullRequest(pull, world);
+          return pull?.repository !== repository.id ? 'gone' : toPullRequest(pull, world);
         },
         signal,
       ),
@@ -90,17 +104,41 @@ export function createForge(of: {
       ),
     locateCommit: refuse,
     changedFiles: (_repository, _number, signal) => ask('changed files', () => ['app.js'], signal),
-    listOpen: (_repository, options) =>
+    listOpen: (repository, options) =>
       ask(
         'list open',
         () => {
-          const open = [...world.pulls.values()].filter(({ state }) => state === 'open');
-          return { pulls: open.map((pull) => toPullRequest(pull, world)) };
+          const pulls = [...world.pulls.values()]
+            .filter((pull) => pull.state === 'open' && pull.repository === repository.id)
+            .map((pull) => toPullRequest(pull, world));
+          const etag = JSON.stringify(pulls);
+          return options?.etag === etag ? 'unchanged' : { pulls, etag };
         },
         options?.signal,
       ),
-    listComments: refuse,
-    newestComment: refuse,
+    listComments: (repository, { since, etag, signal } = {}) =>
+      ask(
+        'list comments',
+        () => {
+          const all = commentsOf(repository.id)
+            .filter(({ changedAt }) => since === undefined || changedAt >= since)
+            .sort((a, b) => a.changedAt.getTime() - b.changedAt.getTime() || a.id - b.id);
+          const found = { comments: all.slice(0, PAGE), isMore: all.length > PAGE };
+          const fresh = JSON.stringify([since, found]);
+          return etag === fresh ? 'unchanged' : { ...found, etag: fresh };
+        },
+        signal,
+      ),
+    newestComment: (repository, signal) =>
+      ask(
+        'newest comment',
+        () =>
+          commentsOf(repository.id).reduce<WrittenComment | 'none'>(
+            (newest, comment) => (newest === 'none' || comment.id > newest.id ? comment : newest),
+            'none',
+          ),
+        signal,
+      ),
     fetch: (_repository, { signal }) => ask('fetch', () => undefined, signal),
     fetchSubmodule: refuse,
     publishComment: (_repository, { number, body, marker, externalId }) =>
@@ -112,11 +150,12 @@ export function createForge(of: {
         const found = byId ?? own;
         if (found !== undefined) {
           found.body = body;
+          found.changedAt = of.now();
           for (const double of doubles) if (double !== found) world.comments.delete(double.id);
           return published(String(found.id), 'updated');
         }
         const id = world.nextId();
-        world.comments.set(id, { id, number, user: BOUGH, body, at: of.now() });
+        world.comments.set(id, { id, number, user: BOUGH, body, at: of.now(), changedAt: of.now() });
         return published(String(id), 'created');
       }),
     removeComment: (_repository, externalId) =>
@@ -152,9 +191,10 @@ export function createForge(of: {
     ensureWebhook: refuse,
     removeWebhook: refuse,
     pingWebhook: refuse,
-    failedDeliveries: (_repository, { since: _since }) =>
+    failedDeliveries: (repository, { since: _since }) =>
       ask('failed deliveries', () =>
         world.deliveries
+          .filter(({ parsed }) => parsed.repositoryId === repository.id)
           .filter(({ failed, sentAt }) => failed && of.now() - sentAt < THREE_DAYS_MS)
           .slice(0, 500)
           .map(({ id, parsed }) => ({
@@ -172,6 +212,8 @@ export function createForge(of: {
   };
 }
 
+/** Comments in one answer. */
+const PAGE = 100;
 const THREE_DAYS_MS = 3 * 86_400_000;
 
 function failure(code: ForgeErrorCode): ForgeError {

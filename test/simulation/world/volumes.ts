@@ -10,6 +10,7 @@ export interface Disk {
   readonly snapshots: Map<string, Snapshot>;
   storage(process: SimProcess): Storage;
   setFull(isFull: boolean): void;
+  isFull(): boolean;
 }
 
 export function createDisk(of: {
@@ -39,6 +40,7 @@ export function createDisk(of: {
     setFull(full) {
       isFull = full;
     },
+    isFull: () => isFull,
     storage: (process) => ({
       kind: 'fake',
       atomic: true,
