@@ -37,11 +37,15 @@ const rules = (customers = '') => `data:
         - allow: logo.svg
         - placeholder: "**/*.jpg"
         - drop: "**"
+    keys:
+      cache:
+        - { allow: ["catalog:*", "bull:*"], why: "the catalogue is public" }
+        - { allow: "texts:*" }
 `;
-const MANIFEST = manifest({ database: true }).replace(
-  '\n    web:\n',
-  '\n    mounts:\n      uploads: { source: storage }\n    web:\n',
-);
+const MANIFEST = manifest({ database: true })
+  .replace('\n    web:\n', '\n    mounts:\n      uploads: { source: storage }\n    web:\n')
+  .replace('"database:postgresql"\n', '"database:postgresql"\n      cache: "cache:redis"\n')
+  .replace('\nservices:\n', '\nservices:\n  cache:\n    type: redis:7.0\n');
 const withData = (data: string): Files => ({
   '.bough/config.yaml': `${MANIFEST}${data}`,
 });
@@ -59,12 +63,26 @@ if (!process.env.BOUGH_ENVIRONMENT.startsWith('pr-')) {
   await writeFile('uploads/logo.svg', '<svg/>');
   await writeFile('uploads/people/1.jpg', '${SECRET} '.repeat(100));
   await writeFile('uploads/people/${SECRET}.pdf', '${SECRET}');
+  const { redis } = await import('./redis.mjs');
+  await redis('HSET catalog:1 name pot', 'EXPIRE catalog:1 100000', 'HSET session:${SECRET} user ${SECRET}@corp.de',
+    'SET user:1:${SECRET} ${SECRET}', 'HSET bull:mail:7 data ${SECRET}', 'RPUSH bull:mail:wait 7 ${SECRET}');
 }
+`;
+/** Commands in, replies out, as they are on the wire. */
+const REDIS = `import { connect } from 'node:net';
+export const redis = (...lines) => new Promise((resolve, reject) => {
+  const socket = connect(Number(process.env.CACHE_PORT), process.env.CACHE_HOST);
+  let text = '';
+  socket.on('data', (chunk) => { text += chunk; }).on('error', reject).on('close', () => resolve(text));
+  socket.write(['AUTH ' + process.env.CACHE_PASSWORD, ...lines, 'QUIT', ''].join('\\r\\n'));
+});
 `;
 const APP = `import { readdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { query } from './database.mjs';
+import { redis } from './redis.mjs';
 const answers = {
+  '/keys': async () => (await redis('KEYS *', 'TYPE catalog:1', 'TTL catalog:1', 'HGETALL catalog:1')).split('\\r\\n'),
   '/files': () => readdirSync('uploads', { recursive: true }).sort(),
   '/customers': () => query('select * from customers order by id'),
   // As the parent sees a backup: its slot, its connection.
@@ -96,6 +114,7 @@ beforeAll(async () => {
       ...withData(rules()),
       'seed.mjs': SEED,
       'app.mjs': APP,
+      'redis.mjs': REDIS,
       'hook.sh': 'node seed.mjs && node note-run.mjs\n',
     },
     production: 'managed',
@@ -134,7 +153,7 @@ async function untilFrozen(count: number): Promise<void> {
 }
 
 describe('a worker is killed while it captures production', () => {
-  const points = ['backup', 'masking', 'files', 'scrubbing', 'verifying', 'freezing'];
+  const points = ['keys', 'backup', 'masking', 'files', 'scrubbing', 'verifying', 'freezing'];
 
   test.each(points)(
     'in %s: production serves and writes, outside of any backup',
@@ -179,6 +198,15 @@ describe('a worker is killed while it captures production', () => {
       decisions: expect.arrayContaining([{ where: 'customers.email', rule: 'email' }]),
     });
     expect(service?.canaries.planted).toBeGreaterThan(0);
+    expect(kept.report?.keys?.cache).toMatchObject({
+      ...{ kept: 1, queues: 2, scanned: 5, byteScan: { hits: 0 }, samples: { found: 0 } },
+      patterns: [
+        { allow: 'catalog:*', keys: 1 },
+        { allow: 'bull:*', keys: 0 },
+        { allow: 'texts:*', keys: 0 },
+      ],
+    });
+    expect(kept.report?.keys?.cache?.samples.taken).toBeGreaterThan(0);
     const facts = AttestedFacts.parse(kept.attestation.facts);
     const id = facts.volumes['service:database']?.snapshotId ?? '';
     const files = join(stage.home, 'volumes/snapshots', id, 'data');
@@ -215,6 +243,13 @@ async function expectMasked(slug: string): Promise<void> {
   expect(await rawBytes(slug), slug).toMatchObject({ count: 0, hits: [] });
   expect(await stage.ask(slug, '/files'), slug).toEqual(['logo.svg', 'people', 'people/1.jpg']);
   expect(await rawBytes(slug, 'mount-web-uploads'), slug).toMatchObject({ count: 0, hits: [] });
+  const [, names, , key, type, ttl, ...fields] = await stage.ask<string[]>(slug, '/keys');
+  expect([names, key, type, fields.join()], slug).toEqual([
+    ...['*1', 'catalog:1', '+hash'],
+    expect.stringContaining('name,$3,pot'),
+  ]);
+  expect(Number(ttl?.slice(1)), slug).toBeGreaterThan(0);
+  expect(await rawBytes(slug, 'service-cache'), slug).toMatchObject({ count: 0, hits: [] });
 }
 
 async function untilComment(pull: PullRequest, wanted: (body: string) => boolean): Promise<string> {
@@ -285,6 +320,9 @@ describe('a pull request cannot see raw data', () => {
     for (const pull of pulls) await expectMasked(pull.slug);
     for (const pull of pulls) {
       const body = await untilComment(pull, (comment) => comment.includes('Preview is ready'));
+      expect(body).toContain(
+        'cache has 1 key of 1 pattern, 2 patterns matched nothing, 2 left out as queues',
+      );
       expect(body).toMatch(/\[sanitized and verified\]\(http:[^)]*\/goldens\/\d+\)/);
     }
     expect((await stage.ask<object[]>('pr-5--proof', '/customers'))[0]).toHaveProperty('phone', null);
@@ -342,6 +380,7 @@ describe('a pull request cannot see raw data', () => {
     await stage.untilReady(pull.slug, pull.commit);
     expect(await stage.ask(pull.slug, '/customers')).toEqual([]);
     expect(await rawBytes(pull.slug)).toMatchObject({ count: 0 });
+    expect((await stage.ask<string[]>(pull.slug, '/keys'))[1]).toBe('*0');
     const body = await untilComment(pull, (comment) => comment.includes('services start empty'));
     expect(body).toContain('tables: { customers: { mobile: phone } }');
 

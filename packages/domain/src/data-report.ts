@@ -57,6 +57,38 @@ export function filesWords(report: FilesReport): string {
   return `${report.allowed + report.links} files as they are, ${report.placeholders} placeholders, ${out} left out`;
 }
 
+/** What became of a Redis's keys where rules named some of them: counts and patterns, never a name or a value. */
+export const KeysReport = z.object({
+  engine: z.object({ type: z.string(), version: z.string(), digest: z.string() }),
+  /** Names that production had, in all its databases. */
+  scanned: Count,
+  /** Those that are in the golden. */
+  kept: Count,
+  /** Those that a pattern names and a queue keeps. */
+  queues: Count,
+  /** Pattern → how many keys it let through. None is no mistake: caches come and go. */
+  patterns: z.array(z.object({ allow: z.string(), keys: Count })),
+  /** Kind → in how many names and values that are kept it was found, where a rule says that it may be. */
+  detectors: z.record(z.string(), Count),
+  /** Names and values of keys that were left out and looked for in the files. */
+  samples: z.object({ taken: Count, found: Count }),
+  byteScan: z.object({ files: Count, bytes: Count, hits: Count }),
+  filesDigest: z.string(),
+});
+export type KeysReport = z.infer<typeof KeysReport>;
+
+/** `120 keys of 3 patterns, 14 left out as queues`. */
+export function keysWords({ kept, queues, patterns }: KeysReport): string {
+  const met = patterns.filter(({ keys }) => keys > 0).length;
+  const plural = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`;
+  const empty = patterns.length - met;
+  return [
+    `${plural(kept, 'key')} of ${plural(met, 'pattern')}`,
+    ...(empty === 0 ? [] : [`${plural(empty, 'pattern')} matched nothing`]),
+    ...(queues === 0 ? [] : [`${queues} left out as queues`]),
+  ].join(', ');
+}
+
 /** What a golden is and why it may be shown, for people: signed with it, stored, and kept after its data is gone. */
 export const DataReport = z.object({
   project: z.string(),
@@ -83,5 +115,7 @@ export const DataReport = z.object({
   mounts: z.array(z.string()),
   /** Mounts of whose files rules decided. Absent in reports from before there were such rules. */
   files: z.record(z.string(), FilesReport).optional(),
+  /** Services of which keys were copied. Absent where none were. */
+  keys: z.record(z.string(), KeysReport).optional(),
 });
 export type DataReport = z.infer<typeof DataReport>;

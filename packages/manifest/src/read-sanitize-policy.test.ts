@@ -184,6 +184,48 @@ describe('problems name their place and the way out', () => {
       /tiny/,
     ],
     [
+      'keys without a list',
+      'keys: { cache: "catalog:*" }\n',
+      '1:16 data: sanitize: keys: cache must be a list',
+      /catalog/,
+    ],
+    [
+      'a rule for keys that names none',
+      'keys:\n  cache: [{ why: "public" }]\n',
+      '2:11 data: sanitize: keys: cache: rule 1 must say which keys',
+      /catalog/,
+    ],
+    [
+      'a pattern for every key',
+      'keys:\n  cache: [{ allow: ["a:*", "*"] }]\n',
+      '2:28 data: sanitize: keys: cache: rule 1: allow: "*" would let every key through',
+      /begin with/,
+    ],
+    [
+      'a pattern as Redis has them',
+      'keys:\n  cache: [{ allow: "h[ae]llo:*" }]\n',
+      '2:20 data: sanitize: keys: cache: rule 1: allow: "h[ae]llo:*" has brackets',
+      /list of patterns/,
+    ],
+    [
+      'a type of key unknown',
+      'keys:\n  cache: [{ allow: "a:*", type: hsh }]\n',
+      '2:33 data: sanitize: keys: cache: rule 1: type cannot be "hsh"',
+      /"hash"/,
+    ],
+    [
+      'a time to live that is none',
+      'keys:\n  cache: [{ allow: "a:*", ttl: always }]\n',
+      '2:32 data: sanitize: keys: cache: rule 1: ttl cannot be "always"',
+      /required/,
+    ],
+    [
+      'personal data let through without a word',
+      'keys:\n  cache: [{ allow: "a:*", holds: [email] }]\n',
+      '2:27 data: sanitize: keys: cache: rule 1 lets personal-looking data through',
+      /why/,
+    ],
+    [
       'a detector unknown',
       'tables:\n  a:\n    b: { keep: "why not", allow: mail }\n',
       '3:34 data: sanitize: tables: a: b: allow cannot',
@@ -228,6 +270,32 @@ test('files of mounts: a word for all of them, or rules in order', () => {
       ],
     },
   ]);
+});
+
+test('keys of a service: patterns with what may be said of them; where there are none, the policy does not say so', () => {
+  const { policy, problems } = read(`keys:
+  cache:
+    - { allow: "catalog:*", why: "public catalogue", ttl: 1d }
+    - allow: [flags, "texts:??"]
+      type: [hash, string]
+      ttl: required
+  "shop-*": [{ allow: "shops:*", holds: email, why: "our own shops" }]
+`);
+  expect(problems).toEqual([]);
+  expect(policy.keys).toEqual([
+    {
+      pattern: 'cache',
+      rule: [
+        { allow: ['catalog:*'], why: 'public catalogue', types: [], ttl: 86_400, holds: [] },
+        { allow: ['flags', 'texts:??'], why: null, types: ['hash', 'string'], ttl: 'required', holds: [] },
+      ],
+    },
+    {
+      pattern: 'shop-*',
+      rule: [{ allow: ['shops:*'], why: 'our own shops', types: [], ttl: null, holds: ['email'] }],
+    },
+  ]);
+  expect(read('ids: keep').policy).not.toHaveProperty('keys');
 });
 
 test('presets are named, each once and in one order; another name is a mistake with what was meant', () => {

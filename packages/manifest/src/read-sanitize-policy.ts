@@ -1,4 +1,5 @@
 import { described, type Located, type LocatedEntry } from './located.ts';
+import { readKeyRules } from './read-key-rules.ts';
 import { readMountRule } from './read-mount-rule.ts';
 import type { Report } from './report.ts';
 import {
@@ -27,7 +28,17 @@ const NAMES_MAX = 2_000;
 export function readSanitizePolicy(report: Report, node: Located): SanitizePolicy {
   const section = openSection(report, node, {
     title: 'data: sanitize',
-    acted: [...safeKinds, 'presets', 'tables', 'columns', 'default', 'mounts', 'large-objects', 'comments'],
+    acted: [
+      ...safeKinds,
+      'presets',
+      'tables',
+      'columns',
+      'default',
+      'mounts',
+      'keys',
+      'large-objects',
+      'comments',
+    ],
     fallback: node.place,
   });
   const choose = <Word extends string>(key: string, known: readonly Word[], absent: Word): Word =>
@@ -51,6 +62,7 @@ export function readSanitizePolicy(report: Report, node: Located): SanitizePolic
     mounts: named(report, section.get('mounts'), 'mounts', ({ value }, title) =>
       readMountRule(report, value, title),
     ),
+    ...keysOf(report, section.get('keys')),
     largeObjects: choose('large-objects', ['fail', 'drop', 'keep'], 'fail'),
     comments: choose('comments', ['keep', 'drop'], 'keep'),
   };
@@ -65,6 +77,12 @@ function presetsOf(report: Report, node: Located | undefined): Pick<SanitizePoli
     return name === undefined ? [] : [name];
   });
   return presets.length === 0 ? {} : { presets: presetNames.filter((name) => presets.includes(name)) };
+}
+
+/** Left out where there are none, as presets are. */
+function keysOf(report: Report, node: Located | undefined): Pick<SanitizePolicy, 'keys'> {
+  const keys = named(report, node, 'keys', ({ value }, title) => readKeyRules(report, value, title));
+  return keys.length === 0 ? {} : { keys };
 }
 
 function named<Rule>(

@@ -15,6 +15,8 @@ export interface SanitizePolicy {
   readonly default: 'fail' | 'null-unknown';
   /** File mounts by name. What happens to one that none names, `default` says. */
   readonly mounts: readonly NamedRule<MountRule>[];
+  /** Services of the type Redis or Valkey, by name: the keys that may be copied. Absent, and where no pattern names a key: nothing. */
+  readonly keys?: readonly NamedRule<readonly KeyRule[]>[] | undefined;
   readonly largeObjects: 'fail' | 'drop' | 'keep';
   /** Comments on tables, columns and whatever else may have one: they are searched for values, or go. */
   readonly comments: 'keep' | 'drop';
@@ -40,6 +42,23 @@ export interface FileRule {
   /** Of placeholders: as many bytes as there were; else as few as a valid file of its type has. */
   readonly sameSize: boolean;
 }
+
+/** A key is copied when one rule names it, wants its type and time to live, and no queue keeps it. */
+export interface KeyRule {
+  /** `*` for any run of characters, `?` for one byte; everything else means itself. */
+  readonly allow: readonly string[];
+  readonly why: string | null;
+  /** Empty: any type. */
+  readonly types: readonly KeyType[];
+  /** `required`: only keys that expire. A number: and within so many seconds. Null: all. */
+  readonly ttl: null | 'required' | number;
+  /** What detectors may find in their names and values. */
+  readonly holds: readonly Detector[];
+}
+
+/** Those that can be looked into; what modules add is not. */
+export const keyTypes = ['string', 'hash', 'list', 'set', 'zset', 'stream'] as const;
+export type KeyType = (typeof keyTypes)[number];
 
 export interface TableRule {
   readonly truncate: boolean;

@@ -12,7 +12,8 @@ export interface Finding {
     | 'canary'
     | 'counts'
     | 'nothing-scanned'
-    | 'not-readable';
+    | 'not-readable'
+    | 'too-large';
   /** `customers.email`, `audit.events.payload`, `reports/orders`. */
   readonly where: string;
   readonly message: string;

@@ -7,7 +7,7 @@ import type { Secret } from '@bough/domain/secret';
 export interface Service {
   /** The manifest's `type` before the colon, with the aliases that mean the same: `postgresql`, `redis`, `redis-persistent`. */
   readonly types: readonly string[];
-  /** False: it starts empty every time and has no volume. */
+  /** False: it starts empty every time and has no volume, but for clones of a `keyed` service, which start from theirs every time. */
   persistent(type: string): boolean;
 
   /** Problems in the manifest's `configuration`, each with the key's path and a way out. Empty when it is fine. */
@@ -17,8 +17,13 @@ export interface Service {
   toolchain(declaration: ServiceDeclaration): string;
   /** Fresh random credentials for one environment. Serialisable: kept encrypted by the store. */
   credentials(declaration: ServiceDeclaration): Credentials;
-  /** Everything an engine needs to run it. Pure. The volume, if any, is at `/data`. */
-  program(declaration: ServiceDeclaration, credentials: Credentials, mode: ServiceMode): ServiceProgram;
+  /** Everything an engine needs to run it. Pure. The volume, if any, is at `/data`; `hasVolume` counts where it need not have one. */
+  program(
+    declaration: ServiceDeclaration,
+    credentials: Credentials,
+    mode: ServiceMode,
+    on?: { readonly hasVolume: boolean },
+  ): ServiceProgram;
 
   /**
    * The version whose files a volume holds, when this declaration cannot be started on them: asked before anything is
@@ -40,8 +45,10 @@ export interface Service {
     options: LoadOptions,
   ): Promise<LoadedSource>;
 
-  /** Absent where data cannot be cloned (Redis starts empty in a preview). */
+  /** Absent where data cannot be cloned as it is. */
   readonly cloning?: Cloning;
+  /** Where data is cloned key by key, and only what rules name (Redis); it starts empty without such rules. */
+  readonly keyed?: Keyed;
 }
 
 /** Where a service's data is read from when production does not run here. */
@@ -96,6 +103,16 @@ export interface Adoption {
   readonly from: Credentials;
   readonly to: Credentials;
   readonly signal: AbortSignal;
+}
+
+export interface Keyed {
+  /** Has a server of mode `capture` write what it holds to its volume: once it is stopped, previews start from that. */
+  seal(
+    declaration: ServiceDeclaration,
+    address: Address,
+    credentials: Credentials,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** Around a copy of the files, or `copy` in its place where files copied one after another could not be mended. */

@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { openPublicKey, type PublicKey } from '@bough/domain/attestation-key';
 import { BoughError } from '@bough/domain/bough-error';
-import { DataReport, filesWords, type ServiceReport } from '@bough/domain/data-report';
+import {
+  DataReport,
+  filesWords,
+  type KeysReport,
+  keysWords,
+  type ServiceReport,
+} from '@bough/domain/data-report';
 import { Attestation } from '@bough/reconcile/data/attestation';
 import { faultOfReport } from '@bough/reconcile/data/check-report';
 import type { Command } from 'commander';
@@ -111,9 +117,24 @@ function describe({ goldenId, report, attestation }: SignedReport, fault: string
     ...Object.entries(report.files ?? {}).map(
       ([volume, files]) => `files       ${volume}: ${filesWords(files)}`,
     ),
+    ...Object.entries(report.keys ?? {}).flatMap(([name, keys]) => ['', ...keysLines(name, keys)]),
     ...Object.entries(report.services).flatMap(([name, service]) => ['', ...serviceLines(name, service)]),
   );
   return lines.join('\n');
+}
+
+function keysLines(name: string, of: KeysReport): string[] {
+  const { byteScan, samples } = of;
+  const seen = Object.entries(of.detectors).map(([kind, count]) => `${kind} in ${count}, by rule`);
+  return [
+    `${name} (${of.engine.type}, ${of.engine.version})`,
+    `  keys       ${keysWords(of)}; ${of.scanned} in production`,
+    ...of.patterns.map(({ allow, keys }) => `  pattern    ${JSON.stringify(allow)}: ${keys}`),
+    `  detectors  ${seen.join('; ') || 'nothing'}`,
+    `  samples    ${samples.taken} left out and looked for, ${samples.found} found`,
+    `  bytes      ${byteScan.bytes} in ${byteScan.files} files, ${byteScan.hits} hits`,
+    `  files      ${of.filesDigest}`,
+  ];
 }
 
 function serviceLines(name: string, of: ServiceReport): string[] {

@@ -1,4 +1,10 @@
-import { type DataReport, filesWords, type ServiceReport } from '@bough/domain/data-report';
+import {
+  type DataReport,
+  filesWords,
+  type KeysReport,
+  keysWords,
+  type ServiceReport,
+} from '@bough/domain/data-report';
 import type { DataReportView } from '../data-report.ts';
 import { type Html, html, page } from './html.ts';
 
@@ -43,7 +49,25 @@ function reportPart(report: DataReport): Html {
     ]),
   ];
   return html`${table(rows)}
+${Object.entries(report.keys ?? {}).map(([name, keys]) => keysPart(name, keys))}
 ${Object.entries(report.services).map(([name, service]) => servicePart(name, service))}`;
+}
+
+function keysPart(name: string, of: KeysReport): Html {
+  const seen = Object.entries(of.detectors).map(([kind, count]) => `${kind} in ${count} names or values`);
+  const rows: [string, string][] = [
+    ['Program', `${of.engine.type}, version ${of.engine.version}, ${of.engine.digest}`],
+    ['Keys', `${keysWords(of)}; ${of.scanned} in production`],
+    ['Detectors', `nothing but ${seen.join(', ') || 'nothing'} where the rules allow it`],
+    ['Left out', `${of.samples.taken} names and values looked for, ${of.samples.found} found`],
+    ['Byte scan', `${of.byteScan.hits} hits in ${of.byteScan.files} files, ${of.byteScan.bytes} bytes`],
+    ['Files', of.filesDigest],
+  ];
+  return html`
+<h2>${name}</h2>
+${table(rows)}
+<details><summary>${of.patterns.length} patterns</summary>
+${table(of.patterns.map(({ allow, keys }): [string, string] => [allow, `${keys} keys`]))}</details>`;
 }
 
 function servicePart(name: string, of: ServiceReport): Html {

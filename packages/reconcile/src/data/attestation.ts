@@ -1,6 +1,6 @@
 import type { AttestationKeys, PublicKey } from '@bough/domain/attestation-key';
 import { BoughError } from '@bough/domain/bough-error';
-import { FilesReport } from '@bough/domain/data-report';
+import { FilesReport, KeysReport } from '@bough/domain/data-report';
 import { canonicalDigest, canonicalJson } from '@bough/manifest/canonical-json';
 import type { SnapshotRow, SnapshotVolume } from '@bough/store/snapshots';
 import { z } from 'zod';
@@ -26,6 +26,8 @@ export const AttestedFacts = z.object({
     .optional(),
   /** Mount → what became of its files, where they were masked one by one. Counts, never a name. */
   files: z.record(z.string(), FilesReport).optional(),
+  /** Service → what was copied of its keys. Counts and patterns, never a name of one. */
+  keys: z.record(z.string(), KeysReport).optional(),
   /** Service or mount name → the storage's snapshot and the server version that wrote it. */
   volumes: z.record(
     z.string(),

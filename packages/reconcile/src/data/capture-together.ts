@@ -52,7 +52,12 @@ export interface Together {
 export async function captureTogether(
   parent: CaptureRun,
   snapshotRowId: string,
-  wanted: { readonly services: readonly PlannedService[]; readonly mounts: readonly WantedMount[] },
+  wanted: {
+    readonly services: readonly PlannedService[];
+    readonly mounts: readonly WantedMount[];
+    /** What is read from production by other means, key by key; it takes its time, and is of no instant. */
+    readonly beside?: readonly (() => Promise<void>)[];
+  },
   voice: StepVoice,
 ): Promise<Together> {
   const { context } = parent;
@@ -63,17 +68,22 @@ export async function captureTogether(
   const startedAt = performance.now();
   const raws = services.map((captured) => copyService(parent, captured));
   const mounts = wanted.mounts.map((mount) => copyMount(parent, snapshotRowId, mount));
-  const taken = await Promise.allSettled([...raws, ...mounts]);
+  const beside = (wanted.beside ?? []).map((copy) => copy());
+  const [taken, besides] = await Promise.all([
+    Promise.allSettled([...raws, ...mounts]),
+    Promise.allSettled(beside),
+  ]);
   const spreadMs = Math.round(performance.now() - startedAt);
-  const failed = taken.find((one) => one.status === 'rejected');
+  const failed = [...taken, ...besides].find((one) => one.status === 'rejected');
   if (failed !== undefined) {
     for (const one of taken)
       if (one.status === 'fulfilled') await context.storage.removeSnapshot(one.value.id);
     throw failed.reason;
   }
-  const copies = services.length + mounts.length;
+  const copies = services.length + mounts.length + beside.length;
   // A service's own means make its copy one of an instant, also where the storage cannot.
-  const span = { instant: copies <= 1 && (context.storage.atomic || mounts.length === 0), spreadMs };
+  const isOne = copies <= 1 && beside.length === 0;
+  const span = { instant: isOne && (context.storage.atomic || mounts.length === 0), spreadMs };
   if (copies > 0)
     voice.line(
       `${copies} volume(s) captured ${spanWords(span)} (${context.storage.kind}) while they are in use`,
@@ -99,10 +109,19 @@ async function findService(
   snapshotRowId: string,
   planned: PlannedService,
 ): Promise<CapturedService | undefined> {
-  const { context, environment } = parent;
   const wanted = wantService(parent, snapshotRowId, planned);
   if (wanted === undefined) return undefined;
-  const credentials = await credentialsOf(parent, wanted.declaration);
+  return { ...wanted, ...(await addressOfRunning(parent, planned, wanted.declaration)) };
+}
+
+/** Where a service of the parent answers, and as whom. */
+export async function addressOfRunning(
+  parent: CaptureRun,
+  planned: PlannedService,
+  declaration: ServiceDeclaration,
+): Promise<{ credentials: Credentials; address: Address }> {
+  const { context, environment } = parent;
+  const credentials = await credentialsOf(parent, declaration);
   const source = await context.engine.observe(serviceWorkloadId(parent, planned.name));
   if (source?.address === undefined) {
     throw new BoughError({
@@ -112,10 +131,10 @@ async function findService(
       retryable: true,
     });
   }
-  return { ...wanted, credentials, address: source.address };
+  return { credentials, address: source.address };
 }
 
-/** Undefined for services whose data is not cloned (Redis starts empty in a preview). */
+/** Undefined for services whose data is not cloned as it is (Redis: its keys, by rules, in capture-keys.ts). */
 export function wantService(
   parent: CaptureRun,
   snapshotRowId: string,
@@ -134,7 +153,7 @@ export function wantService(
     });
   return {
     ...{ planned, service, cloning, declaration: declarationOf(planned) },
-    labels: labelsOf(parent, planned.name),
+    labels: labelsOfCapture(parent, planned.name),
     ids: { raw: idOf('raw'), volume: idOf('volume'), masked: idOf('masked'), golden: idOf('golden') },
   };
 }
@@ -163,11 +182,11 @@ export function mountCapture(
   const name = `mount:${of.volume}`;
   return {
     id: captureId({ installationId, snapshotId: of.snapshotRowId, name, stage: of.stage }),
-    labels: labelsOf(parent, name),
+    labels: labelsOfCapture(parent, name),
   };
 }
 
-function labelsOf({ context, environment }: CaptureRun, name: string): StorageLabels {
+export function labelsOfCapture({ context, environment }: CaptureRun, name: string): StorageLabels {
   return {
     installationId: context.installationId,
     environmentId: environment.id,

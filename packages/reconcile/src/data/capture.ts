@@ -1,11 +1,12 @@
 import { BoughError } from '@bough/domain/bough-error';
-import type { FilesReport, ServiceReport } from '@bough/domain/data-report';
+import type { FilesReport, KeysReport, ServiceReport } from '@bough/domain/data-report';
 import { Secret } from '@bough/domain/secret';
 import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { DataPolicy, ServiceSource } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
 import type { SanitizePolicy } from '@bough/manifest/sanitize-policy';
 import { sourceDigest } from '@bough/manifest/source-digest';
+import { keyRulesFor } from '@bough/sanitize/keys/key-rules';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import type { Credentials } from '@bough/service/service';
 import type { Snapshot, Volume } from '@bough/storage/storage';
@@ -23,6 +24,7 @@ import { z } from 'zod';
 import type { CaptureRun, StepVoice } from '../deploy/run.ts';
 import { readCredentials, writeCredentials } from '../service-credentials.ts';
 import { type AttestedFacts, attest } from './attestation.ts';
+import { type KeysCapture, openKeys, refuseUnknownKeyServices, wantedKeys } from './capture-keys.ts';
 import {
   type CapturedService,
   captureTogether,
@@ -80,6 +82,7 @@ export async function captureGolden(
   const rules = policy.sanitize === 'none' ? null : { policy: policy.sanitize, used: new Set<string>() };
   const made: Snapshot[] = [];
   const raws: string[] = [];
+  const keyed: KeysCapture[] = [];
   try {
     const capturedAt = context.clock.now();
     const volumes: Record<string, SnapshotVolume> = {};
@@ -92,9 +95,19 @@ export async function captureGolden(
     if (rules !== null && !isElsewhere) refuseUndecidedMounts(rules.policy, mountVolumes(parent), voice);
     const wanted = wantedOf(parent, rules, voice);
     const sources = policy.source ?? {};
+    if (rules !== null) refuseUnknownKeyServices(parent, rules.policy, voice);
+    for (const one of wantedKeys(parent, rules?.policy ?? null)) {
+      const { name } = one.planned;
+      if (!isElsewhere && sources[name] === undefined)
+        keyed.push(await openKeys(parent, { snapshotRowId: row.id, wanted: one, voice }));
+      else
+        voice.line(`${name}: keys are copied only of a production that runs here; previews start it empty`);
+    }
     const running = wanted.services.filter(({ name }) => sources[name] === undefined);
     // What runs elsewhere has only what its sources name.
-    const here = isElsewhere ? { services: [], mounts: [] } : { ...wanted, services: running };
+    const here = isElsewhere
+      ? { services: [], mounts: [] }
+      : { ...wanted, services: running, beside: keyed.map(({ copy }) => copy) };
     const taken = await captureTogether(parent, row.id, here, voice);
     const loaded = wanted.services.flatMap((planned) => {
       const source = sources[planned.name];
@@ -103,7 +116,17 @@ export async function captureGolden(
     });
     raws.push(...taken.services.map(({ ids }) => ids.raw));
     const files: Record<string, FilesReport> = {};
+    const keys: Record<string, KeysReport> = {};
     raws.push(...[...taken.mounts.values()].map(({ id }) => id));
+    for (const capture of keyed) {
+      const { planned } = capture;
+      const { snapshot, version, report } = await capture.freeze();
+      made.push(snapshot);
+      volumes[`service:${planned.name}`] = {
+        ...{ snapshotId: snapshot.id, type: `${planned.type}:${planned.version}`, version },
+      };
+      keys[planned.name] = report;
+    }
     for (const [volume, captured] of taken.mounts) {
       const masked = await maskMount(parent, {
         snapshotRowId: row.id,
@@ -137,7 +160,15 @@ export async function captureGolden(
       await advanceSnapshot(context.pool, row.id, 'verified');
     }
     const report = dataReport(parent, {
-      ...{ why: policy.why, capturedAt, services, sources: origins, files, mounts: [...taken.mounts.keys()] },
+      ...{
+        why: policy.why,
+        capturedAt,
+        services,
+        sources: origins,
+        files,
+        keys,
+        mounts: [...taken.mounts.keys()],
+      },
       policy: { commit: policy.commit, sanitize: row.sanitize },
     });
     const attestation = attest(context.attestationKeys, {
@@ -148,6 +179,7 @@ export async function captureGolden(
       source: sourceDigest(policy.source ?? {}),
       policyCommit: policy.commit,
       ...(rules === null ? {} : { masking, files }),
+      ...(keyed.length === 0 ? {} : { keys }),
       volumes,
       capturedAt: capturedAt.toISOString(),
       span: taken.span,
@@ -174,10 +206,14 @@ export async function captureGolden(
       frozenAt: context.clock.now(),
     };
   } catch (error) {
+    // Before its copies go: nothing may write there any more.
+    for (const capture of keyed) await capture.close();
     for (const id of [...raws, ...made.map((snapshot) => snapshot.id)])
       await context.storage.removeSnapshot(id);
     await failSnapshot(context.pool, row.id, failureOf(error));
     throw error;
+  } finally {
+    for (const capture of keyed) await capture.close();
   }
 }
 
@@ -189,7 +225,8 @@ function wantedOf(
 ): { services: PlannedService[]; mounts: WantedMount[] } {
   const services = parent.plan.common.services.filter((planned) => {
     const isWanted = rules === null || canSanitize(planned.type);
-    if (!isWanted)
+    const isKeyed = rules !== null && keyRulesFor(rules.policy, planned.name) !== undefined;
+    if (!isWanted && !isKeyed)
       voice.line(`${planned.name}: ${planned.type} cannot be sanitized, so previews start it empty`);
     return isWanted;
   });

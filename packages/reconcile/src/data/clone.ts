@@ -1,4 +1,4 @@
-import { filesWords } from '@bough/domain/data-report';
+import { filesWords, keysWords } from '@bough/domain/data-report';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import { serviceVolumeId, serviceVolumeName } from '../deploy/services.ts';
 import { mountVolumeId, mountVolumeName } from '../deploy/surroundings.ts';
@@ -22,8 +22,10 @@ export async function cloneGolden(
   const left: string[] = [];
   for (const planned of run.plan.common.services) {
     const service = run.context.service(planned.type);
-    if (service.cloning === undefined || !service.persistent(planned.type)) continue;
     const source = golden.facts.volumes[`service:${planned.name}`];
+    const isWhole = service.cloning !== undefined && service.persistent(planned.type);
+    // Without rules for its keys it starts empty, as ever.
+    if (!isWhole && (service.keyed === undefined || source === undefined)) continue;
     const type = `${planned.type}:${planned.version}`;
     if (source === undefined) left.push(`${planned.name} is new here and starts empty`);
     else if (source.type !== type)
@@ -37,6 +39,8 @@ export async function cloneGolden(
       );
       await holdUp(run, 'clone');
       cloned.push(planned.name);
+      const keys = golden.facts.keys?.[planned.name];
+      if (keys !== undefined) left.push(`${planned.name} has ${keysWords(keys)}`);
     }
   }
   for (const volume of mountVolumes(run)) {

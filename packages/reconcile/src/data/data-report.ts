@@ -1,4 +1,4 @@
-import type { DataReport, FilesReport, ServiceReport } from '@bough/domain/data-report';
+import type { DataReport, FilesReport, KeysReport, ServiceReport } from '@bough/domain/data-report';
 import type { PlannedService } from '@bough/manifest/plan';
 import { detectors } from '@bough/manifest/sanitize-policy';
 import { sanitizerVersion } from '@bough/sanitize/policy-digest';
@@ -69,6 +69,7 @@ export function dataReport(
     sources: Readonly<Record<string, string>>;
     mounts: readonly string[];
     files: Readonly<Record<string, FilesReport>>;
+    keys: Readonly<Record<string, KeysReport>>;
   },
 ): DataReport {
   const { context, project, commit } = parent;
@@ -89,5 +90,6 @@ export function dataReport(
     services: of.services,
     mounts: of.mounts.filter((volume) => of.files[volume] === undefined),
     files: of.files,
+    ...(Object.keys(of.keys).length === 0 ? {} : { keys: of.keys }),
   };
 }

@@ -158,7 +158,7 @@ async function ensureService(
           kind: environment.kind,
         },
       })
-    : null;
+    : await clonedVolume(run, service, planned.name);
   const started = await startService(run, {
     service,
     declaration,
@@ -196,6 +196,12 @@ async function ensureService(
   };
 }
 
+/** A service that keeps nothing has a volume where it was cloned. */
+async function clonedVolume(run: PlannedRun, service: Service, name: string): Promise<Volume | null> {
+  if (service.keyed === undefined || run.environment.kind === 'production') return null;
+  return (await run.context.storage.observe(serviceVolumeId(run, name))) ?? null;
+}
+
 /** Initialises the volume when it is fresh and starts the program; does not wait for it. */
 export async function startService(
   run: Pick<CaptureRun, 'context' | 'environment' | 'lock'>,
@@ -212,7 +218,9 @@ export async function startService(
 ): Promise<{ address: Address; workload: Workload }> {
   const { context, environment, lock } = run;
   const { service, declaration, volume } = what;
-  const program = service.program(declaration, what.credentials, what.mode);
+  const program = service.program(declaration, what.credentials, what.mode, {
+    hasVolume: volume !== null,
+  });
   const labels = {
     installationId: context.installationId,
     environmentId: environment.id,

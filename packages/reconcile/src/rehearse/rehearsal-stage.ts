@@ -130,7 +130,8 @@ async function startOn(stage: Stage, planned: PlannedService): Promise<StagedSer
   for (const secret of secretsOf(credentials)) run.secrets.add(secret);
   const source = golden.facts.volumes[`service:${planned.name}`];
   const isCloned = source?.type === `${planned.type}:${planned.version}`;
-  const volume = service.persistent(planned.type)
+  const isKept = service.persistent(planned.type) || (isCloned && service.keyed !== undefined);
+  const volume = isKept
     ? await ensureVolume(stage, isCloned ? `service:${planned.name}` : `empty:${planned.name}`)
     : null;
   const started = await startService(run, {

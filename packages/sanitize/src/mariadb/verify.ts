@@ -3,6 +3,7 @@ import type { MaskingPlan } from '../decide.ts';
 import type { Finding } from '../finding.ts';
 import { displayTable } from '../names.ts';
 import { addDetected, type Detected, detectedOnce } from '../report.ts';
+import { shapeWords } from '../shape-words.ts';
 import { shownBy } from '../verify.ts';
 import { systemSchemas } from './catalogue.ts';
 import { detect } from './detect.ts';
@@ -96,14 +97,6 @@ function look(tally: Tally, text: string, of: { mark: string; samples: ReadonlyS
   }
 }
 
-const words: Readonly<Record<Detector, string>> = {
-  email: 'an e-mail address outside the reserved domains',
-  phone: 'a phone number',
-  key: 'a key or token of a known service',
-  card: 'a card number, by its check digits',
-  iban: 'a bank account (IBAN), by its check digits',
-};
-
 interface Judgement {
   readonly findings: Finding[];
   readonly detected: Detected[];
@@ -128,7 +121,7 @@ function judge(where: string, tally: Tally, leave: ReadonlySet<Detector>): Judge
     const isOne = seen < 20 ? certain > 0 : certain * 2 >= seen;
     if (isOne && leave.has(kind)) detected.push(detectedOnce(kind, seen));
     else if (isOne)
-      findings.push(finding('raw-value', `${certain} rows hold what looks like ${words[kind]}.`));
+      findings.push(finding('raw-value', `${certain} rows hold what looks like ${shapeWords[kind]}.`));
   }
   return { findings, detected };
 }

@@ -11,10 +11,14 @@ export function redisProgram(
   declaration: ServiceDeclaration,
   credentials: Credentials,
   mode: ServiceMode,
+  on?: { readonly hasVolume: boolean },
 ): ServiceProgram {
   const memoryBytes = (mode === 'production' ? 256 : 64) * mebibyte;
   return {
-    command: commandScript(serverOf(declaration), settingsOf(declaration, mode, memoryBytes)),
+    command: commandScript(
+      serverOf(declaration),
+      settingsOf(declaration, { mode, memoryBytes, hasVolume: on?.hasVolume === true }),
+    ),
     env: { BOUGH_REDIS_PASSWORD: credentials.password },
     stopSignal: 'SIGTERM',
     stopGraceMs: 30_000,
@@ -29,10 +33,14 @@ function serverOf(declaration: ServiceDeclaration): string {
   return 'command -v redis-server || command -v valkey-server';
 }
 
-function settingsOf(declaration: ServiceDeclaration, mode: ServiceMode, memoryBytes: number): string[] {
-  const files = isPersistent(declaration.type)
-    ? ['dir /data', 'appendonly yes', `appendfsync ${mode === 'production' ? 'everysec' : 'no'}`]
-    : ['dir /tmp', 'appendonly no'];
+interface Running {
+  readonly mode: ServiceMode;
+  readonly memoryBytes: number;
+  readonly hasVolume: boolean;
+}
+
+function settingsOf(declaration: ServiceDeclaration, { mode, memoryBytes, hasVolume }: Running): string[] {
+  const policy = mode === 'capture' ? 'noeviction' : (policyOf(declaration) ?? defaultPolicy);
   return [
     'bind 127.0.0.1',
     'protected-mode yes',
@@ -41,9 +49,18 @@ function settingsOf(declaration: ServiceDeclaration, mode: ServiceMode, memoryBy
     'save ""',
     'databases 64',
     `maxmemory ${memoryBytes}`,
-    `maxmemory-policy ${policyOf(declaration) ?? defaultPolicy}`,
-    ...files,
+    `maxmemory-policy ${policy}`,
+    ...filesOf(declaration, mode, hasVolume),
   ];
+}
+
+function filesOf(declaration: ServiceDeclaration, mode: ServiceMode, hasVolume: boolean): string[] {
+  // What it writes is searched byte by byte, so nothing is packed, and only what `seal` wants is written.
+  if (mode === 'capture') return ['dir /data', 'appendonly no', 'rdbcompression no'];
+  if (isPersistent(declaration.type))
+    return ['dir /data', 'appendonly yes', `appendfsync ${mode === 'production' ? 'everysec' : 'no'}`];
+  // Read at every start and, as nothing is ever saved, never written.
+  return [hasVolume ? 'dir /data' : 'dir /tmp', 'appendonly no'];
 }
 
 /** The password goes from the environment into a private file: command lines are for all to see. */

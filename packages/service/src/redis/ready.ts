@@ -1,9 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { Redis } from 'ioredis';
 import type { Address, Credentials } from '../service.ts';
 import { waitUntilReady } from '../wait-until-ready.ts';
-
-const answerTimeoutMs = 5_000;
+import { redisClient } from './connect.ts';
 
 /** Valkey reports the Redis version that it is compatible with, too; its own is the one that counts. */
 export async function redisReady(
@@ -15,20 +13,7 @@ export async function redisReady(
 }
 
 async function ask(address: Address, credentials: Credentials): Promise<{ version: string }> {
-  const client = new Redis({
-    host: address.host,
-    port: address.port,
-    // The older handshake lets a connection exist before it is authenticated, so that a refusal has an answer.
-    protocol: 2,
-    lazyConnect: true,
-    connectTimeout: answerTimeoutMs,
-    commandTimeout: answerTimeoutMs,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => null,
-    enableReadyCheck: false,
-  });
-  // Errors are told by the commands that they fail; without a listener ioredis prints them.
-  client.on('error', () => {});
+  const client = redisClient(address);
   try {
     await client.connect();
     await client.auth(credentials.password.reveal());

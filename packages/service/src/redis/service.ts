@@ -3,6 +3,7 @@ import type { ConfigurationProblem, Service, ServiceDeclaration } from '../servi
 import { defaultPolicy, policies, policyOf } from './policy.ts';
 import { isPersistent, redisProgram } from './program.ts';
 import { redisReady } from './ready.ts';
+import { sealRedis } from './seal.ts';
 
 export const redis: Service = {
   types: ['redis', 'redis-persistent', 'valkey', 'valkey-persistent'],
@@ -13,6 +14,7 @@ export const redis: Service = {
   program: redisProgram,
   ready: redisReady,
   provision: async () => {},
+  keyed: { seal: sealRedis },
   endpoints: (declaration, credentials) => ({
     [familyOf(declaration)]: {
       scheme: 'redis',
