@@ -56,7 +56,7 @@ export function writeAdmitted(db: Database, fence: Fence): Promise<boolean> {
   );
 }
 
-/** It keeps its place in the queue however often it asks. */
+/** It keeps its place in the queue however often it asks. What failed before it asked is over; how often is not forgotten. */
 export function writeQueued(
   db: Database,
   fence: Fence,
@@ -65,7 +65,8 @@ export function writeQueued(
   return writeAtFence(
     db,
     fence,
-    'waiting_since = coalesce(waiting_since, now()), waiting_position = $4, waiting_for = $5',
+    `waiting_since = coalesce(waiting_since, now()), waiting_position = $4, waiting_for = $5,
+     failure_code = null, failure_message = null, failure_hint = null, failure_tail = '{}', retry_at = null`,
     [place.position, place.waitsFor],
   );
 }
