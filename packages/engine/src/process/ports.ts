@@ -40,8 +40,10 @@ export function createPorts(directory: string): Ports {
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       const wanted = attempt === 0 ? options.wanted : undefined;
       const port = wanted ?? randomInt(firstPort, lastPort);
-      if (port === options.avoid || (wanted === undefined && (await isListening(port)))) continue;
-      if (await claim(directory, port, id)) return port;
+      if (port === options.avoid || !(await claim(directory, port, id))) continue;
+      // Only at a port of one's own is it tried: another workload may be about to listen at its.
+      if (wanted !== undefined || !(await isListening(port))) return port;
+      await rm(join(directory, String(port)), { force: true });
     }
     throw new BoughError({
       code: 'ports-exhausted',

@@ -155,13 +155,15 @@ async function copyBatch(of: Copying, names: readonly Buffer[]): Promise<void> {
       bytes = 0;
       if (tally.bytes > keysBytesMax) return;
     }
-    batch.push({ name, type });
+    batch.push({ name, type, sizeBytes });
     bytes += sizeBytes;
   }
   await move(of, batch);
 }
 
 interface Wanted {
+  /** In production's memory; what is sent of it may be packed. */
+  readonly sizeBytes: number;
   readonly name: Buffer;
   readonly type: string;
 }
@@ -188,7 +190,8 @@ async function readFacts(from: RedisSession, names: readonly Buffer[]) {
     return [
       {
         ...{ name, type, ttlMs },
-        sizeBytes: typeof size === 'number' ? size : 0,
+        // A server that does not tell sizes is asked for one key at a time.
+        sizeBytes: typeof size === 'number' ? size : batchBytesMax,
         // What cannot be said of a stream is taken for the worse.
         consumerGroups: Array.isArray(found) ? found.length : type === 'stream' ? 1 : 0,
       },
@@ -211,20 +214,21 @@ async function move({ allowances, from, to, tally }: Copying, batch: readonly Wa
     // It may have got more time since it was chosen.
     const allowance = allowances.find(wanted.name, { type: wanted.type, ttlMs });
     if (!Buffer.isBuffer(dump) || ttlMs === -2 || allowance === undefined) return [];
-    return [{ name: wanted.name, index: allowance.index, ttlMs, dump }];
+    return [{ ...wanted, index: allowance.index, ttlMs, dump }];
   });
   const restored = await to.try(
     found.map(({ name, ttlMs, dump }) =>
       ttlMs < 0 ? ['restore', name, 0, dump] : ['restore', name, now + ttlMs, dump, 'absttl'],
     ),
   );
-  for (const [index, { ttlMs, dump, index: allowance }] of found.entries()) {
+  for (const [index, { ttlMs, dump, sizeBytes, index: allowance }] of found.entries()) {
     const reply = restored[index];
     // It came twice, because it was moved while the names were read.
     if (reply instanceof Error && reply.message.startsWith('BUSYKEY')) continue;
-    if (reply instanceof Error) tally.refused += 1;
+    if (reply instanceof Error && reply.message.startsWith('OOM')) tally.bytes = keysBytesMax + 1;
+    else if (reply instanceof Error) tally.refused += 1;
     else if (ttlMs < 0) tally.lasting[allowance] = (tally.lasting[allowance] ?? 0) + 1;
-    tally.bytes += dump.length;
+    tally.bytes += Math.max(sizeBytes, dump.length);
   }
 }
 
