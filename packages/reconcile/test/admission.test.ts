@@ -87,14 +87,18 @@ async function remove(id: string): Promise<void> {
   await queues.enqueue('reconcile', id);
 }
 
-test('a place goes to the project that runs less, production waits for none, and all others know theirs', async () => {
+/** Memory and disk are there; nobody is put to sleep for anybody. */
+function haveRoomFor(maxAwake: number): void {
   const capacity = {
-    ...{ maxAwake: 2, memoryReserveBytes: 0, diskReserveBytes: 0, memoryPerPreviewBytes: 1 },
-    // Nobody is put to sleep for anybody.
+    ...{ maxAwake, memoryReserveBytes: 0, diskReserveBytes: 0, memoryPerPreviewBytes: 1 },
     minAwakeMs: 3_600_000,
     measure: async () => ({ memoryAvailableBytes: 1, diskAvailableBytes: 1 }),
   };
   Object.assign(bough.context, { capacity });
+}
+
+test('a place goes to the project that runs less, production waits for none, and all others know theirs', async () => {
+  haveRoomFor(2);
   const first = await ask(shop(1));
   await untilReady(first);
   const second = await ask(shop(2));
@@ -156,12 +160,7 @@ test('builds take turns between projects, and production’s is the next whoever
 });
 
 test('who failed while it waited stands in nobody’s way', async () => {
-  const capacity = {
-    ...{ maxAwake: 1, memoryReserveBytes: 0, diskReserveBytes: 0, memoryPerPreviewBytes: 1 },
-    minAwakeMs: 3_600_000,
-    measure: async () => ({ memoryAvailableBytes: 1, diskAvailableBytes: 1 }),
-  };
-  Object.assign(bough.context, { capacity });
+  haveRoomFor(1);
   const first = await ask(shop(1));
   await untilReady(first);
   const second = await ask(shop(2));
