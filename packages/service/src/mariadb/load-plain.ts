@@ -1,5 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { type Connection, createConnection } from 'mysql2';
+import { errorWords } from './error-words.ts';
 import { refused, type SqlStatement, splitMariadbSql } from './split-sql.ts';
 
 /** An index of a large table takes hours; a statement that takes days is stuck. */
@@ -104,17 +105,13 @@ function refuseCharset(head: string, line: number): void {
   throw refused(line, `the dump is written in ${charset}`, 'Dump with `--default-character-set=utf8mb4`.');
 }
 
-/** Errors whose words name things, not values. */
-const namesThings = new Set([
-  1044, 1049, 1050, 1054, 1115, 1142, 1146, 1193, 1227, 1231, 1273, 1286, 1305, 1370, 1419, 1813, 1062,
-]);
-
 function failure({ bytes, line }: SqlStatement, error: unknown): unknown {
-  const { errno, sqlMessage } = (error ?? {}) as { errno?: unknown; sqlMessage?: unknown };
+  const { errno, sqlMessage, sqlState } = (error ?? {}) as Readonly<
+    Partial<Record<'errno' | 'sqlMessage' | 'sqlState', unknown>>
+  >;
   if (error instanceof BoughError || typeof errno !== 'number' || typeof sqlMessage !== 'string')
     return error;
-  const isSafe = namesThings.has(errno) && errno !== 1062;
-  const words = (isSafe ? sqlMessage : sqlMessage.replace(/['"`].*/s, '…')).slice(0, 300);
+  const words = errorWords({ errno, message: sqlMessage, state: sqlState });
   const begin = /^(?:\/\*M?!\d*\s*)?((?:[a-z]+\s+){1,3}[`\w.]*)/i.exec(bytes)?.[1]?.slice(0, 80) ?? '';
   return refused(
     line,

@@ -2,6 +2,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import { Client } from 'pg';
 import type { ReadMeter } from '../read-meter.ts';
 import { copyIn, execute } from './copy-rows.ts';
+import { errorWords } from './error-words.ts';
 import { type SqlPart, splitSql } from './split-sql.ts';
 
 /** Rows of `pg_dump --inserts` go together: one round trip each would take most of the time. */
@@ -109,21 +110,20 @@ function isSettingOfAnotherVersion(text: string, error: unknown): boolean {
   return /^set\s+\w+\s*=/i.test(text) && (error as { code?: unknown } | null)?.code === '42704';
 }
 
-/** Says where, and what the server said but for values: data errors and bad syntax quote the dump. */
+/** Says where, and what the server said but for values. */
 function failure({ text, line }: { text: string; line: number }, error: unknown): unknown {
-  const { code, message, where } = (error ?? {}) as { code?: unknown; message?: unknown; where?: unknown };
+  const { code, message, where, routine } = (error ?? {}) as Readonly<
+    Partial<Record<'code' | 'message' | 'where' | 'routine', unknown>>
+  >;
   if (error instanceof BoughError || typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code)) return error;
-  const said = String(message).replace(/\s+/g, ' ');
-  const words = /^(?:22|42601|P0)/.test(code)
-    ? said.replace(/"[^"]*"?/g, '"…"').replace(/'[^']*'?/g, "'…'")
-    : said;
+  const words = errorWords({ code, message: String(message), routine });
   const row = typeof where === 'string' ? /^COPY \S+, line (\d+)(?:, column ([^\s:]+))?/.exec(where) : null;
   const at = row === null ? line : line + Number(row[1]);
   const begin = /^\w+(?:\s+(?:\w+\s+){0,3}?(?:only\s+)?["\w.]+)?/.exec(text)?.[0].slice(0, 80) ?? '';
   const column = row?.[2] === undefined ? '' : `, column ${row[2]}`;
   return atLine(
     at,
-    `${words.slice(0, 300)} (${code}, in "${begin}"${column})`,
+    `${words} (${code}, in "${begin}"${column})`,
     code === '42501' || code === '42704' || code === '0A000'
       ? 'A dump is loaded as the owner of its database, not as a superuser. Extensions that it uses are declared below `configuration: extensions:` of the service.'
       : 'Dump one whole database with `pg_dump --format=plain`, or better `--format=custom`, for an empty one.',

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import { metered, type ReadMeter } from '../read-meter.ts';
 import type { DumpTools } from './dump-tools.ts';
+import { firstError } from './error-words.ts';
 import {
   isRecoveryConflict,
   readableHint,
@@ -107,15 +108,4 @@ async function outcomeOf(child: ReturnType<typeof spawn>): Promise<{ code: numbe
   } catch (error) {
     return { code: null, errors: error instanceof Error ? error.message : String(error) };
   }
-}
-
-/** Only the line that says what is wrong: those behind it quote rows. */
-function firstError(errors: string, secret: string): string {
-  const lines = errors.split('\n').filter((text) => text.trim() !== '');
-  const line = lines.find((text) => /error:|FATAL/.test(text)) ?? lines[0] ?? 'it ended without a word';
-  const shown = secret === '' ? line : line.replaceAll(secret, '[redacted]');
-  return shown
-    .replace(/^pg_(dump|restore): (error: )?/, '')
-    .replace(/\s*Command was:.*$/, '')
-    .slice(0, 300);
 }
