@@ -1,5 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { type Connection, createConnection } from 'mysql2';
+import { createConnection } from 'mysql2';
 import { errorWords } from './error-words.ts';
 import { refused, type SqlStatement, splitMariadbSql } from './split-sql.ts';
 
@@ -34,17 +34,22 @@ export async function loadMariadbSql(
     enableKeepAlive: true,
   });
   connection.on('error', () => {});
-  let close: (error: Error) => void = () => {};
-  const closed = new Promise<never>((_resolve, reject) => {
-    close = reject;
-  });
-  closed.catch(() => {});
+  const closed = new Error('the connection to the private server was closed');
+  let isClosed = false;
   // A query on a destroyed connection never ends by itself.
+  let rejectCurrent: (error: Error) => void = () => {};
   const stop = () => {
+    isClosed = true;
     connection.destroy();
-    close(new Error('the connection to the private server was closed'));
+    rejectCurrent(closed);
   };
-  const execute: Execute = (sql) => Promise.race([send(connection, sql), closed]);
+  const execute: Execute = (sql) =>
+    new Promise((resolve, reject) => {
+      if (isClosed) return reject(closed);
+      rejectCurrent = reject;
+      // Rows that it returns are thrown away as they come.
+      connection.query(sql).on('error', reject).on('end', resolve);
+    });
   signal.addEventListener('abort', stop, { once: true });
   try {
     await execute('set names utf8mb4');
@@ -73,13 +78,6 @@ async function perform(execute: Execute, statement: SqlStatement, stop: () => vo
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Rows that it returns are thrown away as they come. */
-function send(connection: Connection, sql: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    connection.query(sql).on('error', reject).on('end', resolve);
-  });
 }
 
 const leftOut =

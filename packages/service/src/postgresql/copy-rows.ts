@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { Client, Connection, Submittable } from 'pg';
 
@@ -21,6 +20,7 @@ export function execute(client: Client, text: string): Promise<void> {
 /** Feeds `copy … from stdin`. What the rows' source throws ends the statement and is thrown on. */
 export async function copyIn(client: Client, text: string, rows: AsyncIterable<Buffer>): Promise<void> {
   let isOver = false;
+  let wake: () => void = () => {};
   let ask: (connection: CopyConnection) => void = () => {};
   const asked = new Promise<CopyConnection>((resolve) => {
     ask = resolve;
@@ -34,6 +34,7 @@ export async function copyIn(client: Client, text: string, rows: AsyncIterable<B
   );
   void over.then(() => {
     isOver = true;
+    wake();
   });
   const connection = await Promise.race([asked, over]);
   if (connection === 'over') return ended;
@@ -42,7 +43,10 @@ export async function copyIn(client: Client, text: string, rows: AsyncIterable<B
       // The server has said no: the rest is not sent, and its error says why.
       if (isOver) break;
       connection.sendCopyFromChunk(chunk);
-      if (connection.stream.writableNeedDrain) await Promise.race([once(connection.stream, 'drain'), over]);
+      if (connection.stream.writableNeedDrain)
+        await drained(connection.stream, (resume) => {
+          wake = resume;
+        });
     }
     if (!isOver) connection.endCopyFrom();
   } catch (error) {
@@ -51,6 +55,18 @@ export async function copyIn(client: Client, text: string, rows: AsyncIterable<B
     throw error;
   }
   return ended;
+}
+
+/** Or closed, or woken by whoever is given how. Nothing of it is left behind: a large table waits very often. */
+function drained(stream: Duplex, give: (resume: () => void) => void): Promise<void> {
+  return new Promise((resolve) => {
+    const resume = () => {
+      stream.off('drain', resume).off('close', resume);
+      resolve();
+    };
+    stream.on('drain', resume).on('close', resume);
+    give(resume);
+  });
 }
 
 const chunksAhead = 16;
