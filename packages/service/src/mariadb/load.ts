@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
-import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { openDump } from '../open-dump.ts';
 import { createReadMeter, metered } from '../read-meter.ts';
 import type {
@@ -17,6 +17,7 @@ import type {
 import { seriesOf } from './configuration.ts';
 import { mariadbEndpoints } from './endpoints.ts';
 import { loadMariadbSql, type MariadbTarget } from './load-plain.ts';
+import { parseSourceUrl, type SourceLogin } from './parse-source-url.ts';
 
 const connectTimeoutMs = 15_000;
 const errorBytesMax = 16 * 1024;
@@ -65,7 +66,7 @@ async function loadServer(
 ): Promise<LoadedSource> {
   const { name } = of.declaration;
   const { signal, line } = options;
-  const login = parseUrl(source.url.reveal(), name);
+  const login = parseSourceUrl(source.url.reveal(), name);
   const facts = await ask(login, name, signal);
   if (source.standby === true && !facts.isReadOnly)
     throw new BoughError({
@@ -78,7 +79,7 @@ async function loadServer(
   const words = `${facts.version}${facts.isReadOnly ? ', a read-only server' : ''}`;
   line(`reading ${words} with mariadb-dump`);
   const meter = createReadMeter(line);
-  const dump = spawn(tool.command, [...dumpFlags, ...login.flags, login.database], {
+  const dump = spawn(tool.command, [...dumpFlags, ...loginFlags(login, facts.hasTls), login.database], {
     env: { ...tool.env, MYSQL_PWD: login.password, LC_ALL: 'C' },
     stdio: ['ignore', 'pipe', 'pipe'],
     signal,
@@ -115,65 +116,23 @@ const dumpFlags = [
   ...['--no-tablespaces', '--default-character-set=utf8mb4', '--max-allowed-packet=1G'],
 ];
 
-interface SourceLogin {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-  readonly database: string;
-  readonly ssl: 'off' | 'on' | 'verified';
-  /** Of the dump tool; the password is not among them. */
-  readonly flags: readonly string[];
-}
-
-function parseUrl(text: string, service: string): SourceLogin {
-  const malformed = new BoughError({
-    code: 'source-malformed',
-    message: `The secret with the source of "${service}" is no connection string.`,
-    hint: 'It must read mysql://user:password@host:3306/database, with ?ssl-mode=REQUIRED or VERIFY_IDENTITY where the server wants it.',
-  });
-  let url: URL;
-  let parts: { database: string; user: string; password: string };
-  try {
-    url = new URL(text.trim());
-    parts = {
-      database: decodeURIComponent(url.pathname.slice(1)),
-      user: decodeURIComponent(url.username),
-      password: decodeURIComponent(url.password),
-    };
-  } catch {
-    throw malformed;
-  }
-  // A leading dash would be a flag of the dump tool.
-  const isSafe = !/^-|[\0\n]/.test(parts.database) && !/[\0\n]/.test(parts.password);
-  if (!/^(mysql|mariadb):$/.test(url.protocol) || url.hostname === '' || parts.database === '' || !isSafe)
-    throw malformed;
-  const mode = (url.searchParams.get('ssl-mode') ?? '').toUpperCase();
-  const ssl = mode.startsWith('VERIFY') ? 'verified' : mode === 'REQUIRED' ? 'on' : 'off';
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const port = url.port === '' ? 3306 : Number(url.port);
-  return {
-    ...{ host, port, ssl, ...parts },
-    flags: [
-      ...['--protocol=tcp', `--host=${host}`, `--port=${port}`, `--user=${parts.user}`],
-      ...(ssl === 'off' ? [] : ['--ssl']),
-      ssl === 'verified' ? '--ssl-verify-server-cert' : '--skip-ssl-verify-server-cert',
-    ],
-  };
+/** The password is not among them. */
+function loginFlags(login: SourceLogin, hasTls: boolean): readonly string[] {
+  return [
+    ...['--protocol=tcp', `--host=${login.host}`, `--port=${login.port}`, `--user=${login.user}`],
+    ...(hasTls ? ['--ssl'] : []),
+    login.ssl === 'verified' ? '--ssl-verify-server-cert' : '--skip-ssl-verify-server-cert',
+  ];
 }
 
 async function ask(
   login: SourceLogin,
   service: string,
   signal: AbortSignal,
-): Promise<{ version: string; isReadOnly: boolean }> {
+): Promise<{ version: string; isReadOnly: boolean; hasTls: boolean }> {
   signal.throwIfAborted();
-  const { host, port, user, password, database, ssl } = login;
   try {
-    const connection = await createConnection({
-      ...{ host, port, user, password, database, connectTimeout: connectTimeoutMs },
-      ...(ssl === 'off' ? {} : { ssl: { rejectUnauthorized: ssl === 'verified' } }),
-    });
+    const { connection, hasTls } = await connect(login);
     connection.on('error', () => {});
     try {
       const [rows] = await connection.query<RowDataPacket[]>({
@@ -183,13 +142,28 @@ async function ask(
       const { version, ro } = (rows[0] ?? {}) as { version?: unknown; ro?: unknown };
       const number = /^[\d.]{1,20}/.exec(String(version))?.[0] ?? '';
       const program = /mariadb/i.test(String(version)) ? 'MariaDB' : 'MySQL';
-      return { version: `${program} ${number}`, isReadOnly: String(ro) === '1' };
+      return { version: `${program} ${number}`, isReadOnly: String(ro) === '1', hasTls };
     } finally {
       connection.destroy();
     }
   } catch (error) {
     signal.throwIfAborted();
-    throw sourceError(error, host, service);
+    throw sourceError(error, login.host, service);
+  }
+}
+
+async function connect(login: SourceLogin): Promise<{ connection: Connection; hasTls: boolean }> {
+  const { ssl, ...rest } = login;
+  const plain = { ...rest, connectTimeout: connectTimeoutMs };
+  if (ssl === 'off') return { connection: await createConnection(plain), hasTls: false };
+  const isVerified = ssl === 'verified';
+  try {
+    const tls = { rejectUnauthorized: isVerified, verifyIdentity: isVerified };
+    return { connection: await createConnection({ ...plain, ssl: tls }), hasTls: true };
+  } catch (error) {
+    const hasNone = (error as { code?: unknown } | null)?.code === 'HANDSHAKE_NO_SSL_SUPPORT';
+    if (ssl !== 'preferred' || !hasNone) throw error;
+    return { connection: await createConnection(plain), hasTls: false };
   }
 }
 
