@@ -13,7 +13,8 @@ import { majorOf } from './configuration.ts';
 import { findDumpTools } from './dump-tools.ts';
 import { postgresEndpoints } from './endpoints.ts';
 import { loadPlain } from './load-plain.ts';
-import { askSource, parseSourceUrl, type SourceFacts, type SourceLogin } from './source-login.ts';
+import { parseSourceUrl, type SourceLogin, withRoots } from './parse-source-url.ts';
+import { askSource, type SourceFacts } from './source-login.ts';
 import { dumpInto, type LoadTarget, restoreFrom } from './transfer.ts';
 
 /**
@@ -62,7 +63,12 @@ async function loadServer(
   const words = `PostgreSQL ${facts.major}${standbyWords(facts)}`;
   line(`reading ${words} with pg_dump ${tools.major}`);
   const meter = createReadMeter(line);
-  await dumpInto(login, [], { tools, target: targetOf(of), meter, signal });
+  await dumpInto(withRoots(login, tools.major, declaration.name), [], {
+    tools,
+    target: targetOf(of),
+    meter,
+    signal,
+  });
   meter.done();
   return { words };
 }

@@ -1,14 +1,8 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { Client } from 'pg';
+import type { SourceLogin } from './parse-source-url.ts';
 
 const connectTimeoutMs = 15_000;
-
-export interface SourceLogin {
-  /** For pg_dump: never on its command line. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly secret: string;
-  readonly host: string;
-}
 
 /** What the server says of itself. */
 export interface SourceFacts {
@@ -16,38 +10,6 @@ export interface SourceFacts {
   readonly isStandby: boolean;
   /** How old the newest transaction is that a standby has replayed; null where it knows of none. */
   readonly newestSeconds: number | null;
-}
-
-export function parseSourceUrl(text: string, service: string): SourceLogin {
-  const malformed = new BoughError({
-    code: 'source-malformed',
-    message: `The secret with the source of "${service}" is no connection string.`,
-    hint: 'It must read postgresql://user:password@host:5432/database, with ?sslmode=require where the server wants it.',
-  });
-  let url: URL;
-  try {
-    url = new URL(text.trim());
-  } catch {
-    throw malformed;
-  }
-  const database = decodeURIComponent(url.pathname.slice(1));
-  if (!/^postgres(ql)?:$/.test(url.protocol) || url.hostname === '' || database === '') throw malformed;
-  const secret = decodeURIComponent(url.password);
-  return {
-    secret,
-    host: url.hostname,
-    env: {
-      PGHOST: url.hostname.replace(/^\[|\]$/g, ''),
-      PGPORT: url.port === '' ? '5432' : url.port,
-      PGUSER: decodeURIComponent(url.username),
-      PGPASSWORD: secret,
-      PGDATABASE: database,
-      PGSSLMODE: url.searchParams.get('sslmode') ?? 'prefer',
-      PGCONNECT_TIMEOUT: '15',
-      PGAPPNAME: 'bough',
-      PATH: '/usr/bin:/bin',
-    },
-  };
 }
 
 /** A connection of our own to the source, in a session that cannot write. */

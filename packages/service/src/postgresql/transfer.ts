@@ -5,13 +5,8 @@ import { BoughError } from '@bough/domain/bough-error';
 import { metered, type ReadMeter } from '../read-meter.ts';
 import type { DumpTools } from './dump-tools.ts';
 import { firstError } from './error-words.ts';
-import {
-  isRecoveryConflict,
-  readableHint,
-  readOnlyOptions,
-  recoveryConflict,
-  type SourceLogin,
-} from './source-login.ts';
+import type { SourceLogin } from './parse-source-url.ts';
+import { isRecoveryConflict, readableHint, readOnlyOptions, recoveryConflict } from './source-login.ts';
 
 const errorBytesMax = 16 * 1024;
 
