@@ -14,6 +14,7 @@ import type {
   LoadOptions,
   ServiceDeclaration,
 } from '../service.ts';
+import { stopReader } from '../stop-reader.ts';
 import { seriesOf } from './configuration.ts';
 import { mariadbEndpoints } from './endpoints.ts';
 import { loadMariadbSql, type MariadbTarget } from './load-plain.ts';
@@ -100,7 +101,10 @@ async function loadServer(
     (error: unknown) => error,
   );
   // Where the private server said no, nobody reads the rest.
-  if (loaded !== undefined) dump.stdout.destroy();
+  if (loaded !== undefined && !dump.stdout.readableEnded) {
+    dump.stdout.destroy();
+    stopReader(dump);
+  }
   const code = await ended;
   signal.throwIfAborted();
   const isCutOff = (loaded as { message?: string } | undefined)?.message?.includes('has no end') === true;

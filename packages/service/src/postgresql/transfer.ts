@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import { metered, type ReadMeter } from '../read-meter.ts';
+import { stopReader } from '../stop-reader.ts';
 import type { DumpTools } from './dump-tools.ts';
 import { firstError } from './error-words.ts';
 import type { SourceLogin } from './parse-source-url.ts';
@@ -40,9 +41,13 @@ export async function dumpInto(login: SourceLogin, flags: readonly string[], of:
     () => undefined,
     (error: unknown) => error,
   );
+  // Where the private server said no, nobody reads the rest, and what the reader says of its end is no news.
+  const isRefused = restored !== undefined && !dump.stdout.readableEnded;
+  if (isRefused) stopReader(dump);
   const { code, errors } = await ended;
   signal.throwIfAborted();
   if (isRecoveryConflict(errors)) throw recoveryConflict(target.service);
+  if (isRefused) throw restored;
   if (code !== 0 && !(restored instanceof BoughError && errors === ''))
     throw new BoughError({
       code: 'source-not-readable',
@@ -76,7 +81,15 @@ export async function restoreFrom(
     },
   );
   const ended = outcomeOf(child);
-  const fed = await pipeline(dump, (chunks) => metered(chunks, meter, signal), child.stdin, { signal }).then(
+  // Its end is no news to a pipeline that waits for the next chunk.
+  const refused = new AbortController();
+  child.once('exit', (code) => {
+    if (code !== 0) refused.abort();
+  });
+  child.once('error', () => refused.abort());
+  const fed = await pipeline(dump, (chunks) => metered(chunks, meter, signal), child.stdin, {
+    signal: AbortSignal.any([signal, refused.signal]),
+  }).then(
     () => undefined,
     (error: unknown) => error,
   );
