@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 const bytesPerSecond = 64 * 1024 ** 2;
 const progressEveryMs = 2_000;
 
-/** What all readers of one source take together: they wait for each other's bytes, and one of them says how far it is. */
+/** Holds the reading of a source back, and says how far it is. */
 export interface ReadMeter {
   /** Waits until so many bytes more may be read. */
   take(bytes: number, signal: AbortSignal): Promise<void>;

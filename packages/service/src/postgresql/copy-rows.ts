@@ -69,57 +69,15 @@ function drained(stream: Duplex, give: (resume: () => void) => void): Promise<vo
   });
 }
 
-const chunksAhead = 16;
-
-/** The rows of `copy … to stdout`, as many at a time as whoever reads them takes. */
-export async function* copyOut(client: Client, text: string): AsyncGenerator<Buffer> {
-  const chunks: Buffer[] = [];
-  let stream: Duplex | undefined;
-  let isEnded = false;
-  let wake: () => void = () => {};
-  const ended = new Promise<void>((resolve, reject) => {
-    client.query(
-      listener({
-        text,
-        resolve,
-        reject,
-        onRows: (chunk, connection) => {
-          stream = connection.stream;
-          chunks.push(chunk);
-          if (chunks.length >= chunksAhead) stream.pause();
-          wake();
-        },
-      }),
-    );
-  }).finally(() => {
-    isEnded = true;
-    wake();
-  });
-  ended.catch(() => {});
-  for (;;) {
-    const ready = chunks.splice(0);
-    if (ready.length > 0) yield Buffer.concat(ready);
-    else if (isEnded) return await ended;
-    else {
-      const woken = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      stream?.resume();
-      if (chunks.length === 0 && !isEnded) await woken;
-    }
-  }
-}
-
 interface Listening {
   readonly text: string;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
   readonly onCopyIn?: (connection: CopyConnection) => void;
-  readonly onRows?: (chunk: Buffer, connection: CopyConnection) => void;
 }
 
 /** pg calls these of whatever is submitted to it, as it does of its own queries. */
-function listener({ text, resolve, reject, onCopyIn, onRows }: Listening): Submittable {
+function listener({ text, resolve, reject, onCopyIn }: Listening): Submittable {
   const handlers = {
     submit: (connection: Connection) => connection.query(text),
     handleRowDescription() {},
@@ -131,9 +89,7 @@ function listener({ text, resolve, reject, onCopyIn, onRows }: Listening): Submi
       if (onCopyIn === undefined) connection.sendCopyFail('there are no rows');
       else onCopyIn(connection);
     },
-    handleCopyData(message: { chunk: Buffer }, connection: CopyConnection) {
-      onRows?.(message.chunk, connection);
-    },
+    handleCopyData() {},
     handleError: (error: Error) => reject(error),
     handleReadyForQuery: () => resolve(),
   };

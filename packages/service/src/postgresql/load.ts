@@ -63,7 +63,7 @@ async function loadServer(
   const words = `PostgreSQL ${facts.major}${standbyWords(facts)}`;
   line(`reading ${words} with pg_dump ${tools.major}`);
   const meter = createReadMeter(line);
-  await dumpInto(withRoots(login, tools.major, declaration.name), [], {
+  await dumpInto(withRoots(login, tools.major, declaration.name), {
     tools,
     target: targetOf(of),
     meter,

@@ -13,7 +13,7 @@ export interface SourceFacts {
 }
 
 /** A connection of our own to the source, in a session that cannot write. */
-export async function withSource<Result>(
+async function withSource<Result>(
   login: SourceLogin,
   of: { service: string; signal: AbortSignal; queryTimeoutMs?: number },
   work: (client: Client) => Promise<Result>,

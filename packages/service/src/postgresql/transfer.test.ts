@@ -30,7 +30,7 @@ test('a reader that waits for its source ends with the load that was refused', {
     `read -r line\necho 'pg_restore: error: ERROR:  extension "x" is not available' >&2\nexit 1`,
   );
   const signal = AbortSignal.timeout(25_000);
-  const loading = dumpInto(parseSourceUrl('postgresql://u:p@h/main', 'database'), [], {
+  const loading = dumpInto(parseSourceUrl('postgresql://u:p@h/main', 'database'), {
     tools: { dump, restore, major: 16 },
     target: { service: 'database', host: '127.0.0.1', port: 1, user: 'u', password: 'p', database: 'main' },
     meter: createReadMeter(() => {}),

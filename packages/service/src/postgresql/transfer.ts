@@ -29,11 +29,11 @@ export interface Transfer {
 }
 
 /** One `pg_dump` piped into one `pg_restore`: no byte of it touches a disk but the private server's. */
-export async function dumpInto(login: SourceLogin, flags: readonly string[], of: Transfer): Promise<void> {
+export async function dumpInto(login: SourceLogin, of: Transfer): Promise<void> {
   const { target, signal } = of;
   const dump = spawn(
     of.tools.dump,
-    ['--format=custom', '--compress=0', '--no-subscriptions', '--no-publications', ...flags],
+    ['--format=custom', '--compress=0', '--no-subscriptions', '--no-publications'],
     { env: { ...login.env, PGOPTIONS: readOnlyOptions }, stdio: ['ignore', 'pipe', 'pipe'], signal },
   );
   const ended = outcomeOf(dump);
