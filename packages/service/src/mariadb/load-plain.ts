@@ -1,7 +1,8 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { createConnection } from 'mysql2';
+import { refusedAt, watchEnds } from '../dump-text.ts';
 import { errorWords } from './error-words.ts';
-import { refused, type SqlStatement, splitMariadbSql } from './split-sql.ts';
+import { type SqlStatement, splitMariadbSql } from './split-sql.ts';
 
 /** An index of a large table takes hours; a statement that takes days is stuck. */
 const statementTimeoutMs = 12 * 3_600_000;
@@ -53,7 +54,7 @@ export async function loadMariadbSql(
   signal.addEventListener('abort', stop, { once: true });
   try {
     await execute('set names utf8mb4');
-    for await (const statement of splitMariadbSql(isFile ? watchEnds(bytes) : bytes))
+    for await (const statement of splitMariadbSql(isFile ? watchEnds(bytes, ends) : bytes))
       await perform(execute, statement, stop);
   } catch (error) {
     signal.throwIfAborted();
@@ -100,7 +101,7 @@ function refuseCharset(head: string, line: number): void {
       head,
     )?.[1];
   if (charset === undefined) return;
-  throw refused(line, `the dump is written in ${charset}`, 'Dump with `--default-character-set=utf8mb4`.');
+  throw refusedAt(line, `the dump is written in ${charset}`, 'Dump with `--default-character-set=utf8mb4`.');
 }
 
 function failure({ bytes, line }: SqlStatement, error: unknown): unknown {
@@ -111,7 +112,7 @@ function failure({ bytes, line }: SqlStatement, error: unknown): unknown {
     return error;
   const words = errorWords({ errno, message: sqlMessage, state: sqlState });
   const begin = /^(?:\/\*M?!\d*\s*)?((?:[a-z]+\s+){1,3}[`\w.]*)/i.exec(bytes)?.[1]?.slice(0, 80) ?? '';
-  return refused(
+  return refusedAt(
     line,
     `MariaDB error ${errno}: ${words} (in "${begin.trim()}")`,
     errno === 1044 || errno === 1049 || errno === 1142
@@ -120,19 +121,4 @@ function failure({ bytes, line }: SqlStatement, error: unknown): unknown {
   );
 }
 
-/** A dump says in its last line that it is whole, if it says in its first what it is. */
-async function* watchEnds(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let head = '';
-  let tail = '';
-  for await (const chunk of bytes) {
-    if (head.length < 1000) head += chunk.subarray(0, 1000).toString('latin1');
-    tail = (tail + chunk.subarray(-500).toString('latin1')).slice(-500);
-    yield chunk;
-  }
-  if (/^-- (?:MariaDB|MySQL) dump /m.test(head) && !tail.includes('-- Dump completed'))
-    throw new BoughError({
-      code: 'source-not-loaded',
-      message: 'The dump is not whole: its last line, which mariadb-dump writes when it is done, is missing.',
-      hint: 'Copy the file again, or dump anew.',
-    });
-}
+const ends = { header: /^-- (?:MariaDB|MySQL) dump /m, footer: '-- Dump completed', tool: 'mariadb-dump' };

@@ -4,7 +4,7 @@ import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
-import { openDump } from '../open-dump.ts';
+import { loadDumpFile } from '../load-dump-file.ts';
 import { createReadMeter, metered } from '../read-meter.ts';
 import type {
   Address,
@@ -38,14 +38,8 @@ export async function mariadbLoad(
     : await loadServer(source, { ...of, target }, options);
 }
 
-async function loadFile(
-  path: string,
-  target: MariadbTarget,
-  { signal, line }: LoadOptions,
-): Promise<LoadedSource> {
-  const meter = createReadMeter(line);
-  const { format, bytes } = await openDump(path, signal);
-  try {
+function loadFile(path: string, target: MariadbTarget, options: LoadOptions): Promise<LoadedSource> {
+  return loadDumpFile(path, options, async ({ format, bytes }, { meter, signal }) => {
     if (format === 'custom')
       throw new BoughError({
         code: 'source-not-loaded',
@@ -53,11 +47,8 @@ async function loadFile(
         hint: 'Name another file below `data: source:` in the default branch.',
       });
     await loadMariadbSql(metered(bytes, meter, signal), target, { signal, isFile: true });
-  } finally {
-    await bytes.return(undefined);
-  }
-  meter.done();
-  return { words: 'a dump in SQL' };
+    return 'a dump in SQL';
+  });
 }
 
 async function loadServer(

@@ -1,4 +1,4 @@
-import { BoughError } from '@bough/domain/bough-error';
+import { countNewlines, refusedAt } from '../dump-text.ts';
 
 /** A statement as the file has it, a character for each byte, and the line on which it begins. */
 export interface SqlStatement {
@@ -52,7 +52,7 @@ class Splitter {
 
   refuseRest(): void {
     if (this.#mode === 'sql' && this.#rest.trim() === '' && this.#size === 0) return;
-    throw refused(
+    throw refusedAt(
       this.#startLine,
       'the statement has no end',
       'The file seems to be cut off: copy it again, or dump anew.',
@@ -75,7 +75,7 @@ class Splitter {
         this.#mode = token;
         return this.#keep(text, at, end, false);
       case '\\':
-        throw refused(
+        throw refusedAt(
           this.#line + countNewlines(text, at, found.index),
           `"${/^\\[^\s]?/.exec(text.slice(found.index))?.[0]}" is a command for a client, and a dump may hold none`,
           dumpHint,
@@ -113,7 +113,7 @@ class Splitter {
       return this.#keep(text, at, end, false);
     const wanted = text.slice(end, lineEnd).trim();
     if (!/^[;$|/]{1,4}$/.test(wanted))
-      throw refused(
+      throw refusedAt(
         this.#line + countNewlines(text, at, found),
         'a delimiter is of ; $ | and / only',
         dumpHint,
@@ -163,7 +163,7 @@ class Splitter {
     this.#size += shown.length;
     this.#parts.push(shown);
     if (this.#size > statementBytesMax)
-      throw refused(
+      throw refusedAt(
         this.#startLine,
         `a statement is longer than ${statementBytesMax / 1024 ** 2} MiB`,
         'Dump with a smaller --net-buffer-length.',
@@ -186,22 +186,3 @@ function interestingWith(delimiter: string): RegExp {
 }
 
 const dumpHint = 'Dump with `mariadb-dump --single-transaction --hex-blob <database>`.';
-
-export function refused(line: number, what: string, hint: string): BoughError {
-  return new BoughError({
-    code: 'source-not-loaded',
-    message: `The dump cannot be loaded: line ${line}: ${what}.`,
-    hint,
-  });
-}
-
-function countNewlines(text: string, from: number, to: number): number {
-  let count = 0;
-  for (
-    let found = text.indexOf('\n', from);
-    found !== -1 && found < to;
-    found = text.indexOf('\n', found + 1)
-  )
-    count += 1;
-  return count;
-}

@@ -1,5 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { Client } from 'pg';
+import { refusedAt, watchEnds } from '../dump-text.ts';
 import type { ReadMeter } from '../read-meter.ts';
 import { copyIn, execute } from './copy-rows.ts';
 import { errorWords } from './error-words.ts';
@@ -39,7 +40,7 @@ export async function loadPlain(
         })
         .finally(() => clearTimeout(timer));
     };
-    await run(client, splitSql(watchEnds(bytes)), { ...of, perform });
+    await run(client, splitSql(watchEnds(bytes, ends)), { ...of, perform });
   } catch (error) {
     of.signal.throwIfAborted();
     throw error;
@@ -95,9 +96,9 @@ const leftOut =
 function isLeftOut({ text, line }: { text: string; line: number }): boolean {
   const encoding = /^set\s+(?:session\s+)?client_encoding\s*(?:=|to)\s*'?([\w-]+)/i.exec(text)?.[1];
   if (encoding !== undefined && !/^(?:utf-?8|unicode|sql_ascii)$/i.test(encoding))
-    throw atLine(line, `the dump is written in ${encoding}`, 'Dump with `pg_dump --encoding=UTF8`.');
+    throw refusedAt(line, `the dump is written in ${encoding}`, 'Dump with `pg_dump --encoding=UTF8`.');
   if (/^set\s+(?:session\s+)?standard_conforming_strings\s*(?:=|to)\s*'?(?:off|false|0)/i.test(text))
-    throw atLine(
+    throw refusedAt(
       line,
       'backslashes in its texts are escapes',
       'Dump with a pg_dump of version 9.1 or newer.',
@@ -121,7 +122,7 @@ function failure({ text, line }: { text: string; line: number }, error: unknown)
   const at = row === null ? line : line + Number(row[1]);
   const begin = /^\w+(?:\s+(?:\w+\s+){0,3}?(?:only\s+)?["\w.]+)?/.exec(text)?.[0].slice(0, 80) ?? '';
   const column = row?.[2] === undefined ? '' : `, column ${row[2]}`;
-  return atLine(
+  return refusedAt(
     at,
     `${words} (${code}, in "${begin}"${column})`,
     code === '42501' || code === '42704' || code === '0A000'
@@ -130,30 +131,5 @@ function failure({ text, line }: { text: string; line: number }, error: unknown)
   );
 }
 
-function atLine(line: number, what: string, hint: string): BoughError {
-  return new BoughError({
-    code: 'source-not-loaded',
-    message: `The dump cannot be loaded: line ${line}: ${what}.`,
-    hint,
-  });
-}
-
 const header = /^(?:[^\S\n]*\n|--[^\n]*\n|\\restrict[^\n]*\n)*-- PostgreSQL database dump\s*\n/;
-const footer = '-- PostgreSQL database dump complete';
-
-/** A dump of pg_dump says that it is whole: one that was cut off between two statements looks fine otherwise. */
-async function* watchEnds(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let head = '';
-  let tail = '';
-  for await (const chunk of bytes) {
-    if (head.length < 1000) head += chunk.subarray(0, 1000).toString('latin1');
-    tail = (tail + chunk.subarray(-500).toString('latin1')).slice(-500);
-    yield chunk;
-  }
-  if (header.test(head) && !tail.includes(footer))
-    throw new BoughError({
-      code: 'source-not-loaded',
-      message: 'The dump is not whole: its last line, which pg_dump writes when it is done, is missing.',
-      hint: 'Copy the file again, or dump anew.',
-    });
-}
+const ends = { header, footer: '-- PostgreSQL database dump complete', tool: 'pg_dump' };

@@ -1,5 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { openDump } from '../open-dump.ts';
+import { loadDumpFile } from '../load-dump-file.ts';
 import { createReadMeter, metered } from '../read-meter.ts';
 import type {
   Address,
@@ -32,22 +32,15 @@ export async function postgresLoad(
     : await loadServer(source, of, options);
 }
 
-async function loadFile(
-  path: string,
-  target: LoadTarget,
-  { signal, line }: LoadOptions,
-): Promise<LoadedSource> {
-  const meter = createReadMeter(line);
-  const { format, bytes } = await openDump(path, signal);
-  try {
-    if (format === 'custom')
+function loadFile(path: string, target: LoadTarget, options: LoadOptions): Promise<LoadedSource> {
+  return loadDumpFile(path, options, async ({ format, bytes }, { meter, signal }) => {
+    if (format === 'custom') {
       await restoreFrom(bytes, { tools: await findDumpTools(0), target, meter, signal });
-    else await loadPlain(metered(bytes, meter, signal), target, { meter, signal });
-  } finally {
-    await bytes.return(undefined);
-  }
-  meter.done();
-  return { words: format === 'custom' ? 'a dump of pg_dump' : 'a dump in plain SQL' };
+      return 'a dump of pg_dump';
+    }
+    await loadPlain(metered(bytes, meter, signal), target, { meter, signal });
+    return 'a dump in plain SQL';
+  });
 }
 
 async function loadServer(

@@ -1,4 +1,4 @@
-import { BoughError } from '@bough/domain/bough-error';
+import { countNewlines, refusedAt } from '../dump-text.ts';
 
 /**
  * One thing of a dump in SQL. A `copy` is followed by its `rows`, as many chunks as it takes, and one `copied`. `line` is
@@ -73,7 +73,7 @@ class Splitter {
     yield* this.read(Buffer.from('\n'));
     const isWhole = this.#mode.in === 'sql' && this.#rest.length === 0 && this.#text().trim() === '';
     if (isWhole) return;
-    throw refused(
+    throw refusedAt(
       this.#startLine,
       this.#mode.in === 'rows' ? 'the rows have no end' : 'the statement has no end',
       'The file seems to be cut off: copy it again, or dump anew.',
@@ -104,7 +104,7 @@ class Splitter {
         const found = text.indexOf('\n', at);
         if (found === -1) return { to: at, wait: true };
         if (text.slice(at, found).trim() !== '')
-          throw refused(this.#line, 'something stands behind "from stdin;"', dumpHint);
+          throw refusedAt(this.#line, 'something stands behind "from stdin;"', dumpHint);
         this.#mode = { in: 'rows' };
         this.#isLineStart = true;
         return { to: found + 1, wait: false };
@@ -196,7 +196,7 @@ class Splitter {
       return { to: end, wait: false };
     const shown = /^\\[A-Za-z!?;.]*/.exec(command)?.[0].slice(0, 20);
     const hint = /^\\c/.test(command) ? `Dump one database, without --create. ${dumpHint}` : dumpHint;
-    throw refused(line, `"${shown}" is a command for psql, and a dump may hold none`, hint);
+    throw refusedAt(line, `"${shown}" is a command for psql, and a dump may hold none`, hint);
   }
 
   #semicolon(text: string, at: number, end: number): Step {
@@ -262,7 +262,7 @@ class Splitter {
     this.#size += text.length;
     this.#parts.push(text);
     if (this.#size > statementBytesMax)
-      throw refused(
+      throw refusedAt(
         this.#startLine,
         `a statement is longer than ${statementBytesMax / 1024 ** 2} MiB`,
         dumpHint,
@@ -301,30 +301,11 @@ interface Step {
 
 const dumpHint = 'Dump with `pg_dump --format=plain`, or better `--format=custom`, without --create.';
 
-function refused(line: number, what: string, hint: string): BoughError {
-  return new BoughError({
-    code: 'source-not-loaded',
-    message: `The dump cannot be loaded: line ${line}: ${what}.`,
-    hint,
-  });
-}
-
 function nextOf(text: string, at: number, mark: string, escapes: boolean): number {
   const found = text.indexOf(mark, at);
   if (!escapes) return found;
   const backslash = text.indexOf('\\', at);
   return backslash !== -1 && (found === -1 || backslash < found) ? backslash : found;
-}
-
-function countNewlines(text: string, from: number, to: number): number {
-  let count = 0;
-  for (
-    let found = text.indexOf('\n', from);
-    found !== -1 && found < to;
-    found = text.indexOf('\n', found + 1)
-  )
-    count += 1;
-  return count;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -333,6 +314,6 @@ function decode(text: string, line: number): string {
   try {
     return utf8.decode(Buffer.from(text, 'latin1'));
   } catch {
-    throw refused(line, 'it is not UTF-8', 'Dump with `pg_dump --encoding=UTF8`.');
+    throw refusedAt(line, 'it is not UTF-8', 'Dump with `pg_dump --encoding=UTF8`.');
   }
 }
