@@ -4,7 +4,7 @@ import { listLivingEnvironmentIds } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
 import { clearOrphans, sightOrphans } from '@bough/store/orphans';
 import { listOpenRehearsals } from '@bough/store/rehearsals';
-import { listKeptSnapshots } from '@bough/store/snapshots';
+import { listEndedSnapshots, listKeptSnapshots } from '@bough/store/snapshots';
 import type { Context } from './context.ts';
 import { isUnderWay, settleDeadCaptures } from './data/golden.ts';
 
@@ -29,9 +29,10 @@ export async function reap(context: Context): Promise<number> {
   await settleDeadCaptures(context);
   const { orphans, total } = await listOrphans(context);
   const doomed = await sightOrphans(context.pool, orphans, LISTINGS_NEEDED);
-  if (doomed.length > COUNT_FREE && doomed.length > total * SHARE_MAX) {
+  const unknown = await withoutEndedCaptures(context, doomed);
+  if (unknown.length > COUNT_FREE && unknown.length > total * SHARE_MAX) {
     context.log.error(
-      { doomed: doomed.length, total },
+      { doomed: doomed.length, unknown: unknown.length, total },
       'reaping is stopped: more than half of everything would go. Is this the right database for this BOUGH_HOME? Restart with the pair that belongs together; what is listed here stays until then',
     );
     return 0;
@@ -57,6 +58,20 @@ export async function reap(context: Context): Promise<number> {
     await forgetArtifact(context.pool, key);
   }
   return gone.length;
+}
+
+/** The number in the name of what belongs to a capture or golden. */
+const SNAPSHOT_IN_NAME = /-s(\d{1,18})-/;
+
+/**
+ * What a row says is over is no sign of the wrong database: on a small installation captures that died may have left more
+ * than everything else together.
+ */
+async function withoutEndedCaptures(context: Context, orphans: readonly Orphan[]): Promise<Orphan[]> {
+  const numberOf = ({ name }: Orphan) => SNAPSHOT_IN_NAME.exec(name)?.[1];
+  const numbers = orphans.flatMap((orphan) => numberOf(orphan) ?? []);
+  const ended = new Set(await listEndedSnapshots(context.pool, numbers));
+  return orphans.filter((orphan) => !ended.has(numberOf(orphan) ?? ''));
 }
 
 async function removeOrphan(context: Context, orphan: Orphan): Promise<boolean> {

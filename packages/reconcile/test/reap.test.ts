@@ -53,3 +53,18 @@ test('one thing that cannot be removed does not keep the others', async () => {
   for (let listing = 0; listing < 2; listing += 1) await reap(context);
   expect(await volumes()).toEqual(['i1-a']);
 });
+
+test('much that no row knows of is left alone, but not what captures left that a row says are over', async () => {
+  const environmentId = await bough.wish(await bough.commit());
+  const of = { environmentId, sanitize: 'none', policyCommit: null, sourceCommit: null };
+  const { id } = await insertSnapshot(bough.pool, of);
+  const parts = Array.from({ length: 8 }, (_, part) => `i1-s${id}-part${part}`);
+  const strange = Array.from({ length: 8 }, (_, part) => `i1-s999-part${part}`);
+  for (const name of strange) await ensureVolume(name, environmentId, 'capture');
+  for (let listing = 0; listing < 3; listing += 1) await reap(bough.context);
+  expect(await volumes()).toEqual(strange);
+  for (const name of strange) await bough.context.storage.remove(name);
+  for (const name of parts) await ensureVolume(name, environmentId, 'capture');
+  for (let listing = 0; listing < 3; listing += 1) await reap(bough.context);
+  expect(await volumes()).toEqual([]);
+});

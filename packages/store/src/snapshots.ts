@@ -205,6 +205,15 @@ export async function listNewestGoldens(db: Database): Promise<SnapshotRow[]> {
   return rows;
 }
 
+/** Of these ids those of captures that came to nothing, and of goldens that were removed: nothing on disk is to be theirs. */
+export async function listEndedSnapshots(db: Database, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>(
+    `select id::text from snapshots where id = any($1::bigint[]) and state in ('failed', 'removed')`,
+    [ids],
+  );
+  return rows.map(({ id }) => id);
+}
+
 /**
  * Snapshots that still have something on disk, newest first, and how many living environments descend from each. Failed
  * ones come last: a capture that fails every minute for days must not push out the goldens that are in use.
