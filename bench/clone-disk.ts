@@ -1,5 +1,6 @@
 import { mkdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import { initPool } from '@bough/storage/pool/init-pool';
 import { poolPlaces } from '@bough/storage/pool/pool';
@@ -15,6 +16,8 @@ export interface Disk {
   readonly home: string;
   /** What all of it takes, once it is written out. */
   usedBytes(): Promise<number>;
+  /** The same, once what was removed is free: file systems go on with that in the background, and would be measured instead. */
+  settledBytes(): Promise<number>;
   remove(): Promise<void>;
 }
 
@@ -41,16 +44,25 @@ export async function makeDisk(
       sizeBytes: options.sizeBytes,
       tools: (name) => tools(name, kind, options.toolchain),
     });
-  return {
-    kind,
-    home,
-    async usedBytes() {
-      await runTool('sync', ['--file-system', mountPoint]);
-      const { blocks, bfree, bsize } = await statfs(mountPoint);
-      return (blocks - bfree) * bsize;
-    },
-    remove,
+  const usedBytes = async () => {
+    await runTool('sync', ['--file-system', mountPoint]);
+    const { blocks, bfree, bsize } = await statfs(mountPoint);
+    return (blocks - bfree) * bsize;
   };
+  return { kind, home, usedBytes, settledBytes: () => untilSame(usedBytes), remove };
+}
+
+/** What `look` says when it has said the same for half a second, or after half a minute of anything else. */
+async function untilSame(look: () => Promise<number>): Promise<number> {
+  let seen = await look();
+  let same = 0;
+  for (let looks = 0; looks < 300 && same < 5; looks += 1) {
+    await setTimeout(100);
+    const now = await look();
+    same = now === seen ? same + 1 : 0;
+    seen = now;
+  }
+  return seen;
 }
 
 async function tools(

@@ -12,7 +12,6 @@ import { toolchainCache } from '@bough/boot/toolchain-cache';
 import { migrationsDirectory } from '@bough/cli/migrations-directory';
 import { BoughError } from '@bough/domain/bough-error';
 import type { RunningService } from '@bough/reconcile/deploy/services';
-import { runTool } from '@bough/storage/run-tool';
 import { createPool } from '@bough/store/database';
 import { createToolchain, type Toolchain } from '@bough/toolchain/toolchain';
 import type { Benchmark, Report, Surroundings } from './benchmark.ts';
@@ -25,7 +24,7 @@ import {
   type Golden,
   openCloneSide,
 } from './clone-bough.ts';
-import { type DiskKind, makeDisk } from './clone-disk.ts';
+import { type Disk, type DiskKind, makeDisk } from './clone-disk.ts';
 import { comparableMajor, measurePeers } from './clone-peers.ts';
 import { type CloneResult, reportClone } from './clone-report.ts';
 import { fillSql, type Invariants, invariantsSql, scaleOf, whyBroken } from './clone-rows.ts';
@@ -135,11 +134,11 @@ async function measureOn(
   const scale = scaleOf(size);
   const parent = await side.fillParent(fillSql(scale));
   const captured = await captureWhileWritten(side, parent, { scale, rate: plan.rate }, say);
-  const measure = { side, golden: captured.golden, runs: plan.runs, usedBytes: disk.usedBytes, say };
+  const measure = { side, golden: captured.golden, runs: plan.runs, disk, say };
   const cold = await measureAlone({ ...measure, isAhead: false, signal: shutdown.signal });
   const alone = await measureAlone({ ...measure, isAhead: true, signal: shutdown.signal });
   await side.copyAhead(captured.golden);
-  const together = await measureTogether(side, captured.golden, plan.together, alone.first, say);
+  const together = await measureTogether(measure, plan.together, alone.first);
   say('what else there is');
   const cloneRun = await side.prepare(9_000);
   const { service } = await side.clone(cloneRun, captured.golden);
@@ -226,7 +225,7 @@ async function measureAlone(of: {
   runs: number;
   /** Copies of the golden were made ahead, as the worker makes them. */
   isAhead: boolean;
-  usedBytes: () => Promise<number>;
+  disk: Disk;
   signal: AbortSignal;
   say: (text: string) => void;
 }): Promise<{
@@ -234,7 +233,7 @@ async function measureAlone(of: {
   exclusiveBytes: { own: number; isExact: boolean; disk: number }[];
   first: Invariants;
 }> {
-  const { side, golden, runs, isAhead, usedBytes, signal, say } = of;
+  const { side, golden, runs, isAhead, disk, signal, say } = of;
   const clones: Clone[] = [];
   const exclusiveBytes: { own: number; isExact: boolean; disk: number }[] = [];
   let first: Invariants | undefined;
@@ -243,17 +242,17 @@ async function measureAlone(of: {
     signal.throwIfAborted();
     const preview = await side.prepare((isAhead ? 100_000 : 0) + run);
     await side.copyAhead(isAhead ? golden : undefined);
-    const before = await usedBytes();
+    const before = await disk.settledBytes();
     const made = await side.clone(preview, golden);
-    const disk = (await usedBytes()) - before;
+    const grown = (await disk.usedBytes()) - before;
     const { exclusiveBytes: own, exact } = await side.context.storage.usage(made.service.volume?.id ?? '');
     first = await requireWhole(made, first);
     await side.remove(preview);
     if (run === 0) continue;
     clones.push(made);
-    exclusiveBytes.push({ own, isExact: exact, disk });
+    exclusiveBytes.push({ own, isExact: exact, disk: grown });
     say(
-      `clone ${run}/${runs}${isAhead ? ', copied ahead,' : ''} answered after ${Math.round(made.totalMs)} ms and takes ${(disk / 1e6).toFixed(1)} MB`,
+      `clone ${run}/${runs}${isAhead ? ', copied ahead,' : ''} answered after ${Math.round(made.totalMs)} ms and takes ${(grown / 1e6).toFixed(1)} MB`,
     );
   }
   if (first === undefined) throw new Error('nothing was cloned');
@@ -261,16 +260,14 @@ async function measureAlone(of: {
 }
 
 async function measureTogether(
-  side: CloneSide,
-  golden: Golden,
+  { side, golden, disk, say }: { side: CloneSide; golden: Golden; disk: Disk; say: (text: string) => void },
   count: number,
   first: Invariants,
-  say: (text: string) => void,
 ): Promise<CloneResult['together']> {
   const previews = await Promise.all(
     Array.from({ length: count }, (_, index) => side.prepare(1_000 + index)),
   );
-  await runTool('sync', []);
+  await disk.settledBytes();
   const from = performance.now();
   const made = await Promise.all(previews.map((preview) => side.clone(preview, golden)));
   const allMs = performance.now() - from;
