@@ -164,7 +164,10 @@ export const mutations: readonly Mutation[] = [
     name: 'who waits is not asked before others',
     seed: 15,
     breaks: ['room in turn'],
-    statement: replacing('case when held_reason is null then waiting_since end', 'null::timestamptz'),
+    statement: replacing(
+      'then waiting_since end as "waitingSince"',
+      'then null::timestamptz end as "waitingSince"',
+    ),
   },
   {
     name: 'whoever was used last sleeps first',

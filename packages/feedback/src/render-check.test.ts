@@ -19,7 +19,18 @@ describe('renderCheck', () => {
     ],
     ['at a step', exampleState({ ...unobserved, runningStep: 'build' }), 'in_progress', 'At step “build”'],
     ['failed', exampleState({ failure }), 'failure', 'It broke.'],
-    ['held', exampleState({ heldReason: 'a fork' }), 'neutral', 'Held: nothing runs'],
+    [
+      'held',
+      exampleState({ heldReason: 'a fork', releaseDeploymentId: null }),
+      'neutral',
+      'Held: nothing runs',
+    ],
+    [
+      'held over an earlier release',
+      exampleState({ heldReason: 'a fork' }),
+      'neutral',
+      'Held: this commit does not run',
+    ],
     [
       'removed after it was ready',
       exampleState({ desiredState: 'absent' }),

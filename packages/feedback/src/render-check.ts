@@ -2,6 +2,7 @@ import type { CheckReport, DeploymentReport } from '@bough/forge/forge';
 import type { Deployment } from '@bough/store/deployments';
 import { detailsUrl } from './details-url.ts';
 import type { FeedbackState } from './feedback-state.ts';
+import { heldWords } from './held-words.ts';
 import { codeBlock, prose } from './markdown.ts';
 import { renderReview } from './render-review.ts';
 import { routeUrl } from './route-url.ts';
@@ -73,9 +74,9 @@ function verdict(
         ...(environment.facts.approvable === true
           ? { state: 'action_required' as const, actions: [APPROVE] }
           : { state: 'neutral' as const }),
-        title: environment.heldQuiet ? 'No preview' : 'Held: nothing runs',
+        title: heldTitle(environment),
         summary: [
-          `Nothing runs, because ${prose(environment.heldReason ?? '')}.`,
+          heldWords(environment),
           ...(state.review === null ? [] : [renderReview(state.review)]),
         ].join('\n\n'),
       };
@@ -91,6 +92,11 @@ function verdict(
         ? { state: 'success', title: 'Was ready; the preview is removed', summary: '' }
         : { state: 'cancelled', title: 'The preview was removed before it was ready', summary: '' };
   }
+}
+
+function heldTitle({ heldQuiet, releaseDeploymentId }: FeedbackState['environment']): string {
+  if (releaseDeploymentId !== null) return 'Held: this commit does not run';
+  return heldQuiet ? 'No preview' : 'Held: nothing runs';
 }
 
 export function primaryUrl(state: FeedbackState): string | undefined {

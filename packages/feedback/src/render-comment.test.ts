@@ -131,6 +131,20 @@ const states: [string, FeedbackState][] = [
     ),
   ],
   [
+    'held-over-a-release-that-waits',
+    exampleState(
+      {
+        ...{ ...unobserved, heldReason: 'nobody has approved this commit', releaseDeploymentId: '40' },
+        waitingReason: 'this machine runs 2 previews and may run 2 at once (place 2 in the queue)',
+      },
+      {
+        deployments: [exampleDeployment({ id: '40', commit: EARLIER })],
+        steps: [],
+        routes: [exampleRoute()],
+      },
+    ),
+  ],
+  [
     'held-for-approval',
     exampleState(
       {

@@ -3,6 +3,7 @@ import type { EnvironmentRoute } from '@bough/store/routes';
 import type { Step } from '@bough/store/steps';
 import { detailsUrl, goldenUrl } from './details-url.ts';
 import type { FeedbackState } from './feedback-state.ts';
+import { heldWords } from './held-words.ts';
 import { code, codeBlock, escapeMarkdown, prose } from './markdown.ts';
 import { renderRehearsal } from './render-rehearsal.ts';
 import { renderReview } from './render-review.ts';
@@ -86,7 +87,7 @@ function phaseWords(state: FeedbackState): string {
 
 function explanation(state: FeedbackState): string {
   const { environment, phase } = state;
-  if (phase === 'held') return `Nothing runs, because ${prose(environment.heldReason ?? '')}.`;
+  if (phase === 'held') return heldWords(environment);
   if (phase === 'removed') {
     const anew = state.isDeleted
       ? 'Comment `/bough deploy` to get a new one.'

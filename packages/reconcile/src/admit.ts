@@ -51,7 +51,7 @@ export async function admit(
     });
     const isWritten =
       decided.kind === 'admit'
-        ? me.admittedAt !== null || (await writeAdmitted(db, lock.fence))
+        ? isAdmitted(me) || (await writeAdmitted(db, lock.fence))
         : await writeQueued(db, lock.fence, decided);
     if (!isWritten) throw new Interrupted('superseded');
     return decided;
@@ -66,15 +66,17 @@ export async function admit(
   throw new Waiting(admission.reason, { position: admission.position, delayMs: ROOM_LATER_MS });
 }
 
+const isAdmitted = (of: Candidate) => of.admittedAt !== null && of.waitingSince === null;
+
 function candidateOf(environment: Environment): Candidate {
   return { ...environment, isWanted: true, isSettled: false, waitingFor: null };
 }
 
-/** Somebody made room: those who are next look again at once, on the machine and in their projects. */
+/** Somebody made room: those who are next look again at once, whatever they wait for. */
 export async function callWaiting(context: Context): Promise<void> {
   if (context.capacity === undefined) return;
   const candidates = await listCandidates(context.pool);
-  for (const scope of ['machine', 'project']) {
+  for (const scope of ['machine', 'project', 'disk']) {
     const next = inOrder(candidates, (of) => waits(of) && (of.waitingFor ?? 'machine') === scope);
     for (const { id } of next.slice(0, CALLED_MAX)) await context.enqueue('reconcile', id);
   }

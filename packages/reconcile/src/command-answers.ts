@@ -69,10 +69,14 @@ function stateSentence(environment: Environment | undefined): string {
   if (environment === undefined) return 'There is no preview.';
   const { failure, waitingReason, heldReason, runningStep } = environment;
   const commit = `\`${environment.desiredCommit?.slice(0, 7) ?? ''}\``;
-  if (waitingReason !== null) return `The preview waits: ${sentence(waitingReason, 'as it is')}`;
+  const held = heldReason === null ? '' : `The preview is held: ${sentence(heldReason, 'as it is')}`;
+  if (waitingReason !== null) {
+    const what = heldReason === null ? 'The preview' : 'What ran before';
+    return `${held} ${what} waits: ${sentence(waitingReason, 'as it is')}`.trim();
+  }
   switch (phase(environment)) {
     case 'held':
-      return `The preview is held: ${sentence(heldReason ?? '', 'as it is')}`;
+      return held;
     case 'queued':
       return `The preview is queued to run ${commit}.`;
     case 'building':

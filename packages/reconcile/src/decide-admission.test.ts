@@ -171,6 +171,22 @@ describe('memory, disk and the project’s own limit', () => {
     expect(decided).toMatchObject({ kind: 'wait', reason: expect.stringContaining('512 MiB left') });
     expect(decide(me, [], { ...free, measured, needsDisk: false }).kind).toBe('admit');
   });
+  test('who waits for the disk keeps nobody from a place who needs none, and stands before all again when it has room', () => {
+    const full = { memoryAvailableBytes: 8 * GIB, diskAvailableBytes: GIB / 2 };
+    const stuck = ['3', '4'].map((id) => waits(id, { waitingSince: ago(90), waitingFor: 'disk' }));
+    const others = [candidate('1', { isSettled: false }), ...stuck];
+    const visited = { needsDisk: false, projectAwake: 2 };
+    expect(decide(me, others, { measured: full, ...visited }).kind).toBe('admit');
+    expect(decide(me, others, visited)).toMatchObject({ kind: 'wait', position: 3 });
+  });
+  test('those who wait for the disk know their places, also those who run', () => {
+    const measured = { memoryAvailableBytes: 8 * GIB, diskAvailableBytes: GIB / 2 };
+    const pushed = candidate('2', { waitingSince: ago(90), waitingFor: 'disk', isSettled: false });
+    const visited = waits('3', { waitingSince: ago(90) });
+    const mine = waits('9', { waitingFor: 'disk' });
+    expect(decide(mine, [pushed, visited], { measured })).toMatchObject({ waitsFor: 'disk', position: 2 });
+    expect(decide(pushed, [mine, visited], { measured })).toMatchObject({ waitsFor: 'disk', position: 1 });
+  });
   test('the project’s limit is met by the project', () => {
     const others = [candidate('1', { lastRequestAt: ago(100) }), candidate('2', { projectId: '2' })];
     expect(decide(me, others, { ...free, projectAwake: 1 })).toMatchObject({

@@ -1,5 +1,5 @@
 import { spellDuration } from '@bough/domain/duration';
-import type { Candidate } from '@bough/store/admission';
+import type { Candidate, WaitsFor } from '@bough/store/admission';
 
 /** What the machine has, measured now. */
 export interface Measured {
@@ -28,7 +28,7 @@ export type Admission =
 /** In the queue, and what everybody in it waits for. */
 interface Place {
   readonly position: number;
-  readonly waitsFor: 'machine' | 'project';
+  readonly waitsFor: WaitsFor;
   readonly reason: string;
 }
 
@@ -51,14 +51,16 @@ const UNMEASURED_MS = 20_000;
 /**
  * Who gets a place among those that run. Pure. Production always does: its deployments are what everything else is for. Among
  * those that wait, higher priorities come first, then projects that run less, then whoever waits longer; before anybody
- * is refused, the preview that nobody visited for longest is put to sleep.
+ * is refused, the preview that nobody visited for longest is put to sleep. A full disk stops who writes to it and nobody
+ * else: those who wait for it stand where they stood as soon as it has room again.
  */
 export function decideAdmission(asking: Asking): Admission {
   const { me, candidates, limits, measured, now } = asking;
   if (me.kind === 'production') return { kind: 'admit' };
-  if (asking.needsDisk && measured.diskAvailableBytes < limits.diskReserveBytes) {
+  if (asking.needsDisk && isDiskFull(asking)) {
     const reason = `the disk has ${size(measured.diskAvailableBytes)} left, and ${size(limits.diskReserveBytes)} are kept for what runs; free some space`;
-    return { kind: 'wait', ...placeOnMachine(asking), reason };
+    const position = positionAmong(asking, (other) => other.waitingFor === 'disk');
+    return { kind: 'wait', position, waitsFor: 'disk', reason };
   }
   if (me.admittedAt !== null) return { kind: 'admit' };
   const shortage = shortageOf(asking);
@@ -85,7 +87,7 @@ function shortageOf(asking: Asking): (Place & { counts: (other: Candidate) => bo
     (other) => other.admittedAt !== null && other.kind === 'preview' && other.id !== me.id,
   );
   const ofProject = (other: Candidate) => other.projectId === me.projectId;
-  const inProject = positionAmong(asking, ofProject);
+  const inProject = positionAmong(asking, (other) => ofProject(other) && couldStart(asking, other));
   if (projectAwake !== null && awake.filter(ofProject).length + inProject > projectAwake) {
     const reason = `the project runs as many previews at once as previews.limits.awake allows (${projectAwake})`;
     return { reason, position: inProject, waitsFor: 'project', counts: ofProject };
@@ -108,8 +110,20 @@ function shortageOf(asking: Asking): (Place & { counts: (other: Candidate) => bo
 
 /** Who waits for a place in its own project could not take one of the machine's, and so stands in nobody's way. */
 function placeOnMachine(asking: Asking): Pick<Place, 'position' | 'waitsFor'> {
-  const position = positionAmong(asking, (other) => other.waitingFor !== 'project');
+  const position = positionAmong(
+    asking,
+    (other) => other.waitingFor !== 'project' && couldStart(asking, other),
+  );
   return { position, waitsFor: 'machine' };
+}
+
+/** It needs a place, and nothing else that there is none of: what waits for a full disk could not take a place. */
+function couldStart(asking: Asking, { admittedAt, waitingFor }: Candidate): boolean {
+  return admittedAt === null && !(waitingFor === 'disk' && isDiskFull(asking));
+}
+
+function isDiskFull({ limits, measured }: Asking): boolean {
+  return measured.diskAvailableBytes < limits.diskReserveBytes;
 }
 
 function positionAmong({ me, candidates }: Asking, stands: (other: Candidate) => boolean): number {
@@ -119,7 +133,9 @@ function positionAmong({ me, candidates }: Asking, stands: (other: Candidate) =>
   return queue.findIndex(({ id }) => id === me.id) + 1;
 }
 
-export const waits = (of: Candidate): boolean => of.admittedAt === null && of.waitingSince !== null;
+/** Who has a place may still wait for room on the disk. */
+export const waits = (of: Candidate): boolean =>
+  of.waitingSince !== null && (of.admittedAt === null || of.waitingFor === 'disk');
 
 /** Those of them that wait, whoever comes first in front. Pure. */
 export function inOrder(

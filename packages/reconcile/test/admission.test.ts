@@ -7,6 +7,7 @@ import { createTestRedis, type TestRedis } from '@bough/testkit/test-redis';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createBuildSlots } from '../src/build-slots.ts';
+import { putToSleep } from '../src/idle.ts';
 import { reconcile } from '../src/reconcile.ts';
 import { type Harness, openHarness } from './harness.ts';
 
@@ -123,6 +124,30 @@ test('a place goes to the project that runs less, production waits for none, and
   await untilReady(third);
   await untilQueued([fourth]);
   expect((await bough.row(third)).waitingPosition).toBeNull();
+});
+
+test('what is held waits for a place like any other when what it ran before wakes', async () => {
+  haveRoomFor(2);
+  const first = await ask(shop(1));
+  const held = await ask(shop(2));
+  await untilReady(first);
+  await untilReady(held);
+  const { id, generation, lastRequestAt } = await bough.row(held);
+  await putToSleep(bough.context, { id, generation, lastRequestAt, reason: 'a test', actor: 'test' });
+  await waitFor('it to sleep', async () => (await bough.row(held)).admittedAt === null, LOOK);
+  haveRoomFor(1);
+  await bough.wish((await bough.row(held)).desiredCommit, {
+    ...shop(2),
+    heldReason: 'nobody has approved it',
+  });
+  await queues.enqueue('reconcile', held);
+  await waitFor('it to wait', async () => (await bough.row(held)).waitingPosition === 1, LOOK);
+  const third = await ask(shop(3));
+  await untilQueued([held, third]);
+  await remove(first);
+  await waitFor('it to run again', async () => (await bough.running(held)).length > 0, LOOK);
+  await untilQueued([third]);
+  expect(await bough.row(held)).toMatchObject({ waitingSince: null, waitingReason: null });
 });
 
 test('builds take turns between projects, and production’s is the next whoever waits', async () => {

@@ -1,6 +1,9 @@
 import type { Database } from './database.ts';
 import { type Fence, writeAtFence } from './environments.ts';
 
+/** A place on the machine, one among those that its project may run at once, or room on the disk. */
+export type WaitsFor = 'machine' | 'project' | 'disk';
+
 /** An environment as far as it needs a place among those that run. */
 export interface Candidate {
   readonly id: string;
@@ -14,9 +17,10 @@ export interface Candidate {
   /** Nothing is being done about it. */
   readonly isSettled: boolean;
   readonly admittedAt: Date | null;
+  /** Null: it waits for nothing now. */
   readonly waitingSince: Date | null;
-  /** A place on the machine, or one among those that its project may run at once. Null: it has not asked yet. */
-  readonly waitingFor: 'machine' | 'project' | null;
+  /** Null: it has not asked yet. */
+  readonly waitingFor: WaitsFor | null;
   readonly lastRequestAt: Date | null;
   readonly changedAt: Date;
 }
@@ -29,30 +33,34 @@ export async function lockAdmission(db: Database): Promise<void> {
   await db.query('select pg_advisory_xact_lock($1, 0)', [ADMISSION_LOCK_CLASS]);
 }
 
-/** Those that have a place, and those that wait for one; not who failed and tries again later, or not at all. */
+/** Not who failed and tries again later, or not at all; nor who is held and has nothing from before that could run. */
+const IS_WAITING = `(
+  waiting_since is not null and desired_state = 'running' and generation <> observed_generation
+  and (retry_at is null or retry_at <= now())
+  and (held_reason is null or release_deployment_id is not null))`;
+
+/** Those that have a place, and those that wait: for one, or, with one, for room on the disk. */
 export async function listCandidates(db: Database): Promise<Candidate[]> {
   const { rows } = await db.query<Candidate>(
     `select id::text, project_id::text as "projectId", slug, kind, generation::text, priority,
        desired_state = 'running' as "isWanted",
        generation = observed_generation and running_step is null as "isSettled",
-       admitted_at as "admittedAt", case when held_reason is null then waiting_since end as "waitingSince",
+       admitted_at as "admittedAt", case when ${IS_WAITING} then waiting_since end as "waitingSince",
        waiting_for as "waitingFor",
        last_request_at as "lastRequestAt", changed_at as "changedAt"
      from environments
-     where removed_at is null
-       and (admitted_at is not null
-         or (waiting_since is not null and held_reason is null and desired_state = 'running'
-             and generation <> observed_generation and (retry_at is null or retry_at <= now())))
+     where removed_at is null and (admitted_at is not null or ${IS_WAITING})
      order by environments.id`,
   );
   return rows;
 }
 
+/** It waits for nothing any more. Who had a place keeps it. */
 export function writeAdmitted(db: Database, fence: Fence): Promise<boolean> {
   return writeAtFence(
     db,
     fence,
-    'admitted_at = now(), waiting_since = null, waiting_for = null, waiting_position = null, waiting_reason = null',
+    'admitted_at = coalesce(admitted_at, now()), waiting_since = null, waiting_for = null, waiting_position = null, waiting_reason = null',
   );
 }
 
@@ -60,7 +68,7 @@ export function writeAdmitted(db: Database, fence: Fence): Promise<boolean> {
 export function writeQueued(
   db: Database,
   fence: Fence,
-  place: { position: number; waitsFor: 'machine' | 'project' },
+  place: { position: number; waitsFor: WaitsFor },
 ): Promise<boolean> {
   return writeAtFence(
     db,

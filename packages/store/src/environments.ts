@@ -62,7 +62,7 @@ export interface DesiredRow {
   readonly policyCommit: string | null;
   readonly heldReason: string | null;
   readonly heldQuiet?: boolean;
-  /** It is held until there is room in the project: it keeps its place in the queue. */
+  /** It is held until there is room in the project: it keeps its place in the queue for that. */
   readonly heldWaits?: boolean;
   readonly variablesRevision: string;
   readonly requestId: string | null;
@@ -117,7 +117,7 @@ async function insertOrUpdate(
      )
      insert into environments as e (project_id, installation_id, subject, slug, kind, facts, desired_state, desired_commit,
                                policy_commit, held_reason, variables_revision, request_id, sleep_reason, held_quiet,
-                               idle_seconds, expires_seconds, priority, waiting_since, trust, branch_of, expires_at)
+                               idle_seconds, expires_seconds, priority, limit_waiting_since, trust, branch_of, expires_at)
      values ($1, $2, $3, $4, $5, $6, case when $7 = 'kept' then 'running' else $7 end, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
              case when $18::boolean then now() end, $19, $20, $21)
      on conflict (project_id, subject) where removed_at is null do update set
@@ -139,9 +139,7 @@ async function insertOrUpdate(
        idle_seconds = excluded.idle_seconds,
        expires_seconds = excluded.expires_seconds,
        priority = excluded.priority,
-       waiting_since = case
-         when $18::boolean then coalesce(e.waiting_since, now())
-         when e.held_reason is null then e.waiting_since end,
+       limit_waiting_since = case when $18::boolean then coalesce(e.limit_waiting_since, now()) end,
        trust = excluded.trust,
        desired_commit = excluded.desired_commit,
        policy_commit = excluded.policy_commit,
@@ -339,7 +337,7 @@ export function writeWaiting(
   ]);
 }
 
-/** The world matches the row: it waits for nothing, unless it is held until there is room. */
+/** The world matches the row: it waits for nothing on this machine. */
 export function writeSettled(
   db: Database,
   fence: Fence,
@@ -350,7 +348,7 @@ export function writeSettled(
     fence,
     `observed_generation = generation, running_step = null, waiting_reason = null, failure_code = null, failure_message = null,
      failure_hint = null, failure_tail = '{}', failures = 0, retry_at = null,
-     waiting_since = case when held_reason is not null then waiting_since end, waiting_for = null, waiting_position = null,
+     waiting_since = null, waiting_for = null, waiting_position = null,
      release_deployment_id = coalesce($4, release_deployment_id), changed_at = now()`,
     [release.deploymentId],
   );

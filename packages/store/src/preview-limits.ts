@@ -7,14 +7,14 @@ export async function countOtherPreviews(
 ): Promise<{ made: number; waiting: number }> {
   const { rows } = await db.query<{ made: number; waiting: number }>(
     `with mine as (
-       select coalesce(waiting_since, now()) as since, id from environments
+       select coalesce(limit_waiting_since, now()) as since, id from environments
        where project_id = $1 and subject = $2 and removed_at is null
      )
      select
        count(*) filter (where held_reason is null and desired_state <> 'absent')::int as made,
        count(*) filter (
-         where held_reason is not null and waiting_since is not null and desired_state <> 'absent'
-           and ((select since from mine) is null or (waiting_since, id) < (select since, id from mine)))::int as waiting
+         where limit_waiting_since is not null and desired_state <> 'absent'
+           and ((select since from mine) is null or (limit_waiting_since, id) < (select since, id from mine)))::int as waiting
      from environments
      where project_id = $1 and subject <> $2 and kind = 'preview' and removed_at is null`,
     [of.projectId, of.subject],
@@ -26,8 +26,8 @@ export async function countOtherPreviews(
 export async function listWaitingSubjects(db: Database, projectId: string, limit: number): Promise<string[]> {
   const { rows } = await db.query<{ subject: string }>(
     `select subject from environments
-     where project_id = $1 and kind = 'preview' and removed_at is null and held_reason is not null and waiting_since is not null
-     order by waiting_since, environments.id limit $2`,
+     where project_id = $1 and kind = 'preview' and removed_at is null and limit_waiting_since is not null
+     order by limit_waiting_since, environments.id limit $2`,
     [projectId, limit],
   );
   return rows.map(({ subject }) => subject);

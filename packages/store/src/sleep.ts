@@ -54,7 +54,7 @@ export async function listIdle(
 }
 
 /**
- * Nothing of it runs any more. That its last deployment failed stays known; what is to be tried again is the sleep itself,
+ * Nothing of it runs any more, and when it wakes it stands behind those who wait already. That its last deployment failed stays known; what is to be tried again is the sleep itself,
  * which has come about now.
  */
 export function writeSleeping(db: Database, fence: Fence): Promise<boolean> {
@@ -62,6 +62,7 @@ export function writeSleeping(db: Database, fence: Fence): Promise<boolean> {
     db,
     fence,
     `observed_generation = generation, running_step = null, waiting_reason = null, admitted_at = null, retry_at = null,
+     waiting_since = null, waiting_for = null, waiting_position = null,
      failures = case when retry_at is null then failures else 0 end,
      failure_code = case when retry_at is null then failure_code end,
      failure_message = case when retry_at is null then failure_message end,

@@ -81,7 +81,7 @@ function isWaiting(row: Row): boolean {
     row.waiting_since !== null &&
     row.waiting_for === 'machine' &&
     row.admitted_at === null &&
-    row.held_reason === null &&
+    (row.held_reason === null || row.release_deployment_id !== null) &&
     row.desired_state === 'running' &&
     row.generation !== row.observed_generation &&
     row.retry_at === null

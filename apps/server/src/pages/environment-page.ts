@@ -48,8 +48,9 @@ function branchLine({ branchOf, expiresAt, keptUntil }: EnvironmentView): string
 const isWebUrl = (url: string): boolean => /^https?:\/\//.test(url);
 
 function reason({ heldReason, waitingReason, runningStep, retryAt }: EnvironmentView): string {
-  if (heldReason !== null) return heldReason;
-  if (waitingReason !== null) return `waits: ${waitingReason}`;
+  const waits = waitingReason === null ? [] : [`waits: ${waitingReason}`];
+  if (heldReason !== null) return [heldReason, ...waits].join('; what ran before ');
+  if (waitingReason !== null) return waits.join('');
   if (runningStep !== null) return `step ${runningStep}`;
   return retryAt === null ? '' : `tried again at ${utc(retryAt)}`;
 }
