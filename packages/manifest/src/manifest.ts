@@ -134,7 +134,14 @@ export interface RehearsalPolicy {
 }
 
 export type ServiceSource =
-  /** A project secret that holds a connection string; `standby`: nothing but a standby may be read. */
-  | { readonly kind: 'secret'; readonly name: string; readonly standby?: true }
+  /** A project secret that holds a connection string. */
+  | {
+      readonly kind: 'secret';
+      readonly name: string;
+      /** Nothing but a standby may be read. */
+      readonly standby?: true;
+      /** How many connections may read at once, where the service can do that. */
+      readonly connections?: number;
+    }
   /** A dump in the project's folder on the machine. */
   | { readonly kind: 'file'; readonly name: string };

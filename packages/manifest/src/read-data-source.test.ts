@@ -13,12 +13,12 @@ function read(text: string) {
 test('a secret by its name, or a dump by its name', () => {
   expect(
     read(
-      'db: { secret: PRODUCTION_DB }\nfar: { secret: FAR, standby: true }\nlogs: { file: logs-2026.dump }\n',
+      'db: { secret: PRODUCTION_DB }\nfar: { secret: FAR, standby: true, connections: 4 }\nlogs: { file: logs-2026.dump }\n',
     ),
   ).toEqual({
     sources: {
       db: { kind: 'secret', name: 'PRODUCTION_DB' },
-      far: { kind: 'secret', name: 'FAR', standby: true },
+      far: { kind: 'secret', name: 'FAR', standby: true, connections: 4 },
       logs: { kind: 'file', name: 'logs-2026.dump' },
     },
     problems: [],
@@ -32,8 +32,15 @@ test.each([
   ['db: { secret: A, file: b }', 'must name one place'],
   ['db: {}', 'must name one place'],
   ['db: { file: a.sql, standby: true }', 'a file is none'],
+  ['db: { file: a.sql, connections: 2 }', 'a file is none'],
 ])('%s', (text, problem) => {
   const { sources, problems } = read(text);
   expect(sources).toEqual({});
   expect(problems).toEqual([expect.stringContaining(problem)]);
+});
+
+test.each(['0', '9', '1.5', '"2"', '[2]'])('%s connections', (written) => {
+  expect(read(`db: { secret: A, connections: ${written} }`).problems).toEqual([
+    expect.stringContaining('connections must be a whole number from 1 to 8'),
+  ]);
 });

@@ -5,7 +5,7 @@ import { described, isEmpty, type Located } from './located.ts';
 import type { Place } from './manifest.ts';
 import { DEFAULT_PREVIEWS, type PreviewPolicy, type Trigger } from './preview-policy.ts';
 import type { Report } from './report.ts';
-import { booleanOf, mapEntries, openSection, textOf } from './section.ts';
+import { booleanOf, integerOf, mapEntries, openSection, shown, textOf } from './section.ts';
 import { meant } from './suggest.ts';
 
 const TRIGGERS_MAX = 20;
@@ -194,19 +194,3 @@ function readPriorities(report: Report, node: Located | undefined): PreviewPolic
     return priority === null ? [] : [{ label: key, priority }];
   });
 }
-
-function integerOf(
-  report: Report,
-  node: Located | undefined,
-  title: string,
-  { least, most }: { least: number; most: number },
-): number | null {
-  if (node === undefined || isEmpty(node)) return null;
-  const value = node.kind === 'scalar' ? node.value : null;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
-  const problem = `${title} must be a whole number from ${least} to ${most}, not ${shown(node)}.`;
-  report.problem(node.place, problem, 'Write digits, without quotes.');
-  return null;
-}
-
-const shown = (node: Located) => (node.kind === 'scalar' ? `"${node.source}"` : described(node));

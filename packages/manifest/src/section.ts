@@ -72,6 +72,25 @@ export function mapEntries(
   return [];
 }
 
+/** A whole number within bounds, or null (reported unless absent). */
+export function integerOf(
+  report: Report,
+  node: Located | undefined,
+  title: string,
+  { least, most }: { least: number; most: number },
+): number | null {
+  if (node === undefined || isEmpty(node)) return null;
+  const value = node.kind === 'scalar' ? node.value : null;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+  const problem = `${title} must be a whole number from ${least} to ${most}, not ${shown(node)}.`;
+  report.problem(node.place, problem, 'Write digits, without quotes.');
+  return null;
+}
+
+/** As it is written, where that is one word. */
+export const shown = (node: Located): string =>
+  node.kind === 'scalar' ? `"${node.source}"` : described(node);
+
 /** Text, or null (reported unless absent). Numbers and true/false are refused where a wrong guess would do harm. */
 export function textOf(report: Report, node: Located | undefined, title: string): string | null {
   if (node === undefined || isEmpty(node)) return null;

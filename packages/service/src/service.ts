@@ -58,8 +58,8 @@ export type DataSource =
       readonly url: Secret;
       /** Nothing but a standby may be read. */
       readonly standby?: boolean;
-      /** How many connections read at once, where the service can do that. */
-      readonly parallel?: number;
+      /** How many connections may read at once, where the service can do that. */
+      readonly connections?: number;
     }
   /** A dump as the service's own tool writes it. */
   | { readonly kind: 'file'; readonly path: string };

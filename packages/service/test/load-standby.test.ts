@@ -4,6 +4,8 @@ import { Secret } from '@bough/domain/secret';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findDumpTools } from '../src/postgresql/dump-tools.ts';
+import { loadParallel } from '../src/postgresql/load-parallel.ts';
+import { parseSourceUrl } from '../src/postgresql/parse-source-url.ts';
 import { postgresql } from '../src/postgresql/service.ts';
 import type { Address, Credentials, ServiceDeclaration, ServiceProgram } from '../src/service.ts';
 import { query } from './query.ts';
@@ -66,6 +68,29 @@ describe.skipIf(!canMake)(title, { timeout: 120_000 }, () => {
       { signal: AbortSignal.timeout(60_000), line: (text) => lines.push(text) },
     );
 
+  /** By several connections, which share a snapshot that a standby exports too. */
+  async function loadInParts(): Promise<void> {
+    const { address, credentials } = target;
+    const places: string[] = [];
+    const found = await findDumpTools(14);
+    await loadParallel(parseSourceUrl(`postgresql://main:x@127.0.0.1:${standby.port}/postgres`, 'database'), {
+      tools: found,
+      target: {
+        ...{ service: 'database', database: 'main', ...address },
+        ...{ user: credentials.username, password: credentials.password.reveal() },
+      },
+      meter: { take: async () => {}, at: (place) => places.push(place), done() {} },
+      ...{ connections: 2, sourceMajor: found.major, partBytes: 8192 * 2 },
+      ...{ signal: AbortSignal.timeout(60_000), line: () => {} },
+    });
+    expect(places.length).toBeGreaterThan(3);
+  }
+  async function countPeople(): Promise<string | undefined> {
+    const sql = 'select count(*) as n from people';
+    const [found] = await query<{ n: string }>(target.address, target.credentials, 'main', sql);
+    return found?.n;
+  }
+
   beforeAll(async () => {
     runner = await createServiceRunner();
     const credentials = postgresql.credentials(declaration);
@@ -110,17 +135,13 @@ describe.skipIf(!canMake)(title, { timeout: 120_000 }, () => {
       async () => (await ask(standby, 'select 1 as one from people where id = 2000')).length === 1,
       { timeoutMs: 30_000 },
     );
+    await loadInParts();
+    expect(await countPeople()).toBe('1001');
+    await query(target.address, target.credentials, 'main', 'drop table people');
     const loaded = await load(standby, true);
     expect(loaded?.words).toMatch(/^PostgreSQL \d+, a standby whose newest transaction was \d+\.\d s old$/);
     expect(lines.join('\n')).toContain(', a standby whose newest transaction');
-    const { username, password } = target.credentials;
-    const [found] = await query<{ n: string }>(
-      target.address,
-      { username, password },
-      'main',
-      'select count(*) as n from people',
-    );
-    expect(found?.n).toBe('1001');
+    expect(await countPeople()).toBe('1001');
   });
 
   test('a conflict with recovery is said with what to do, and tried again', async () => {

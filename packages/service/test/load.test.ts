@@ -4,11 +4,16 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { Secret } from '@bough/domain/secret';
+import { waitFor } from '@bough/testkit/wait-for';
+import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findDumpTools } from '../src/postgresql/dump-tools.ts';
 import { postgresLoad } from '../src/postgresql/load.ts';
+import { loadParallel, type ParallelLoad } from '../src/postgresql/load-parallel.ts';
+import { parseSourceUrl } from '../src/postgresql/parse-source-url.ts';
 import { postgresql } from '../src/postgresql/service.ts';
 import type { Address, Credentials, DataSource, ServiceDeclaration } from '../src/service.ts';
+import { digestsOf, joinSnapshot, oddTables, openSession, shapesOf } from './moment.ts';
 import { query } from './query.ts';
 import { createServiceRunner, type ServiceRunner } from './service-runner.ts';
 
@@ -68,6 +73,14 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
     await load(from).then(
       () => undefined,
       (error: { code: string; message: string; hint: string }) => error,
+    );
+
+  const empty = () =>
+    query(
+      target.address,
+      target.credentials,
+      'main',
+      `drop owned by main cascade; drop schema if exists public cascade; create schema public authorization main`,
     );
 
   async function dumpTo(name: string, flags: readonly string[]): Promise<string> {
@@ -178,6 +191,160 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
     expect(lines.join('\n')).toContain('MB read in');
   });
 
+  describe('by several connections', () => {
+    let watcher: Client;
+    const connections = 3;
+
+    beforeAll(async () => {
+      await query(source.address, main(source), 'main', oddTables);
+      watcher = await openSession(source);
+    });
+    afterAll(() => watcher?.end());
+
+    /** Parts so small that there are many. */
+    const read = (of: Pick<ParallelLoad, 'meter' | 'signal'> & Partial<ParallelLoad>) => {
+      const { username: user, password } = main(target);
+      const login = parseSourceUrl(url(main(source).password.reveal()).reveal(), 'database');
+      return findDumpTools(14).then((found) =>
+        loadParallel(login, {
+          tools: found,
+          target: {
+            ...{ ...target.address, service: 'database', database: 'main' },
+            ...{ user, password: password?.reveal() ?? '' },
+          },
+          ...{ connections, sourceMajor: found.major, partBytes: 100_000, line: () => {} },
+          ...of,
+        }),
+      );
+    };
+    const ours = async () =>
+      (
+        await watcher.query<{ state: string }>(
+          `select state from pg_stat_activity where application_name = 'bough'`,
+        )
+      ).rows.length;
+
+    test('who is told to stop stops all of them, and leaves nothing on the source', async () => {
+      await empty();
+      const stop = new AbortController();
+      const meter = {
+        take: (_: number, signal: AbortSignal) =>
+          copying
+            ? new Promise<void>((_resolve, reject) => signal.addEventListener('abort', reject))
+            : Promise.resolve(),
+        at: () => {
+          copying = true;
+        },
+        done() {},
+      };
+      let copying = false;
+      const reading = read({ meter, signal: stop.signal }).then(
+        () => 'read',
+        (error: unknown) => error,
+      );
+      await waitFor('all to read', async () => (await ours()) === connections, { timeoutMs: 30_000 });
+      await waitFor('rows to be held back', async () => copying, { timeoutMs: 30_000 });
+      stop.abort(new Error('enough'));
+      expect(await reading).toMatchObject({ message: 'enough' });
+      await waitFor('the source to be left alone', async () => (await ours()) === 0, { timeoutMs: 30_000 });
+    });
+
+    test('one that fails ends the others, and its words are those that are said', async () => {
+      await empty();
+      const meter = { take: async () => {}, at: () => {}, done() {} };
+      const signal = AbortSignal.timeout(60_000);
+      // Who owns it may read it, but not what its policies hide from everybody.
+      await watcher.query('alter table guarded force row level security');
+      await expect(read({ meter, signal })).rejects.toMatchObject({ code: 'source-not-readable' });
+      await watcher.query('alter table guarded no force row level security');
+      await waitFor('the source to be left alone', async () => (await ours()) === 0, { timeoutMs: 30_000 });
+
+      await watcher.query('begin; drop table empty');
+      const vanished = expect(read({ meter, signal })).rejects.toMatchObject({
+        code: 'source-changed',
+        retryable: true,
+      });
+      const other = await openSession(source);
+      const isWaiting = `select 1 from pg_locks where not granted and locktype = 'relation'`;
+      await waitFor(
+        'the table to be waited for',
+        async () => (await other.query(isWaiting)).rows.length > 0,
+        {
+          timeoutMs: 30_000,
+        },
+      );
+      await other.end();
+      await watcher.query('commit');
+      await vanished;
+    });
+
+    test('what is written meanwhile is not seen, and every row of that moment comes once', async () => {
+      await empty();
+      const [writer, moment, copy] = await Promise.all([
+        openSession(source),
+        openSession(source),
+        openSession(target),
+      ]);
+      let isRead = false;
+      let writes = 0;
+      const write = async () => {
+        for (; !isRead; writes += 1)
+          await writer.query(
+            `update ledger set amount = amount + 1, note = note || 'x' where id % 100 = ${writes % 100};
+             insert into "Odd"."big $1" (note) values ('later'); delete from years where id = ${writes};
+             create table if not exists late as select 1 as id`,
+          );
+      };
+      // Nothing is read before somebody else has joined the same snapshot.
+      let joined: Promise<void> | undefined;
+      let writing: Promise<void> | undefined;
+      let most = 0;
+      let counted = Promise.resolve();
+      const places: string[] = [];
+      const meter = {
+        async take() {
+          joined ??= joinSnapshot(moment).then(() => {
+            writing = write();
+          });
+          await joined;
+        },
+        at(place: string) {
+          places.push(place);
+          counted = counted.then(async () => {
+            most = Math.max(most, await ours());
+          });
+        },
+        done() {},
+      };
+      try {
+        await read({ meter, signal: AbortSignal.timeout(60_000) });
+        isRead = true;
+        await writing;
+        const then = await digestsOf(moment);
+        expect(await digestsOf(copy)).toEqual(then);
+        expect(Object.keys(then)).not.toContain('late');
+        await moment.query('rollback');
+        expect((await digestsOf(moment)).ledger).not.toEqual(then.ledger);
+        expect(await shapesOf(copy)).toEqual(await shapesOf(moment));
+        expect(await copy.query('select * from sums')).toMatchObject({ rows: [{ n: '8000' }] });
+        const large = new Set(places.map((place) => place.replace(/ \(part .*/, '')));
+        expect([...large].sort()).toEqual(
+          ['', '"Odd"."big $1"', 'public.emptied', 'public.guarded', 'public.ledger'].concat(
+            ...['public.wide', 'public.years_new', 'public.years_old'],
+          ),
+        );
+        expect(places.length).toBeGreaterThan(30);
+        await counted;
+        expect(most).toBeGreaterThan(0);
+        expect(most).toBeLessThanOrEqual(connections);
+        await waitFor('the source to be left alone', async () => (await ours()) === 0);
+      } finally {
+        isRead = true;
+        await Promise.all([writer, moment, copy].map((client) => client.end()));
+      }
+    });
+  });
+
   test('a plain dump is nobody special, whole or refused, and its values are in no message', async () => {
     const sql = async (text: string) => {
       const path = join(runner.home, 'bad.sql');
@@ -196,7 +363,7 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
       'ada',
     );
     const whole = await readFile(join(runner.home, 'shop.sql'), 'utf8');
-    await query(target.address, main(target), 'main', 'drop view everybody; drop table orders, people');
+    await empty();
     const cut = whole.slice(0, whole.lastIndexOf(';') + 1);
     expect(await sql(cut)).toMatchObject({ message: expect.stringContaining('not whole') });
     expect(await sql("set client_encoding = 'LATIN1';")).toMatchObject({

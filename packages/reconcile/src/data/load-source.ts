@@ -83,7 +83,9 @@ async function resolveSource(run: CaptureRun, service: string, source: ServiceSo
     kind: 'production',
   });
   const found = values.find(({ name, secret }) => name === source.name && secret);
-  if (found !== undefined) return { kind: 'url', url: found.value, standby: source.standby === true };
+  const { standby = false, connections } = source;
+  if (found !== undefined)
+    return { kind: 'url', url: found.value, standby, ...(connections === undefined ? {} : { connections }) };
   throw new BoughError({
     code: 'source-absent',
     message: `The project has no secret ${source.name}, which is to hold the connection string of "${service}".`,

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Client, Connection, Submittable } from 'pg';
 
 /** What pg has for COPY and its types leave out. */
-interface CopyConnection {
+export interface CopyConnection {
   readonly stream: Duplex;
   query(text: string): void;
   sendCopyFromChunk(chunk: Buffer): void;
@@ -74,10 +74,11 @@ interface Listening {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
   readonly onCopyIn?: (connection: CopyConnection) => void;
+  readonly onRow?: (row: Buffer, connection: CopyConnection) => void;
 }
 
 /** pg calls these of whatever is submitted to it, as it does of its own queries. */
-function listener({ text, resolve, reject, onCopyIn }: Listening): Submittable {
+export function listener({ text, resolve, reject, onCopyIn, onRow }: Listening): Submittable {
   const handlers = {
     submit: (connection: Connection) => connection.query(text),
     handleRowDescription() {},
@@ -89,7 +90,9 @@ function listener({ text, resolve, reject, onCopyIn }: Listening): Submittable {
       if (onCopyIn === undefined) connection.sendCopyFail('there are no rows');
       else onCopyIn(connection);
     },
-    handleCopyData() {},
+    handleCopyData(message: { chunk: Buffer }, connection: CopyConnection) {
+      onRow?.(message.chunk, connection);
+    },
     handleError: (error: Error) => reject(error),
     handleReadyForQuery: () => resolve(),
   };

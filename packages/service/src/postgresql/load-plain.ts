@@ -1,10 +1,11 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { Client } from 'pg';
+import type { Client } from 'pg';
 import { refusedAt, watchEnds } from '../dump-text.ts';
 import type { ReadMeter } from '../read-meter.ts';
 import { copyIn, execute } from './copy-rows.ts';
 import { errorWords } from './error-words.ts';
 import { type SqlPart, splitSql } from './split-sql.ts';
+import { type LoadTarget, withTarget } from './with-target.ts';
 
 /** Rows of `pg_dump --inserts` go together: one round trip each would take most of the time. */
 const batchCharactersMax = 256 * 1024;
@@ -18,20 +19,10 @@ const statementTimeoutMs = 12 * 3_600_000;
  */
 export async function loadPlain(
   bytes: AsyncIterable<Buffer>,
-  server: { host: string; port: number; user: string; password: string; database: string },
+  target: LoadTarget,
   of: { meter: ReadMeter; signal: AbortSignal },
 ): Promise<void> {
-  const client = new Client({
-    ...server,
-    connectionTimeoutMillis: 15_000,
-    keepAlive: true,
-    application_name: 'bough',
-  });
-  client.on('error', () => {});
-  const stop = () => void client.end().catch(() => {});
-  of.signal.addEventListener('abort', stop, { once: true });
-  try {
-    await client.connect();
+  await withTarget(target, of.signal, async (client, stop) => {
     const perform: Perform = async (at, work) => {
       const timer = setTimeout(stop, statementTimeoutMs);
       await work()
@@ -41,13 +32,7 @@ export async function loadPlain(
         .finally(() => clearTimeout(timer));
     };
     await run(client, splitSql(watchEnds(bytes, ends)), { ...of, perform });
-  } catch (error) {
-    of.signal.throwIfAborted();
-    throw error;
-  } finally {
-    of.signal.removeEventListener('abort', stop);
-    await client.end().catch(() => {});
-  }
+  });
 }
 
 type Perform = (at: { text: string; line: number }, work: () => Promise<void>) => Promise<void>;

@@ -12,14 +12,19 @@ import type {
 import { majorOf } from './configuration.ts';
 import { findDumpTools } from './dump-tools.ts';
 import { postgresEndpoints } from './endpoints.ts';
+import { loadParallel } from './load-parallel.ts';
 import { loadPlain } from './load-plain.ts';
 import { parseSourceUrl, type SourceLogin, withRoots } from './parse-source-url.ts';
 import { askSource, type SourceFacts } from './source-login.ts';
-import { dumpInto, type LoadTarget, restoreFrom } from './transfer.ts';
+import { restoreFrom } from './transfer.ts';
+import type { LoadTarget } from './with-target.ts';
+
+/** pg_dump and one beside it: enough to keep a disk busy, few enough for a production that serves. */
+const connectionsDefault = 2;
 
 /**
- * Fills an empty, private server from elsewhere. The source is read in one read-only transaction of `pg_dump` and written by
- * `pg_restore`, or statement by statement, never by psql, so that nothing in it is a command; no raw byte of it is written
+ * Fills an empty, private server from elsewhere. The source is read as it is at one moment, by `pg_dump` and connections that
+ * cannot write, and written by `pg_restore` and COPY; a dump by `pg_restore`, or statement by statement, never by psql, so that nothing in it is a command; no raw byte of it is written
  * outside of that server.
  */
 export async function postgresLoad(
@@ -56,11 +61,9 @@ async function loadServer(
   const words = `PostgreSQL ${facts.major}${standbyWords(facts)}`;
   line(`reading ${words} with pg_dump ${tools.major}`);
   const meter = createReadMeter(line);
-  await dumpInto(withRoots(login, tools.major, declaration.name), {
-    tools,
-    target: targetOf(of),
-    meter,
-    signal,
+  await loadParallel(withRoots(login, tools.major, declaration.name), {
+    ...{ tools, target: targetOf(of), meter, signal, line },
+    ...{ connections: source.connections ?? connectionsDefault, sourceMajor: facts.major },
   });
   meter.done();
   return { words };

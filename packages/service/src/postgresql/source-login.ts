@@ -1,8 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
-import { Client } from 'pg';
+import type { Client } from 'pg';
+import { connectSource, connectTimeoutMs } from './connect-source.ts';
 import type { SourceLogin } from './parse-source-url.ts';
-
-const connectTimeoutMs = 15_000;
 
 /** What the server says of itself. */
 export interface SourceFacts {
@@ -12,44 +11,26 @@ export interface SourceFacts {
   readonly newestSeconds: number | null;
 }
 
-/** A connection of our own to the source, in a session that cannot write. */
-async function withSource<Result>(
+/** A connection of our own to the source, in a session that cannot write. The signal cuts it. */
+export async function withSource<Result>(
   login: SourceLogin,
   of: { service: string; signal: AbortSignal; queryTimeoutMs?: number },
   work: (client: Client) => Promise<Result>,
 ): Promise<Result> {
-  const { env } = login;
-  const mode = env.PGSSLMODE ?? '';
-  const client = new Client({
-    host: env.PGHOST,
-    port: Number(env.PGPORT),
-    user: env.PGUSER,
-    password: env.PGPASSWORD,
-    database: env.PGDATABASE,
-    connectionTimeoutMillis: connectTimeoutMs,
-    ...(of.queryTimeoutMs === undefined ? {} : { query_timeout: of.queryTimeoutMs }),
-    application_name: 'bough',
-    keepAlive: true,
-    options: readOnlyOptions,
-    ssl: /^(require|verify-)/.test(mode) ? { rejectUnauthorized: mode.startsWith('verify-') } : false,
-  });
-  client.on('error', () => {});
-  const stop = () => void client.end().catch(() => {});
+  let client: Client | undefined;
+  const stop = () => void client?.end().catch(() => {});
   of.signal.addEventListener('abort', stop, { once: true });
   try {
-    await client.connect();
+    client = await connectSource(login, of);
     return await work(client);
   } catch (error) {
     of.signal.throwIfAborted();
-    throw error instanceof BoughError ? error : sourceError(error, login, of.service);
+    throw sourceError(error, login, of.service);
   } finally {
     of.signal.removeEventListener('abort', stop);
-    await client.end().catch(() => {});
+    await client?.end().catch(() => {});
   }
 }
-
-export const readOnlyOptions =
-  '-c default_transaction_read_only=on -c statement_timeout=0 -c lock_timeout=30s';
 
 export function askSource(login: SourceLogin, service: string, signal: AbortSignal): Promise<SourceFacts> {
   return withSource(login, { service, signal, queryTimeoutMs: connectTimeoutMs }, async (client) => {
@@ -76,12 +57,22 @@ export function recoveryConflict(service: string): BoughError {
   });
 }
 
+/** A proxy before several servers, or a pool that shares its connections, leads each connection elsewhere. */
+export function snapshotLost(service: string): BoughError {
+  return new BoughError({
+    code: 'source-not-one',
+    message: `The source of "${service}" does not know the snapshot that its first connection is to share with the others.`,
+    hint: 'Set the secret to the address of one server, not of a pool or a balancer before several; or write `connections: 1` below `data: source:` in the default branch.',
+  });
+}
+
 export function isRecoveryConflict(words: string): boolean {
   return /conflict with recovery/.test(words);
 }
 
 /** The server's own words may repeat what it was given, so that only its code is passed on. */
-function sourceError(error: unknown, login: SourceLogin, service: string): BoughError {
+export function sourceError(error: unknown, login: SourceLogin, service: string): BoughError {
+  if (error instanceof BoughError) return error;
   const code = String((error as { code?: unknown } | null)?.code ?? '');
   const at = `The source of "${service}" at ${login.host}`;
   if (isRecoveryConflict(String((error as { message?: unknown } | null)?.message)))
@@ -104,6 +95,14 @@ function sourceError(error: unknown, login: SourceLogin, service: string): Bough
       message: `${at} forbids its user to read a table.`,
       hint: readableHint,
     });
+  if (code === '42P01' || code === '42703' || code === '55P03')
+    return new BoughError({
+      code: 'source-changed',
+      message: `${at} changed or held back its tables while they were about to be read (${code}).`,
+      hint: 'Bough tries again. If it happens again: read at a time when no migration runs there (`data: refresh:`).',
+      retryable: true,
+    });
+  if (code === '22023' || code === '42704') return snapshotLost(service);
   return new BoughError({
     code: 'source-unreachable',
     message: `${at} does not answer (${code === '' ? 'no answer in 15 s' : code}).`,

@@ -4,22 +4,14 @@ import { pipeline } from 'node:stream/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import { metered, type ReadMeter } from '../read-meter.ts';
 import { stopReader } from '../stop-reader.ts';
+import { readOnlyOptions } from './connect-source.ts';
 import type { DumpTools } from './dump-tools.ts';
 import { firstError } from './error-words.ts';
 import type { SourceLogin } from './parse-source-url.ts';
-import { isRecoveryConflict, readableHint, readOnlyOptions, recoveryConflict } from './source-login.ts';
+import { isRecoveryConflict, readableHint, recoveryConflict, snapshotLost } from './source-login.ts';
+import type { LoadTarget } from './with-target.ts';
 
 const errorBytesMax = 16 * 1024;
-
-/** The private server and who its database belongs to: not a superuser, whatever the source holds. */
-export interface LoadTarget {
-  readonly service: string;
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-  readonly database: string;
-}
 
 export interface Transfer {
   readonly tools: DumpTools;
@@ -28,14 +20,24 @@ export interface Transfer {
   readonly signal: AbortSignal;
 }
 
+const dumpFlags = ['--format=custom', '--compress=0', '--no-subscriptions', '--no-publications'];
+
+/** What of a source one `pg_dump` brings: all of it, where nothing is said. */
+export interface DumpScope {
+  readonly flags?: readonly string[];
+  /** The source has been read; what came may still be made into indexes. */
+  readonly whenRead?: () => void;
+}
+
 /** One `pg_dump` piped into one `pg_restore`: no byte of it touches a disk but the private server's. */
-export async function dumpInto(login: SourceLogin, of: Transfer): Promise<void> {
+export async function dumpInto(login: SourceLogin, of: Transfer, scope: DumpScope = {}): Promise<void> {
   const { target, signal } = of;
-  const dump = spawn(
-    of.tools.dump,
-    ['--format=custom', '--compress=0', '--no-subscriptions', '--no-publications'],
-    { env: { ...login.env, PGOPTIONS: readOnlyOptions }, stdio: ['ignore', 'pipe', 'pipe'], signal },
-  );
+  const dump = spawn(of.tools.dump, [...dumpFlags, ...(scope.flags ?? [])], {
+    env: { ...login.env, PGOPTIONS: readOnlyOptions },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+  });
+  dump.once('exit', () => scope.whenRead?.());
   const ended = outcomeOf(dump);
   const restored = await restoreFrom(dump.stdout, of).then(
     () => undefined,
@@ -47,6 +49,7 @@ export async function dumpInto(login: SourceLogin, of: Transfer): Promise<void> 
   const { code, errors } = await ended;
   signal.throwIfAborted();
   if (isRecoveryConflict(errors)) throw recoveryConflict(target.service);
+  if (isSnapshotLost(errors)) throw snapshotLost(target.service);
   if (isRefused) throw restored;
   if (code !== 0 && !(restored instanceof BoughError && errors === ''))
     throw new BoughError({
@@ -55,6 +58,10 @@ export async function dumpInto(login: SourceLogin, of: Transfer): Promise<void> 
       hint: readableHint,
     });
   if (restored !== undefined) throw restored;
+}
+
+function isSnapshotLost(errors: string): boolean {
+  return /ERROR: {2}(?:invalid snapshot identifier|snapshot "[^"]*" does not exist)/.test(errors);
 }
 
 export async function restoreFrom(
