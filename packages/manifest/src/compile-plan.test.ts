@@ -194,12 +194,12 @@ test('an app directory that is not in the tree is a problem where source.root is
   const manifest = manifestOf(
     'applications:\n  web:\n    type: nodejs:22\n    source:\n      root: /shpo/\n',
   );
-  expect(checkAppDirectories(manifest, ['shop/package.json'], 'abcdef0123')).toMatchObject([
+  expect(checkAppDirectories(manifest, ['shop/package.json'], 'at commit abcdef0')).toMatchObject([
     {
       line: 5,
       column: 13,
       message: 'app "web": directory "shpo" is not in the repository at commit abcdef0.',
     },
   ]);
-  expect(checkAppDirectories(manifest, ['shpo/package.json'], 'abcdef0123')).toEqual([]);
+  expect(checkAppDirectories(manifest, ['shpo/package.json'], 'at commit abcdef0')).toEqual([]);
 });

@@ -2,43 +2,31 @@ import { join } from 'node:path';
 import { readBranchOrder } from '@bough/domain/branch-of';
 import { parseDuration } from '@bough/domain/duration';
 import type { Environment } from '@bough/domain/environment';
-import { environmentSlug } from '@bough/domain/names';
 import { parseSubject, type Subject } from '@bough/domain/subject';
 import type { Forge, PullRequest, RepositoryRef } from '@bough/forge/forge';
-import type { PreviewPolicy } from '@bough/manifest/preview-policy';
-import { forgetDeclined, writeDeclined } from '@bough/store/declined-subjects';
+import type { Outcome } from '@bough/queue/consumer';
 import { settleDeliveries, unsettledDeliveriesOf } from '@bough/store/deliveries';
-import {
-  findLivingEnvironment,
-  listEnvironments,
-  writeAbsent,
-  writeDesired,
-} from '@bough/store/environments';
-import { appendEvent } from '@bough/store/events';
-import { writeHeldReview } from '@bough/store/held-reviews';
-import { countOtherPreviews } from '@bough/store/preview-limits';
+import { findLivingEnvironment, listEnvironments } from '@bough/store/environments';
 import { findProject, type Project } from '@bough/store/projects';
 import { doubtPublications } from '@bough/store/publications';
 import { bindRebuilds, handleRequests, lastRequest, openRequests, type Request } from '@bough/store/requests';
 import { writeKept } from '@bough/store/sleep';
 import { answerCommands } from './answer-commands.ts';
 import type { Context } from './context.ts';
-import { type Desired, desire, isAway, type Observation } from './desire.ts';
+import { desire, type Observation } from './desire.ts';
 import { hearCommands } from './hear-commands.ts';
-import { type Judged, judgePull, needsChangedFiles, priorityOf, waitForRoom } from './judge-pull.ts';
+import { judgeObservation } from './judge-observation.ts';
 import { type Policy, readPolicyAt } from './policy.ts';
-import { subjectSlug } from './subject-slug.ts';
 import { hearButtons } from './trust/hear-buttons.ts';
 import { readTrust } from './trust/read-trust.ts';
 import { findStranger, type Stranger } from './trust/stranger.ts';
+import { writeDown } from './write-down.ts';
 
 /** What it takes to look; nothing is built, started or removed here. */
 export type ObserveContext = Pick<
   Context,
   'pool' | 'installationId' | 'enqueue' | 'forge' | 'log' | 'sources' | 'directories' | 'clock'
 >;
-
-export type Outcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly delayMs: number };
 
 /** The key of the observe queue: which subject of which project to look at. */
 export function observeKey(projectId: string, subject: string): string {
@@ -83,11 +71,9 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
     ...{ stranger, policy, current, requests, signal },
   };
   const trust = await readTrust(context, asking);
-  const judging = { project, subject, forge, seen, lasting, current, policy: policy?.previews, signal };
-  const judged =
-    seen.kind === 'branched'
-      ? { ...seen, verdict: await judgeBranched(context, judging) }
-      : await judge(context, judging);
+  const judged = await judgeObservation(context, seen, {
+    ...{ projectId, subject, forge, repository, lasting, current, policy: policy?.previews, signal },
+  });
   const observation: Observation = judged.kind === 'pull' ? { ...judged, trust } : judged;
   const desired = desire(observation, requests, lasting, current);
   if (deliveries.some((delivery) => delivery.event === 'issue_comment' && delivery.action === 'deleted')) {
@@ -292,148 +278,4 @@ async function policyFor(
 function isGone(seen: Exclude<Observation, { kind: 'production' }>): boolean {
   if (seen.kind === 'branched') return false;
   return seen.kind === 'pull' ? seen.pull === 'gone' || seen.pull.state === 'closed' : seen.head === 'gone';
-}
-
-/** A branch was asked for by a person, so the policy has one word in it: how many there may be. */
-async function judgeBranched(
-  context: ObserveContext,
-  of: {
-    project: Project;
-    subject: string;
-    current: Environment | undefined;
-    policy: PreviewPolicy | undefined;
-  },
-) {
-  const { project, subject, current, policy } = of;
-  if (policy === undefined || hasOf(current) === 'preview') return undefined;
-  const others = await countOtherPreviews(context.pool, { projectId: project.id, subject });
-  return waitForRoom({ policy, others });
-}
-
-/** Adds what the policy says of an open pull request, unless it gets nothing anyway. */
-async function judge(
-  context: ObserveContext,
-  of: {
-    project: Project;
-    forge: Forge;
-    seen: Observation;
-    lasting: Request | undefined;
-    current: Environment | undefined;
-    policy: PreviewPolicy | undefined;
-    signal: AbortSignal;
-  },
-): Promise<Observation> {
-  const { project, forge, seen, lasting, current, policy, signal } = of;
-  if (seen.kind !== 'pull' || seen.pull === 'gone' || policy === undefined) return seen;
-  const { pull } = seen;
-  if (isAway(lasting, pull.head.commit)) return seen;
-  const has = hasOf(current);
-  const isAsked = lasting !== undefined && lasting.kind !== 'delete';
-  const wantsFiles = has !== 'preview' && !isAsked && needsChangedFiles(policy);
-  const verdict = judgePull({
-    ...{ pull, policy, isAsked, has },
-    changedFiles: wantsFiles ? await forge.changedFiles(repositoryOf(project), pull.number, signal) : null,
-    others: await countOtherPreviews(context.pool, { projectId: project.id, subject: `pull/${pull.number}` }),
-  });
-  return { ...seen, verdict };
-}
-
-function hasOf(current: Environment | undefined): Judged['has'] {
-  if (current === undefined || current.desiredState === 'absent') return 'nothing';
-  return current.heldReason === null ? 'preview' : 'held';
-}
-
-/** Writes the wish and wakes whoever makes it true. Returns in words what came of it. */
-async function writeDown(
-  context: ObserveContext,
-  project: Project,
-  look: {
-    subject: string;
-    parsed: Subject;
-    desired: Desired;
-    observation: Observation;
-    policy: Policy | undefined;
-  },
-): Promise<string> {
-  const { desired, subject, observation, policy } = look;
-  await noteDeclined(context, { projectId: project.id, subject, desired, observation });
-  if (desired.kind === 'declined') return desired.reason;
-  if (desired.kind === 'absent') {
-    const written = await writeAbsent(context.pool, { projectId: project.id, subject });
-    if (written === undefined) return `${desired.reason}; there is no environment to remove`;
-    if (written.changed) {
-      await appendEvent(context.pool, {
-        projectId: project.id,
-        environmentId: written.environment.id,
-        actor: 'bough',
-        kind: 'environment.absent',
-        detail: { reason: desired.reason },
-      });
-    }
-    await context.enqueue('reconcile', written.environment.id);
-    await context.enqueue('feedback', written.environment.id);
-    return desired.reason;
-  }
-
-  const branched = observation.kind === 'branched' ? observation : undefined;
-  const labels = observation.kind === 'pull' && observation.pull !== 'gone' ? observation.pull.labels : [];
-  const { environment, changed } = await writeDesired(context.pool, {
-    projectId: project.id,
-    installationId: context.installationId,
-    subject,
-    slug: environmentSlug(subjectSlug(look.parsed), project.slug),
-    kind: subject === 'production' ? 'production' : 'preview',
-    trust: desired.trust,
-    facts: desired.facts,
-    desiredState: desired.state,
-    sleepReason: desired.sleepReason,
-    desiredCommit: desired.commit,
-    // Production's own commit is its policy.
-    policyCommit: subject === 'production' ? desired.commit : (policy?.commit ?? null),
-    heldReason: desired.heldReason,
-    heldQuiet: desired.heldQuiet,
-    heldWaits: desired.heldWaits,
-    idleSeconds: policy?.previews.idleSeconds ?? null,
-    // A branch has its own time, and goes by that alone.
-    expiresSeconds: branched === undefined ? (policy?.previews.expiresSeconds ?? null) : null,
-    branchOf: branched?.branchOf ?? null,
-    expiresAt: branched?.expiresAt ?? null,
-    priority: policy === undefined ? 0 : priorityOf(policy.previews, labels),
-    variablesRevision: project.variablesRevision,
-    requestId: desired.requestId,
-  });
-  if (desired.trust === 'untrusted')
-    await writeHeldReview(context.pool, environment.id, desired.review ?? null);
-  if (changed) {
-    await appendEvent(context.pool, {
-      projectId: project.id,
-      environmentId: environment.id,
-      actor: 'bough',
-      kind: desired.heldReason === null ? 'environment.desired' : 'environment.held',
-      detail: { commit: desired.commit, generation: environment.generation, reason: desired.heldReason },
-    });
-  }
-  if (environment.generation !== environment.observedGeneration)
-    await context.enqueue('reconcile', environment.id);
-  await context.enqueue('feedback', environment.id);
-  const commit = desired.commit.slice(0, 7);
-  if (desired.heldReason !== null) return `held: ${desired.heldReason}`;
-  if (environment.desiredState === 'asleep')
-    return `${environment.slug} is asleep: ${environment.sleepReason ?? 'nobody needs it'}`;
-  return changed ? `${environment.slug} is to run ${commit}` : `${environment.slug} is at ${commit} already`;
-}
-
-/** Remembered until the pull request changes, so that nobody asks the forge about it every minute; and for `bough why`. */
-async function noteDeclined(
-  context: ObserveContext,
-  of: { projectId: string; subject: string; desired: Desired; observation: Observation },
-): Promise<void> {
-  const { projectId, subject, desired, observation } = of;
-  const pull = observation.kind === 'pull' && observation.pull !== 'gone' ? observation.pull : undefined;
-  if (pull?.state === 'open' && desired.kind !== 'running')
-    await writeDeclined(context.pool, {
-      ...{ projectId, subject, reason: desired.reason },
-      subjectUpdatedAt: pull.updatedAt,
-    });
-  else await forgetDeclined(context.pool, { projectId, subject });
 }

@@ -17,7 +17,10 @@ const MANIFEST_DIRECTORIES = ['.bough', '.upsun'];
 const MANIFEST_BYTES_MAX = 1024 * 1024;
 const INCLUDE_DEPTH_MAX = 5;
 
-type Reading = Pick<Context, 'sources'>;
+/** Of `Sources` what a manifest is read by, so that it can be read out of a working directory too. */
+export interface Reading {
+  readonly sources: Pick<Context['sources'], 'listFiles' | 'readFile'>;
+}
 
 /** Reads the manifest straight from the mirror: no checkout needed. The commit must have been fetched. */
 export async function readManifestAt(

@@ -3,6 +3,7 @@ import { canonicalDigest } from '@bough/manifest/canonical-json';
 import type { DataPolicy } from '@bough/manifest/manifest';
 import { nextRefresh } from '@bough/manifest/refresh-schedule';
 import { sourcePlaces } from '@bough/manifest/source-digest';
+import type { Outcome } from '@bough/queue/consumer';
 import { sanitizeLabel } from '@bough/sanitize/policy-digest';
 import {
   noteRefresh,
@@ -20,7 +21,7 @@ import { refreshGolden, settleDeadCaptures } from './data/golden.ts';
 import { readParentSchema } from './data/parent-schema.ts';
 import { refreshDue } from './data/refresh-due.ts';
 import type { StepVoice } from './deploy/run.ts';
-import { mirrorOf, type Outcome, repositoryOf } from './observe.ts';
+import { mirrorOf, repositoryOf } from './observe.ts';
 import { type Policy, readPolicyAt } from './policy.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { type Environment, phase } from '@bough/domain/environment';
 import type { Workload } from '@bough/engine/engine';
 import type { PullRequest } from '@bough/forge/forge';
+import type { Outcome } from '@bough/queue/consumer';
 import { listDueRefreshes } from '@bough/store/data-refreshes';
 import { type DeclinedSubject, listDeclined } from '@bough/store/declined-subjects';
 import { deleteDeliveries, unsettledDeliveries } from '@bough/store/deliveries';
@@ -20,7 +21,7 @@ import type { Context } from './context.ts';
 import { warmGoldens } from './data/warm-goldens.ts';
 import { expire, sleepIdle } from './idle.ts';
 import { lookAtWaiting } from './look-at-waiting.ts';
-import { lookAtStrangers, type Outcome, observeKey, repositoryOf } from './observe.ts';
+import { lookAtStrangers, observeKey, repositoryOf } from './observe.ts';
 import { pollComments } from './poll-comments.ts';
 import { reap } from './reap.ts';
 

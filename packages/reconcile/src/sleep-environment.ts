@@ -1,15 +1,14 @@
-import type { Environment } from '@bough/domain/environment';
 import type { Secret } from '@bough/domain/secret';
 import type { Workload } from '@bough/engine/engine';
 import { writePlaceFree } from '@bough/store/admission';
 import { cancelDeployments } from '@bough/store/deployments';
-import { type EnvironmentLock, Interrupted } from '@bough/store/environment-lock';
-import type { Project } from '@bough/store/projects';
+import { Interrupted } from '@bough/store/environment-lock';
 import { setRouteState } from '@bough/store/routes';
 import { writeSleeping } from '@bough/store/sleep';
 import type { Context } from './context.ts';
 import { compile } from './deploy/compile.ts';
 import { announceRoutes } from './deploy/routes.ts';
+import type { Locked } from './locked.ts';
 import { mirrorOf, repositoryOf } from './observe.ts';
 import type { Policy } from './policy.ts';
 
@@ -20,7 +19,7 @@ import type { Policy } from './policy.ts';
  */
 export async function sleepEnvironment(
   context: Context,
-  of: { environment: Environment; project: Project; lock: EnvironmentLock },
+  of: Locked,
   readPolicy: () => Promise<Policy | null>,
 ): Promise<void> {
   const { environment, lock } = of;
@@ -47,7 +46,7 @@ export async function stopAll(context: Context, workloads: readonly Workload[]):
 
 async function announceAsleep(
   context: Context,
-  { environment, project, lock }: { environment: Environment; project: Project; lock: EnvironmentLock },
+  { environment, project, lock }: Locked,
   policy: Policy | null,
 ): Promise<void> {
   const commit = environment.desiredCommit;

@@ -1,9 +1,9 @@
+import type { Outcome } from '@bough/queue/consumer';
 import { findEnvironment } from '@bough/store/environments';
 import { appendEvent } from '@bough/store/events';
 import { handleRequests, openRequests } from '@bough/store/requests';
 import { writeAwake } from '@bough/store/sleep';
 import type { Context } from './context.ts';
-import type { Outcome } from './observe.ts';
 import { reconcile } from './reconcile.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { Secret } from '@bough/domain/secret';
 import { expect, test } from 'vitest';
-import { ManifestProblems } from './deploy/compile.ts';
+import { ManifestProblems } from './deploy/manifest-problems.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
 const password = new Secret('hunter22-hunter22');

@@ -1,6 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
 import { redact, type Secret } from '@bough/domain/secret';
-import { ManifestProblems } from './deploy/compile.ts';
+import { ManifestProblems } from './deploy/manifest-problems.ts';
 
 /**
  * A failure as it may be shown. Its lines end up in rows, in our log and on the forge, and what a running workload printed

@@ -1,5 +1,6 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
+import type { Outcome } from '@bough/queue/consumer';
 import { type EnvironmentLock, Interrupted } from '@bough/store/environment-lock';
 import { findEnvironment } from '@bough/store/environments';
 import { findProject } from '@bough/store/projects';
@@ -15,7 +16,6 @@ import { askForFeedback } from '../ask-for-feedback.ts';
 import type { Context } from '../context.ts';
 import { readRelease } from '../data/golden.ts';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
-import type { Outcome } from '../observe.ts';
 import { withoutSecrets } from '../without-secrets.ts';
 import { notMeasured, perform } from './perform.ts';
 import { removeRehearsal } from './rehearsal-stage.ts';
