@@ -10,8 +10,9 @@ import { readManifest } from '@bough/manifest/read-manifest';
 import { createBuildSlots } from '@bough/reconcile/build-slots';
 import { type Context, DEFAULT_DEADLINES } from '@bough/reconcile/context';
 import { AttestedSnapshot } from '@bough/reconcile/data/attestation';
-import { captureGolden, goldenCredentials } from '@bough/reconcile/data/capture';
+import { captureGolden } from '@bough/reconcile/data/capture';
 import { cloneGolden } from '@bough/reconcile/data/clone';
+import { goldenCredentials } from '@bough/reconcile/data/golden-credentials';
 import type { PlannedRun, StepVoice } from '@bough/reconcile/deploy/run';
 import {
   credentialsOf,

@@ -6,10 +6,10 @@ import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import type { InheritedCredentials } from '../deploy/services.ts';
 import { NO_DATA, refuseToStrangers } from '../trust/untrusted-tier.ts';
 import { AttestedSnapshot } from './attestation.ts';
-import { goldenCredentials } from './capture.ts';
 import { spanWords } from './capture-together.ts';
 import { cloneGolden } from './clone.ts';
 import { findOrCaptureGolden, type GoldenSource } from './golden.ts';
+import { goldenCredentials } from './golden-credentials.ts';
 import { unfitNote } from './sanitize-capture.ts';
 
 /** The newest golden that a preview may be cloned from, or in words why there is none. */

@@ -3,7 +3,7 @@ import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import { serviceVolumeId, serviceVolumeName } from '../deploy/services.ts';
 import { mountVolumeId, mountVolumeName } from '../deploy/surroundings.ts';
 import type { AttestedSnapshot } from './attestation.ts';
-import { mountVolumes } from './capture.ts';
+import { mountVolumes } from './mount-volumes.ts';
 import { holdUp } from './sanitize-capture.ts';
 
 /**

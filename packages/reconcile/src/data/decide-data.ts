@@ -4,8 +4,8 @@ import { findSnapshot } from '@bough/store/snapshots';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import type { InheritedCredentials } from '../deploy/services.ts';
 import { refuseHeldData } from '../trust/untrusted-tier.ts';
-import { goldenCredentials } from './capture.ts';
 import { chooseData, cloneSnapshot } from './choose-data.ts';
+import { goldenCredentials } from './golden-credentials.ts';
 import { replaceData } from './replace-data.ts';
 
 /**

@@ -16,7 +16,7 @@ import { findEnvironment } from '@bough/store/environments';
 import { findRehearsalByKey } from '@bough/store/rehearsals';
 import { findSnapshot, newestFrozenSnapshot, type SnapshotRow } from '@bough/store/snapshots';
 import { AttestedSnapshot } from '../data/attestation.ts';
-import { goldenCredentials } from '../data/capture.ts';
+import { goldenCredentials } from '../data/golden-credentials.ts';
 import type { PlannedRun, StepVoice } from '../deploy/run.ts';
 import { credentialsOf, declarationOf, serviceWorkloadId } from '../deploy/services.ts';
 import { repositoryOf } from '../observe.ts';
