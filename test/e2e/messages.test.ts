@@ -763,14 +763,19 @@ describe('on the command line', () => {
       );
       expect(shown).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('pr-1--tiny  ready') });
       expect(failed.exitCode).toBe(3);
-      expect(failed.stdout).toMatch(/failed +nodejs:19 cannot be had here; available: /);
+      expect(failed.stdout).toMatch(
+        /failed +\.bough\/config\.yaml:\d+:3: app "\w+": nodejs:19 cannot be had here; available: /,
+      );
       expect(failed.stdout).toMatch(/next +Ask for one of those/);
       expect(failedJson.exitCode).toBe(3);
       expect(JSON.parse(failedJson.stdout)).toMatchObject({
         phase: 'failed',
         failure: { code: 'toolchain-not-available' },
       });
-      expect(why).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('Failed: nodejs:19 cannot') });
+      expect(why).toMatchObject({
+        exitCode: 0,
+        stdout: expect.stringMatching(/Failed: .*: nodejs:19 cannot/),
+      });
       expect(unknown.exitCode).toBe(1);
       expect(unknown.stderr).toMatch(
         /error: There is no environment "pr-999--tiny"\.\nnext: .*bough env list/,
