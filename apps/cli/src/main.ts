@@ -2,9 +2,10 @@ import { BoughError } from '@bough/domain/bough-error';
 import { Command, CommanderError } from 'commander';
 import { readCliConfig } from './config.ts';
 import { createOutput, describeError, EXIT } from './output.ts';
-import { createVerbContext } from './verb.ts';
+import { createVerbContext, type VerbContext } from './verb.ts';
 import { backupVerbs } from './verbs/backup.ts';
 import { branchVerbs } from './verbs/branch.ts';
+import { checkVerb } from './verbs/check.ts';
 import { dataVerbs } from './verbs/data.ts';
 import { deliveryVerbs } from './verbs/delivery.ts';
 import { demoVerb } from './verbs/demo.ts';
@@ -28,26 +29,9 @@ const output = createOutput({
   json: process.argv.includes('--json'),
   write: (text) => process.stdout.write(text),
 });
-const context = createVerbContext(readCliConfig(process.env), output);
-
-serveVerb(program, context);
-demoVerb(program, context);
-doctorVerb(program, context);
-downVerb(program, context);
-migrateVerb(program, context);
-backupVerbs(program, context);
-projectVerbs(program, context);
-environmentVerbs(program, context);
-branchVerbs(program, context);
-whyVerb(program, context);
-eventsVerb(program, context);
-dataVerbs(program, context);
-storageVerbs(program, context);
-deliveryVerbs(program, context);
-variableVerbs(program, context, 'secret');
-variableVerbs(program, context, 'variable');
 
 try {
+  addVerbs(createVerbContext(readCliConfig(process.env), output));
   await program.parseAsync(process.argv.filter((argument) => argument !== '--json'));
 } catch (error) {
   if (error instanceof CommanderError) {
@@ -56,4 +40,24 @@ try {
     process.stderr.write(`${describeError(error)}\n`);
     process.exitCode = error instanceof BoughError && error.code === 'usage' ? EXIT.usage : EXIT.failed;
   }
+}
+
+function addVerbs(context: VerbContext): void {
+  serveVerb(program, context);
+  demoVerb(program, context);
+  doctorVerb(program, context);
+  checkVerb(program, context);
+  downVerb(program, context);
+  migrateVerb(program, context);
+  backupVerbs(program, context);
+  projectVerbs(program, context);
+  environmentVerbs(program, context);
+  branchVerbs(program, context);
+  whyVerb(program, context);
+  eventsVerb(program, context);
+  dataVerbs(program, context);
+  storageVerbs(program, context);
+  deliveryVerbs(program, context);
+  variableVerbs(program, context, 'secret');
+  variableVerbs(program, context, 'variable');
 }

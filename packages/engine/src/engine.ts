@@ -36,7 +36,7 @@ export interface Engine {
   /** Stops (stop signal, grace, then SIGKILL of everything in it) and forgets the workload, its port and its files, logs included. */
   remove(id: string): Promise<void>;
 
-  /** Runs a command to its end with a workload's file system and variables: hooks, initialisation, `bough exec`. */
+  /** Runs a command to its end with a workload's file system and variables: hooks, initialisation. */
   run(spec: RunSpec): Promise<RunResult>;
 
   /** Builds an artifact, or returns at once when the key is there. Aborting kills the whole build and leaves nothing. */

@@ -36,7 +36,7 @@ const notedPerInstance: Readonly<Record<string, string>> = {
 const notedKeys: Readonly<Record<string, string>> = {
   ...notedPerInstance,
   dependencies: 'Install the packages in hooks.build.',
-  operations: 'Run the command with "bough exec" until it is.',
+  operations: 'Nobody can start them; put what a deployment needs into hooks.deploy.',
   preflight: inherited,
   runtime: 'PHP extensions and settings come with the PHP runtime.',
 };
@@ -338,7 +338,11 @@ function readCrons(report: Report, node: Located | undefined, title: string): Ap
       acted: ['spec', 'commands', 'cmd', 'shutdown_timeout', 'timeout'],
       fallback: entry.keyPlace,
     });
-    report.note(entry.keyPlace, `${what} is not run yet.`, 'Run its command with "bough exec" until it is.');
+    report.note(
+      entry.keyPlace,
+      `${what} is not run yet.`,
+      'What cannot wait may run in a worker that sleeps in between.',
+    );
     const spec = textOf(report, cron.get('spec'), `${what}: spec`);
     const commands = readCommands(
       report,

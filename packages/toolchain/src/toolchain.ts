@@ -173,7 +173,7 @@ function toolFor(want: Want): Tool {
   throw new BoughError({
     code: 'toolchain-unknown',
     message: `There is no toolchain "${want.name}" on the process engine.`,
-    hint: `Use one of ${Object.keys(tools).join(', ')}, or an engine that runs images (BOUGH_ENGINE=docker).`,
+    hint: 'An app runs on nodejs. Other runtimes want an engine that runs images, which Bough does not have yet.',
   });
 }
 
