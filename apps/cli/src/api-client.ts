@@ -30,7 +30,7 @@ export async function connectApi(options: {
     throw new BoughError({
       code: 'not-running',
       message: `No Bough runs on ${options.home}.`,
-      hint: 'Start it with `bough serve`, or name another one with --url (BOUGH_URL) and BOUGH_ADMIN_TOKEN.',
+      hint: 'Start it with `bough serve`, or name another one with BOUGH_URL and BOUGH_ADMIN_TOKEN.',
     });
   }
   const token =

@@ -1,11 +1,13 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { httpUrl } from '@bough/boot/http-url';
+import { readConfiguration } from '@bough/boot/read-configuration';
 import { z } from 'zod';
 
 /** What the verbs read of the environment; `bough serve` reads more (serve/config.ts). */
 const Environment = z.object({
   BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
-  BOUGH_URL: z.url().optional(),
+  BOUGH_URL: httpUrl.optional(),
   BOUGH_ADMIN_TOKEN: z.string().min(1).optional(),
   USER: z.string().optional(),
 });
@@ -20,7 +22,7 @@ export interface CliConfig {
 }
 
 export function readCliConfig(environment: Readonly<Record<string, string | undefined>>): CliConfig {
-  const given = Environment.parse(environment);
+  const { own: given } = readConfiguration('bough command', environment, { own: Environment });
   return {
     home: given.BOUGH_HOME,
     url: given.BOUGH_URL,

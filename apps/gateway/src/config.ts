@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { httpUrl } from '@bough/boot/http-url';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { z } from 'zod';
@@ -10,7 +11,7 @@ const Environment = z.object({
   BOUGH_GATEWAY_HOST: z.string().min(1).default('0.0.0.0'),
   BOUGH_GATEWAY_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),
-  BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
+  BOUGH_PUBLIC_URL: httpUrl.default('http://localhost:3000'),
   BOUGH_TRUSTED_PROXIES: z.string().default('loopback'),
   /** Loopback; nothing is served without it. */
   BOUGH_GATEWAY_METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { httpUrl } from '@bough/boot/http-url';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { GitHubConfig, type GitHubSettings } from '@bough/forge/github/config';
@@ -13,7 +14,7 @@ const Environment = z.object({
   BOUGH_HOST: z.string().min(1).default('0.0.0.0'),
   BOUGH_PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
   BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),
-  BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
+  BOUGH_PUBLIC_URL: httpUrl.default('http://localhost:3000'),
   BOUGH_ADMIN_TOKEN: z.string().min(16).optional(),
   BOUGH_MASTER_KEY: z.string().min(1).optional(),
   BOUGH_ALLOWED_OWNERS: z.string().default(''),

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { httpUrl } from '@bough/boot/http-url';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { GitHubConfig, type GitHubSettings } from '@bough/forge/github/config';
@@ -19,7 +20,7 @@ const Environment = z.object({
   BOUGH_WARM_COPIES: z.coerce.number().int().min(0).max(16).optional(),
   BOUGH_ENGINE: z.enum(['process']).default('process'),
   BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),
-  BOUGH_PUBLIC_URL: z.url().default('http://localhost:3000'),
+  BOUGH_PUBLIC_URL: httpUrl.default('http://localhost:3000'),
   BOUGH_GATEWAY_DIAL_HOST: z.string().default('127.0.0.1'),
   BOUGH_GATEWAY_PORT: z.coerce.number().int().min(1).max(65_535).default(8080),
   /** Loopback; nothing is served without it. */

@@ -77,6 +77,17 @@ export async function openHome(options: HomeOptions): Promise<BoughHome> {
   };
 }
 
+/** For verbs that look after an installation: with a mistyped `BOUGH_HOME` they would make a new, empty one. */
+export async function requireHome(path: string): Promise<void> {
+  const made = await stat(join(path, 'installation-id')).catch(() => undefined);
+  if (made !== undefined) return;
+  throw new BoughError({
+    code: 'home-absent',
+    message: `There is no Bough in ${resolve(path)}.`,
+    hint: 'Set BOUGH_HOME to the directory of the one that you mean. `bough serve` makes it at its first start.',
+  });
+}
+
 async function makePrivate(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   const entry = await stat(path);

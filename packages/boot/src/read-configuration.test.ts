@@ -19,3 +19,8 @@ test('all problems of all schemas are said together, by the names of the variabl
   const read = () => readConfiguration('worker', { PORT: 'x', TOKEN: 'a' }, { own: Own, other: Other });
   expect(read).toThrow(/The worker cannot start: PORT .*; TOKEN /);
 });
+
+test('an empty variable counts as one that is not set', () => {
+  const { own } = readConfiguration('worker', { PORT: '80', NAME: '' }, { own: Own });
+  expect(own).toEqual({ PORT: 80, NAME: 'bough' });
+});

@@ -14,10 +14,9 @@ export function readConfiguration<Given extends Schemas>(
   environment: Readonly<Record<string, string | undefined>>,
   schemas: Given,
 ): Parts<Given> {
-  const parsed = Object.entries(schemas).map(([name, schema]) => ({
-    name,
-    result: schema.safeParse(environment),
-  }));
+  // `GITHUB_TOKEN=` in a file of variables is how people leave one out.
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const parsed = Object.entries(schemas).map(([name, schema]) => ({ name, result: schema.safeParse(given) }));
   const problems = parsed.flatMap(({ result }) =>
     (result.error?.issues ?? []).map((issue) => `${issue.path.join('.')} ${issue.message}`.trim()),
   );
@@ -25,7 +24,7 @@ export function readConfiguration<Given extends Schemas>(
     throw new BoughError({
       code: 'configuration-invalid',
       message: `The ${process} cannot start: ${problems.join('; ')}.`,
-      hint: 'docs/operations.md lists the variables. `bough serve` sets the databases by itself.',
+      hint: 'README.md, "Variables", lists them. `bough serve` sets the databases by itself.',
     });
   }
   return Object.fromEntries(parsed.map(({ name, result }) => [name, result.data])) as Parts<Given>;

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { httpUrl } from '@bough/boot/http-url';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { z } from 'zod';
@@ -13,7 +14,7 @@ const Environment = z.object({
   BOUGH_PORT: port.default(3000),
   BOUGH_GATEWAY_PORT: port.default(8080),
   BOUGH_PREVIEW_URL: z.string().optional(),
-  BOUGH_PUBLIC_URL: z.url().optional(),
+  BOUGH_PUBLIC_URL: httpUrl.optional(),
   BOUGH_ADMIN_TOKEN: z.string().min(16).optional(),
   BOUGH_MASTER_KEY: z.string().min(1).optional(),
   /** Where server, worker and gateway write instead of standard output. */

@@ -1,4 +1,4 @@
-import { claimHome, openHome } from '@bough/boot/home';
+import { claimHome, openHome, requireHome } from '@bough/boot/home';
 import { createLogger } from '@bough/boot/logger';
 import type { Command } from 'commander';
 import { createBackup } from '../backup/create-backup.ts';
@@ -24,6 +24,7 @@ export function backupVerbs(program: Command, context: VerbContext): void {
       'write it to a file, or to standard output by `-`, while Bough runs; the file is as secret as the keys in it',
     )
     .action(async (file: string) => {
+      await requireHome(context.config.home);
       const home = await openHome({ path: context.config.home });
       const contents = await withDatabase(context, home, async (databaseUrl) => {
         const { volumes } = await lookAround(home, home.installationId, log);

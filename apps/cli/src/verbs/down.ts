@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openHome } from '@bough/boot/home';
+import { openHome, requireHome } from '@bough/boot/home';
 import { createLogger } from '@bough/boot/logger';
 import { createProcessEngine } from '@bough/engine/process/engine';
 import { createToolchain } from '@bough/toolchain/toolchain';
@@ -11,6 +11,7 @@ export function downVerb(program: Command, context: VerbContext): void {
     .command('down')
     .description('stop every workload of this installation; data stays, and `bough serve` starts them again')
     .action(async () => {
+      await requireHome(context.config.home);
       const stopped = await stopWorkloads(context.config.home, context.config.environment);
       context.output.result({ stopped }, () => `${stopped} workload(s) stopped.`);
     });

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { claimHome, newMasterKey, openHome } from '@bough/boot/home';
+import { claimHome, newMasterKey, openHome, requireHome } from '@bough/boot/home';
 import { BoughError } from '@bough/domain/bough-error';
 import { Secret } from '@bough/domain/secret';
 import type { Command } from 'commander';
@@ -22,6 +22,7 @@ export function rotateKeyVerb(secrets: Command, context: VerbContext): void {
       const { BOUGH_MASTER_KEY: given } = context.config.environment;
       const isGiven = given !== undefined && given !== '';
       if (isGiven !== (options.newKey !== undefined)) throw wrongPlace(isGiven);
+      await requireHome(context.config.home);
       const home = await openHome({
         path: context.config.home,
         masterKey: isGiven ? new Secret(given) : undefined,

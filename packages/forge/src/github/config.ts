@@ -6,7 +6,7 @@ import type { GitHubAuth } from './options.ts';
 /** The variables by which an operator connects GitHub; server and worker read the same ones. */
 export const GitHubConfig = z
   .object({
-    GITHUB_API_URL: z.url().default('https://api.github.com'),
+    GITHUB_API_URL: z.url({ protocol: /^https?$/ }).default('https://api.github.com'),
     GITHUB_WEBHOOK_SECRET: z.string().min(1).optional(),
     GITHUB_APP_ID: z.string().regex(/^\d+$/, 'is the number that the App’s settings page shows').optional(),
     GITHUB_APP_PRIVATE_KEY: z.string().min(1).optional(),
