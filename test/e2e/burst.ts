@@ -54,7 +54,7 @@ export async function runBurst(
     const action = ACTIONS[index % ACTIONS.length] ?? '';
     if (pull === undefined) return;
     const sha = index % 3 === 0 ? pull.commit : (former.get(pull.number) ?? '');
-    const status = await post(stage, options.secret, {
+    const status = await postWebhook(stage, options.secret, {
       ...{ action, number: pull.number, pull_request: { number: pull.number, head: { sha } } },
       repository: { id: repositoryId, name: repository.name, owner: { login: 'acme' } },
     });
@@ -143,7 +143,12 @@ async function count(stage: Stage, text: string): Promise<number> {
   return (await stage.query<{ count: number }>(text))[0]?.count ?? 0;
 }
 
-async function post(stage: Stage, secret: string, payload: unknown): Promise<number> {
+/** A webhook about a pull request that the forge knows nothing of; answers the status. */
+export async function postWebhook(
+  stage: Pick<Stage, 'serverUrl'>,
+  secret: string,
+  payload: unknown,
+): Promise<number> {
   const body = JSON.stringify(payload);
   const response = await fetch(`${stage.serverUrl}/webhooks/github`, {
     method: 'POST',

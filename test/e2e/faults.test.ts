@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { redisCommand } from '@bough/boot/redis-command';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { postWebhook } from './burst.ts';
 import {
   commentsOf,
   expectDeployedOnce,
@@ -25,6 +27,8 @@ const WHOLE_MS = 240_000;
 /** DESIGN §5 says a second; the rest is for a machine that has other things to do. */
 const STOPS_WITHIN_MS = 2_000;
 
+const webhookSecret = randomBytes(24).toString('hex');
+
 let gate: Gate;
 let stage: Stage;
 let repository: Repository;
@@ -32,7 +36,14 @@ let repository: Repository;
 beforeAll(async () => {
   gate = await createGate(READY_MS);
   // One build at a time: whoever comes second waits.
-  stage = await openStage({ environment: { BOUGH_BUILDS: '1' } });
+  stage = await openStage({
+    environment: {
+      BOUGH_BUILDS: '1',
+      GITHUB_WEBHOOK_SECRET: webhookSecret,
+      // Longer than anybody here waits for anything: what a forge holds up is held up until the test lets go.
+      BOUGH_FORGE_TIMEOUT_SECONDS: '60',
+    },
+  });
   const files = await tinyProject({ gateUrl: gate.url });
   repository = await connectRepository(stage.forge, [stage], { name: 'tiny', files });
 }, WHOLE_MS);
@@ -262,6 +273,109 @@ test('an unreachable forge keeps no preview from being ready; the comment comes 
   await expectReported(stage, repository, pull);
   stage.forge.faults.clear();
   await remove(pull);
+});
+
+test('a forge that answers nothing about one repository: webhooks are taken, and the others go on', {
+  timeout: WHOLE_MS,
+}, async () => {
+  const other = await connectRepository(stage.forge, [stage], { name: 'other', files: await tinyProject() });
+  const { id } = await stage.forgeGet<{ id: number }>(`/repos/${repository.repo}`);
+  const running = await repository.open('runs-meanwhile');
+  await stage.untilReady(running.slug, running.commit);
+  await expectReported(stage, repository, running);
+  for (const match of [`* /repos/${repository.repo}*`, `GIT /${repository.repo}/*`])
+    stage.forge.faults.set({ match, hang: true });
+  const newest = await repository.push(running.branch, { 'change.txt': 'while the forge is silent' });
+  // More than are looked at at once. There is no such pull request, which nobody can know yet.
+  const webhooks = Array.from({ length: 24 }, (_, index) => {
+    const pull = { number: 1_000 + index, head: { sha: newest } };
+    return postWebhook(stage, webhookSecret, {
+      ...{ action: 'opened', number: pull.number, pull_request: pull },
+      repository: { id, name: repository.name, owner: { login: 'acme' } },
+    });
+  });
+  expect(new Set(await Promise.all(webhooks))).toEqual(new Set([202]));
+  const pull = await other.open('meanwhile');
+  await stage.untilReady(pull.slug, pull.commit);
+  await expectReported(stage, other, pull);
+  expect(await stage.ask(running.slug)).toMatchObject({ commit: running.commit });
+  await other.close(pull.number);
+  await stage.untilRemoved(pull.slug);
+  await sweep(stage, other, pull);
+  stage.forge.faults.clear();
+  await stage.untilReady(running.slug, newest);
+  await expectReported(stage, repository, { ...running, commit: newest });
+  await remove(running);
+});
+
+describe('a forge that lies', () => {
+  /** The webhook led to a look, in which the lie was told, and it was done what follows from that. */
+  async function untilLooked(pull: PullRequest, action: string): Promise<void> {
+    await waitFor(
+      `a look at ${pull.slug} after "${action}"`,
+      async () => {
+        const fates = await deliveriesOf(pull, action);
+        return fates.length > 0 && fates.every((fate) => fate === 'observed' || fate === 'declined');
+      },
+      { timeoutMs: READY_MS },
+    );
+  }
+
+  test('about a comment that it made, and the list of comments: there is one in the end', {
+    timeout: WHOLE_MS,
+  }, async () => {
+    const comments = `/repos/${repository.repo}/issues/*/comments`;
+    stage.forge.faults.set({ match: `POST ${comments}`, statusAfter: 502, times: 1 });
+    stage.forge.faults.set({ match: `GET ${comments}`, overlay: { body: '' }, times: 2 });
+    const pull = await openAtGate('doubled');
+    const path = `/repos/${repository.repo}/issues/${pull.number}/comments`;
+    const made = () =>
+      stage.forge.apiCalls.filter((call) => call.method === 'POST' && call.path === path && call.status > 0);
+    await waitFor('the comment to be made twice', () => made().length === 2, { timeoutMs: READY_MS });
+    expect(made().map(({ status }) => status)).toEqual([502, 201]);
+    gate.open('doubled');
+    await stage.untilReady(pull.slug, pull.commit);
+    await expectReported(stage, repository, pull);
+    await remove(pull);
+  });
+
+  test('about a pull request: what is not found is not closed, the newest commit wins, and closed is closed', {
+    timeout: WHOLE_MS,
+  }, async () => {
+    const pull = await repository.open('lied-about');
+    await stage.untilReady(pull.slug, pull.commit);
+    const list = `GET /repos/${repository.repo}/pulls`;
+    const match = `${list}/${pull.number}`;
+    const of = { repo: repository.repo, number: pull.number };
+
+    stage.forge.faults.set({ match, status: 404 });
+    stage.forge.faults.set({ match: list, omit: [pull.number] });
+    await stage.forge.label({ ...of, label: 'looked-at' });
+    await untilLooked(pull, 'labeled');
+    expect(await stage.readEnvironment(pull.slug)).toMatchObject({ phase: 'ready' });
+    expect(await stage.ask(pull.slug)).toMatchObject({ commit: pull.commit });
+    stage.forge.faults.clear();
+
+    // Neither its webhooks, which come under the id of an earlier one, nor what is read tells of the push.
+    const overlay = { head: { sha: pull.commit } };
+    for (const told of [match, list]) stage.forge.faults.set({ match: told, overlay });
+    stage.forge.faults.set({ sameIdEvents: ['push', 'pull_request.synchronize'] });
+    const newest = await repository.push(pull.branch, { 'change.txt': 'unseen' });
+    await stage.forge.unlabel({ ...of, label: 'looked-at' });
+    await untilLooked(pull, 'unlabeled');
+    expect(await deliveriesOf(pull, 'synchronize')).toEqual([]);
+    stage.forge.faults.clear();
+    await stage.untilReady(pull.slug, newest);
+    await expectReported(stage, repository, { ...pull, commit: newest });
+
+    stage.forge.faults.set({ match, overlay: { state: 'open', closed_at: null } });
+    await repository.close(pull.number);
+    await untilLooked(pull, 'closed');
+    expect(await stage.readEnvironment(pull.slug)).toMatchObject({ phase: 'ready' });
+    stage.forge.faults.clear();
+    await stage.untilRemoved(pull.slug);
+    await sweep(stage, repository, pull);
+  });
 });
 
 test('everything killed at once: the next start goes on, and previews keep running meanwhile', {

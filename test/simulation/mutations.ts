@@ -39,9 +39,13 @@ export const mutations: readonly Mutation[] = [
     }),
   },
   {
-    name: 'a read that fails means that the pull request is gone',
+    name: 'a read that fails means that the pull request is gone, and that is believed at once',
     seed: 16,
     breaks: ['nothing removed unasked'],
+    statement: replacing(
+      "jsonb_build_object('missingSince', $2::text)",
+      "jsonb_build_object('missingSince', left($2::text, 0) || '2000-01-01')",
+    ),
     forge: (forge) => ({
       ...forge,
       readPullRequest: (...of) => forge.readPullRequest(...of).catch(() => 'gone' as const),

@@ -46,7 +46,11 @@ export class Hookshot {
     if (!hook.active || !wanted) return;
     const fault = this.#faults.takeForEvent(event.action ? `${event.event}.${event.action}` : event.event);
     if (fault?.kind === 'dropEvents') return;
-    const delivery = this.#record(target, event);
+    const delivery = this.#record(
+      target,
+      event,
+      fault?.kind === 'sameIdEvents' ? this.#lastId(hook) : undefined,
+    );
     if (fault?.kind === 'failEvents') this.#fail(delivery, 502, 'failed to connect to host');
     else if (fault?.kind === 'delayEvents') this.#sendLater(target, delivery, fault.delayMs);
     else this.#enqueue(target, delivery);
@@ -72,10 +76,14 @@ export class Hookshot {
     await this.settled();
   }
 
-  #record(target: HookTarget, event: HookEvent): Delivery {
+  #lastId(hook: Hook): string | undefined {
+    return this.#file.state.deliveries.findLast(({ hookId }) => hookId === hook.id)?.guid;
+  }
+
+  #record(target: HookTarget, event: HookEvent, guid: string = randomUUID()): Delivery {
     const delivery: Delivery = {
       id: this.#file.nextId(),
-      guid: randomUUID(),
+      guid,
       hookId: target.hook.id,
       deliveredAt: now(),
       redelivery: false,

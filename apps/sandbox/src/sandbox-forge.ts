@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import type { GitCommand } from '@bough/forge/git/run-git';
 import fastify, { type FastifyInstance } from 'fastify';
@@ -64,7 +65,7 @@ export async function startSandboxForge(options: SandboxOptions): Promise<Sandbo
   const world = buildWorld(options, { home, file, faults });
   const commands = buildCommands(world);
   const calls: ApiCall[] = [];
-  const server = buildServer(world, credentials, options.log);
+  const server = buildServer({ world, credentials, faults, log: options.log });
   await server.register((api) => registerApi(api, { world, credentials, faults, calls }), {
     prefix: API_PREFIX,
   });
@@ -147,7 +148,15 @@ function buildWorld(
   return world;
 }
 
-function buildServer(world: World, credentials: Credentials, log: SandboxOptions['log']): FastifyInstance {
+interface Serving {
+  readonly world: World;
+  readonly credentials: Credentials;
+  readonly faults: Faults;
+  readonly log: SandboxOptions['log'];
+}
+
+function buildServer(serving: Serving): FastifyInstance {
+  const { world, log } = serving;
   const server = fastify({
     bodyLimit: MAX_BODY_BYTES,
     forceCloseConnections: true,
@@ -156,7 +165,7 @@ function buildServer(world: World, credentials: Credentials, log: SandboxOptions
     serverFactory: (handler) =>
       createServer((request, response) => {
         const git = gitRequest(request);
-        if (git) void handleGit(world, credentials, git, request, response, log);
+        if (git) void handleGit(serving, git, request, response);
         else handler(request, response);
       }),
   });
@@ -222,14 +231,16 @@ function gitRequest(request: IncomingMessage): GitRequest | undefined {
 }
 
 async function handleGit(
-  world: World,
-  credentials: Credentials,
+  { world, credentials, faults, log }: Serving,
   git: GitRequest,
   request: IncomingMessage,
   response: ServerResponse,
-  log: SandboxOptions['log'],
 ): Promise<void> {
   try {
+    const fault = faults.takeForCall('GIT', `/${git.name}/${git.operation}`);
+    if (fault?.delayMs) await delay(fault.delayMs);
+    if (fault?.hang) return faults.hold(request.socket);
+    if (fault?.status !== undefined) return void response.writeHead(fault.status).end();
     const repository = findRepository(world, git.name) ?? findFormerRepository(world, git.name);
     const caller = gitCaller(world, credentials, request);
     if (!caller && (git.writes || repository?.private || request.headers.authorization)) {

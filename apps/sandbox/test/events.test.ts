@@ -175,6 +175,48 @@ describe('faults', () => {
     await forge.settled();
     const [one, two] = receiver.received.map((delivery) => delivery.id);
     expect([receiver.received.length, one]).toEqual([2, two]);
+    forge.faults.set({ sameIdEvents: ['pull_request.closed'], times: 1 });
+    await forge.closePullRequest(at);
+    await forge.settled();
+    expect(receiver.received.at(-1)).toMatchObject({ id: two, action: 'closed' });
+  });
+
+  test('a slow forge: what is never answered, and what never ends', async () => {
+    const { forge } = fixture;
+    const number = await open();
+    const ask = async (init: RequestInit = {}) => {
+      const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
+      const url = `${forge.apiUrl}/repos/acme/shop/issues/${number}/comments`;
+      return await fetch(url, { ...init, headers, signal: AbortSignal.timeout(1_000) });
+    };
+    forge.faults.set({ match: 'GET *', hang: true, times: 1 });
+    await expect(ask()).rejects.toMatchObject({ name: 'TimeoutError' });
+    forge.faults.set({ match: 'POST *', trickle: true, times: 1 });
+    const answer = await ask({ method: 'POST', body: '{"body":"x"}' });
+    expect(answer.status).toBe(201);
+    await expect(answer.text()).rejects.toMatchObject({ name: 'TimeoutError' });
+    expect(await (await ask()).json()).toMatchObject([{ body: 'x' }]);
+  });
+
+  test('a forge that lies', async () => {
+    const { forge, octokit } = fixture;
+    const number = await open();
+    const list = async (headers = {}) => (await octokit.pulls.list({ ...shop, headers })).data;
+    const [before] = await list();
+    forge.faults.set({ match: 'GET */pulls', omit: [number], times: 1 });
+    expect(await list()).toEqual([]);
+    const overlay = { state: 'closed', head: { sha: '0'.repeat(40) } };
+    forge.faults.set({ match: 'GET */pulls', overlay, times: 1 });
+    const head = { ...before?.head, sha: '0'.repeat(40) };
+    expect(await list()).toEqual([{ ...before, state: 'closed', head }]);
+    forge.faults.set({ match: 'GET */pulls', unchanged: true, times: 1 });
+    await expect(list({ 'if-none-match': '"x"' })).rejects.toMatchObject({ status: 304 });
+    forge.faults.set({ match: 'GET */pulls', html: true, times: 1 });
+    expect(await list()).toMatch(/Sign in/);
+    forge.faults.set({ match: 'POST *', statusAfter: 502, times: 1 });
+    const say = octokit.issues.createComment({ ...shop, issue_number: number, body: 'x' });
+    await expect(say).rejects.toMatchObject({ status: 502 });
+    expect((await octokit.issues.listComments({ ...shop, issue_number: number })).data).toHaveLength(1);
   });
 
   test('API calls fail as asked, by HTTP too', async () => {

@@ -1,10 +1,11 @@
 import type { Metrics } from '@bough/boot/metrics';
+import { createShares, type Shares } from '@bough/domain/shares';
 import { publishFeedback } from '@bough/feedback/publish';
 import type { Consumer, Outcome } from '@bough/queue/consumer';
 import type { Queues } from '@bough/queue/queue';
 import { PRUNE_KEY, prune } from '@bough/reconcile/budgets/prune';
 import type { Context } from '@bough/reconcile/context';
-import { observe } from '@bough/reconcile/observe';
+import { observe, parseKey } from '@bough/reconcile/observe';
 import { reconcile } from '@bough/reconcile/reconcile';
 import { refreshData } from '@bough/reconcile/refresh-data';
 import { rehearse } from '@bough/reconcile/rehearse/rehearse';
@@ -12,8 +13,10 @@ import { pollAll, resync } from '@bough/reconcile/resync';
 import { wake } from '@bough/reconcile/wake';
 import type { WorkerConfig } from './config.ts';
 
-const OBSERVES = 8;
-const FEEDBACKS = 8;
+/** Of which one project has half at most: while the forge keeps it waiting, the others are looked at. */
+const OBSERVES = 16;
+const FEEDBACKS = 16;
+const SHARE_MS = 500;
 const CAPTURES = 2;
 /** A visitor waits for each: as many as a machine starts at once. */
 const WAKES = 4;
@@ -27,6 +30,21 @@ const POLL_MS = 10_000;
 async function pruneNow(context: Context, signal: AbortSignal): Promise<Outcome> {
   await prune(context, signal);
   return { kind: 'done' };
+}
+
+async function observeInTurn(
+  context: Context,
+  key: string,
+  signal: AbortSignal,
+  shares: Shares,
+): Promise<Outcome> {
+  const leave = shares.enter(parseKey(key).projectId);
+  if (leave === undefined) return { kind: 'again', delayMs: SHARE_MS };
+  try {
+    return await observe(context, key, signal);
+  } finally {
+    leave();
+  }
 }
 
 /** Connects the queues to what they are for. Every job is a key: look at this subject, at this environment. */
@@ -46,9 +64,13 @@ export function consumeAll(
     help: 'Looks at an environment, by what came of them.',
     values: { outcome: ['done', 'again'] },
   });
+  const looks = createShares(OBSERVES / 2);
+  const words = createShares(FEEDBACKS / 2);
   let thoroughAt = 0;
   const consumers = [
-    queues.consume('observe', (key, signal) => observe(context, key, signal), { concurrency: OBSERVES }),
+    queues.consume('observe', (key, signal) => observeInTurn(context, key, signal, looks), {
+      concurrency: OBSERVES,
+    }),
     queues.consume(
       'reconcile',
       async (key, signal) => {
@@ -59,7 +81,9 @@ export function consumeAll(
       { concurrency: config.reconciles },
     ),
     queues.consume('wake', (key, signal) => wake(context, key, signal), { concurrency: WAKES }),
-    queues.consume('feedback', (key) => publishFeedback(context, key), { concurrency: FEEDBACKS }),
+    queues.consume('feedback', (key) => publishFeedback({ ...context, shares: words }, key), {
+      concurrency: FEEDBACKS,
+    }),
     queues.consume('rehearse', (key, signal) => rehearse(context, key, signal), {
       concurrency: REHEARSALS,
     }),

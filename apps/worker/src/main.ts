@@ -13,8 +13,8 @@ import { makeContext } from './make-context.ts';
 
 /** Handlers that do not end in this time are aborted; what they did not finish is taken up again at the next start. */
 const DRAIN_MS = 5_000;
-/** Feedback (8), captures (2), wakes (4) and each reconcile may hold a connection for its lock while the work needs another. */
-const CONNECTIONS_BESIDE_RECONCILES = 28;
+/** Feedback (16), captures (2), wakes (4) and each reconcile may hold a connection for its lock while the work needs another. */
+const CONNECTIONS_BESIDE_RECONCILES = 36;
 
 const log = createLogger({ name: 'worker', level: process.env.BOUGH_LOG_LEVEL });
 const shutdown = createShutdown({ log });

@@ -89,6 +89,8 @@ export interface SubjectFacts {
   readonly approvable?: boolean;
   /** It is held because the forge did not tell whether its author may write: resync asks again. */
   readonly untold?: boolean;
+  /** Since when the forge says that there is no such thing: not believed at once (ISO 8601). */
+  readonly missingSince?: string;
 }
 
 export type Phase =

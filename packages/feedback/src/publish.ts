@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { BoughError } from '@bough/domain/bough-error';
 import { type Clock, systemClock } from '@bough/domain/clock';
-import { phase } from '@bough/domain/environment';
+import { type Environment, phase } from '@bough/domain/environment';
 import type { Secret } from '@bough/domain/secret';
+import type { Shares } from '@bough/domain/shares';
 import type { Forge, Published, RepositoryRef } from '@bough/forge/forge';
 import { findEnvironment } from '@bough/store/environments';
 import {
@@ -28,6 +29,8 @@ export interface FeedbackContext {
   readonly previewUrl: string;
   readonly linkKey: Secret;
   readonly clock?: Pick<Clock, 'now'>;
+  /** Of the projects, in what is published at once. */
+  readonly shares?: Shares;
   readonly log: { warn(fields: Record<string, unknown>, message: string): void };
 }
 
@@ -40,16 +43,30 @@ export type Outcome = { readonly kind: 'done' } | { readonly kind: 'again'; read
 export async function publishFeedback(context: FeedbackContext, environmentId: string): Promise<Outcome> {
   const environment = await findEnvironment(context.pool, environmentId);
   if (environment === undefined) return { kind: 'done' };
+  if (context.shares === undefined) return await publishAlone(context, environment);
+  const leave = context.shares.enter(environment.projectId);
+  if (leave === undefined) return { kind: 'again', delayMs: BUSY_RETRY_MS };
+  try {
+    return await publishAlone(context, environment);
+  } finally {
+    leave();
+  }
+}
+
+async function publishAlone(
+  context: FeedbackContext,
+  { id, projectId, subject }: Environment,
+): Promise<Outcome> {
   const client = await context.pool.connect();
   try {
     // Two publishers of one subject would each write a first comment, or the earlier environment its goodbye last.
     const { rows } = await client.query<{ locked: boolean }>(
       'select pg_try_advisory_lock($1, hashtext($2)) as locked',
-      [FEEDBACK_LOCK_CLASS, `${environment.projectId} ${environment.subject}`],
+      [FEEDBACK_LOCK_CLASS, `${projectId} ${subject}`],
     );
     if (rows[0]?.locked !== true) return { kind: 'again', delayMs: BUSY_RETRY_MS };
     const now = (context.clock ?? systemClock).now();
-    const state = await readFeedbackState(context.pool, environmentId, { ...context, now });
+    const state = await readFeedbackState(context.pool, id, { ...context, now });
     if (state !== undefined) await publishState(context, state);
     return { kind: 'done' };
   } finally {
@@ -98,11 +115,12 @@ async function publishComment(speaker: Speaker, state: FeedbackState): Promise<v
   const isUnsaid = !speaker.said.some((publication) => publication.kind === 'comment');
   // Nor to say that there is nothing, where the policy wants it so: the check says it.
   if (isUnsaid && (state.phase === 'removed' || state.phase === 'removing' || isQuiet(state))) return;
-  await say(speaker, { kind: 'comment', key: '', content: body }, (externalId) =>
+  await say(speaker, { kind: 'comment', key: '', content: body }, (externalId, mayBeDoubled) =>
     speaker.forge.publishComment(speaker.repository, {
       number,
       body,
       marker: commentMarker(state),
+      mayBeDoubled,
       ...(externalId === null ? {} : { externalId }),
     }),
   );
@@ -184,9 +202,10 @@ async function publishDeployments(speaker: Speaker, state: FeedbackState): Promi
     const content = renderDeployment(state, deployment);
     // One that was over before anybody heard of it is not worth announcing.
     if (!known && (deployment.id !== newest?.id || content.state === 'inactive')) continue;
-    await say(speaker, { kind: 'deployment', key: deployment.id, content }, (externalId) =>
+    await say(speaker, { kind: 'deployment', key: deployment.id, content }, (externalId, mayBeDoubled) =>
       speaker.forge.publishDeployment(speaker.repository, {
         ...content,
+        mayBeDoubled,
         marker: `${state.installationId}/${state.environment.id}/${deployment.id}`,
         ...(externalId === null ? {} : { externalId }),
       }),
@@ -198,26 +217,27 @@ async function publishDeployments(speaker: Speaker, state: FeedbackState): Promi
 async function say(
   speaker: Speaker,
   what: { kind: PublicationKind; key: string; content: unknown; detail?: Readonly<Record<string, unknown>> },
-  write: (externalId: string | null) => Promise<Published>,
+  write: (externalId: string | null, isDoubtful: boolean) => Promise<Published>,
 ): Promise<void> {
   const hash = createHash('sha256').update(JSON.stringify(what.content)).digest('hex');
   const earlier = speaker.said.find(
     (publication) => publication.kind === what.kind && publication.key === what.key,
   );
   if (earlier?.hash === hash && !isWorthAnotherTry(earlier)) return;
+  const doubt = doubtAbout(earlier);
   const publication = {
     environmentId: speaker.environmentId,
     kind: what.kind,
     key: what.key,
     hash,
-    ...(what.detail ? { detail: what.detail } : {}),
+    detail: { ...what.detail, ...(doubt === 'lasts' ? { doubtful: true } : {}) },
   };
   // Before the forge hears it, that nobody knows what stands there: after a crash or an answer that got lost, what was said
   // earlier is no reason to keep silent.
   const externalId = earlier?.externalId ?? null;
   await writePublication(speaker.context.pool, { ...publication, hash: null, externalId });
   try {
-    const published = await write(externalId);
+    const published = await write(externalId, doubt !== 'none');
     await writePublication(speaker.context.pool, { ...publication, externalId: published.externalId });
   } catch (error) {
     if (!isRefusal(error)) throw error;
@@ -234,9 +254,21 @@ async function say(
   }
 }
 
+/**
+ * Whether the forge may still be at an earlier request whose answer never came. A slow one carries it out after those that
+ * followed: then an earlier word stands last, or a comment that was made twice. So what is said after such a request is said
+ * once more when nothing can come of it any more.
+ */
+function doubtAbout(earlier: Publication | undefined): 'none' | 'lasts' | 'ends' {
+  if (earlier === undefined || earlier.failure !== null) return 'none';
+  if (earlier.hash === null) return 'lasts';
+  if (earlier.detail.doubtful !== true) return 'none';
+  return earlier.isSettled ? 'ends' : 'lasts';
+}
+
 /** Permissions come back: what was said last must not stay false for as long as the preview does not change. */
 function isWorthAnotherTry(said: Publication): boolean {
-  return said.detail.refusal === 'forge-forbidden' && said.isOld;
+  return (said.detail.refusal === 'forge-forbidden' && said.isOld) || doubtAbout(said) === 'ends';
 }
 
 const REFUSALS: ReadonlySet<string> = new Set(['forge-forbidden', 'forge-rejected', 'commit-gone']);

@@ -342,6 +342,26 @@ describe('a forge that is down', () => {
     expect(await forge.comments(number)).toHaveLength(1);
   });
 
+  test('what it makes after it was given up is removed, and the last word said again, once nothing can come of it', async () => {
+    forge.sandbox.faults.set({ match: 'POST /repos/*/issues/*/comments', disconnect: 'before', times: 1 });
+    await publish().catch(() => undefined);
+    await publish();
+    const [comment] = await forge.comments(number);
+    const marker = '<!-- late -->';
+    await forge.forge.publishComment(forge.repository, { number, body: `${comment?.body}`, marker });
+    expect(await forge.comments(number)).toHaveLength(2);
+    const before = writes().length;
+    await publish();
+    expect(writes()).toHaveLength(before);
+    await pool.query(`update publications set published_at = now() - interval '2 minutes'`);
+    await publish();
+    expect(await forge.comments(number)).toEqual([comment]);
+    const settled = writes().length;
+    await pool.query(`update publications set published_at = now() - interval '2 minutes'`);
+    await publish();
+    expect(writes()).toHaveLength(settled);
+  });
+
   test('it lets go of its lock, so that the next try may speak', async () => {
     forge.sandbox.faults.set({ match: 'POST /repos/*/issues/*/comments', status: 502 });
     await expect(publish()).rejects.toThrow();

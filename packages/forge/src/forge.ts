@@ -81,9 +81,10 @@ export interface Forge {
     submodule: { url: string; mirror: string; commit: string; anonymous?: boolean; signal?: AbortSignal },
   ): Promise<'fetched' | 'elsewhere'>;
 
+  /** `mayBeDoubled`: the answer to an earlier call never came, so others with the marker are looked for, and removed. */
   publishComment(
     repository: RepositoryRef,
-    comment: { number: number; body: string; marker: string; externalId?: string },
+    comment: { number: number; body: string; marker: string; externalId?: string; mayBeDoubled?: boolean },
   ): Promise<Published>;
   removeComment(repository: RepositoryRef, externalId: string): Promise<void>;
   /** Our sign on a person's comment: seen. A second one of the same kind is the first. `gone`: somebody deleted the comment. */
@@ -275,6 +276,8 @@ export interface DeploymentReport {
    * before a crash is found again instead of being created twice.
    */
   readonly marker?: string;
+  /** The answer to an earlier call never came: others with the marker are looked for, and made inactive. */
+  readonly mayBeDoubled?: boolean;
   readonly production: boolean;
   readonly description: string;
   readonly externalId?: string;

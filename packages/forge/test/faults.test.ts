@@ -53,6 +53,33 @@ it('does not repeat a comment that may have arrived, and finds it the next time'
   expect(ours).toHaveLength(1);
 });
 
+it('ends a deployment that was made after its call was given up', async () => {
+  const head = await fixture.forge.readBranch(fixture.repository, 'x');
+  if (head === 'gone') throw new Error('gone');
+  const marker = 'i1/1/1';
+  const deployment = {
+    ...{ commit: head.commit, environment: 'preview', marker, description: 'x', production: false },
+    ...{ state: 'success' as const, logUrl: 'http://localhost:3000/1' },
+  };
+  const { externalId } = await fixture.forge.publishDeployment(fixture.repository, deployment);
+  const ask = async (path: string, body?: object) => {
+    const reply = await fetch(`${fixture.sandbox.apiUrl}/repos/acme/shop/deployments${path}`, {
+      headers: { authorization: `token ${fixture.credential}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
+    });
+    return await reply.json();
+  };
+  const options = { auto_merge: false, required_contexts: [], payload: { bough: marker } };
+  const late = (await ask('', { ref: head.commit, environment: 'preview', ...options })) as { id: number };
+  await fixture.forge.publishDeployment(fixture.repository, {
+    ...deployment,
+    externalId,
+    mayBeDoubled: true,
+  });
+  expect(await ask(`/${late.id}/statuses`)).toMatchObject([{ state: 'inactive' }]);
+  expect(await ask(`/${externalId}/statuses?per_page=1`)).toMatchObject([{ state: 'success' }]);
+});
+
 it('ends a request that is not answered', async () => {
   const impatient = await startSandboxFixture('token', { requestTimeoutMs: 1500 });
   try {
@@ -73,6 +100,30 @@ it('ends a request that is not answered', async () => {
   } finally {
     await impatient.close();
   }
+});
+
+it('ends a request whose answer comes a byte at a time', async () => {
+  const forge = createGitHubForge({ ...fixture.options, requestTimeoutMs: 1000 });
+  fixture.sandbox.faults.set({ match: 'GET *', trickle: true });
+  expect(await failure(forge.readPullRequest(fixture.repository, number))).toMatchObject({
+    code: 'forge-unreachable',
+    retryable: true,
+  });
+});
+
+it('takes a page for people for no answer', async () => {
+  fixture.sandbox.faults.set({ match: 'GET */pulls', html: true });
+  expect(await failure(fixture.forge.listOpen(fixture.repository))).toMatchObject({
+    code: 'forge-unreachable',
+    retryable: true,
+  });
+});
+
+it('hears that nothing has changed only where it asked', async () => {
+  fixture.sandbox.faults.set({ match: 'GET */pulls', unchanged: true });
+  const listed = await fixture.forge.listOpen(fixture.repository);
+  if (listed === 'unchanged') throw new Error('nobody asked whether it changed');
+  expect(listed.pulls).toMatchObject([{ number }]);
 });
 
 it('ends a request at once when the caller aborts', async () => {

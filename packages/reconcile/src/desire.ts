@@ -26,6 +26,8 @@ export type Observation =
       readonly trust?: Trust;
     }
   | { readonly kind: 'branch'; readonly branch: string; readonly head: { commit: string } | 'gone' }
+  /** The forge says since lately that there is no such pull request or branch, which has an environment. */
+  | { readonly kind: 'missing'; readonly commit: string | null; readonly until: Date }
   /** What `bough branch` asked for: one commit, whatever the forge has under that name. `verdict`: only room is asked for. */
   | {
       readonly kind: 'branched';
@@ -79,6 +81,8 @@ export function desire(
       return desireBranch(observation, requestId, lastLasting, (commit) =>
         stateOf(commit, requests, current),
       );
+    case 'missing':
+      return desireMissing(observation, lastLasting);
     case 'branched':
       return desireBranched(observation, requestId, lastLasting, (commit) =>
         stateOf(commit, requests, current),
@@ -260,6 +264,19 @@ function desireBranch(
     facts: { branch: observation.branch, title: observation.branch },
     requestId: requestId ?? lastLasting.id,
     ...state(observation.head.commit),
+  };
+}
+
+/** Nothing changes but what somebody asks for who wants it away. */
+function desireMissing(
+  { commit, until }: Extract<Observation, { kind: 'missing' }>,
+  lastLasting: Request | undefined,
+): Desired {
+  if (lastLasting !== undefined && isAway(lastLasting, commit ?? ''))
+    return { kind: 'absent', reason: reasonOf(lastLasting) };
+  return {
+    kind: 'declined',
+    reason: `the forge says that there is no such thing (404), which is believed when it still says so at ${until.toISOString()}; \`bough env delete\` removes the preview at once`,
   };
 }
 

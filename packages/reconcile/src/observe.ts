@@ -12,6 +12,7 @@ import { doubtPublications } from '@bough/store/publications';
 import { bindRebuilds, handleRequests, lastRequest, openRequests, type Request } from '@bough/store/requests';
 import { writeKept } from '@bough/store/sleep';
 import { answerCommands } from './answer-commands.ts';
+import { believeAbsence, MISSING_AGAIN_MS } from './believe-absence.ts';
 import type { Context } from './context.ts';
 import { desire, type Observation } from './desire.ts';
 import { hearCommands } from './hear-commands.ts';
@@ -74,7 +75,8 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   const judged = await judgeObservation(context, seen, {
     ...{ projectId, subject, forge, repository, lasting, current, policy: policy?.previews, signal },
   });
-  const observation: Observation = judged.kind === 'pull' ? { ...judged, trust } : judged;
+  const found: Observation = judged.kind === 'pull' ? { ...judged, trust } : judged;
+  const observation = await believeAbsence(context, { seen: found, current, deliveries });
   const desired = desire(observation, requests, lasting, current);
   if (deliveries.some((delivery) => delivery.event === 'issue_comment' && delivery.action === 'deleted')) {
     await doubtComment(context, { projectId, subject });
@@ -106,7 +108,8 @@ export async function observe(context: ObserveContext, key: string, signal: Abor
   // More commands than one look takes.
   if (heard.postponed.length > 0) return { kind: 'again', delayMs: 0 };
   // Rights come back without anybody saying so.
-  return stranger?.kind === 'unknown' ? { kind: 'again', delayMs: UNKNOWN_AGAIN_MS } : { kind: 'done' };
+  if (stranger?.kind === 'unknown') return { kind: 'again', delayMs: UNKNOWN_AGAIN_MS };
+  return observation.kind === 'missing' ? { kind: 'again', delayMs: MISSING_AGAIN_MS } : { kind: 'done' };
 }
 
 interface Asked {
@@ -213,7 +216,7 @@ async function doubtComment(
   if (environment !== undefined) await doubtPublications(context.pool, environment.id, 'comment');
 }
 
-function parseKey(key: string): { projectId: string; subject: string } {
+export function parseKey(key: string): { projectId: string; subject: string } {
   const colon = key.indexOf(':');
   return { projectId: key.slice(0, colon), subject: key.slice(colon + 1) };
 }
@@ -276,6 +279,6 @@ async function policyFor(
 }
 
 function isGone(seen: Exclude<Observation, { kind: 'production' }>): boolean {
-  if (seen.kind === 'branched') return false;
-  return seen.kind === 'pull' ? seen.pull === 'gone' || seen.pull.state === 'closed' : seen.head === 'gone';
+  if (seen.kind === 'pull') return seen.pull === 'gone' || seen.pull.state === 'closed';
+  return seen.kind === 'branch' && seen.head === 'gone';
 }

@@ -55,22 +55,24 @@ export async function resync(
   options: { thorough: boolean; signal: AbortSignal },
 ): Promise<Corrections> {
   const corrections: Corrections = { subjects: 0, environments: 0, deliveries: 0, redelivered: 0, reaped: 0 };
-  for (const project of await listProjects(context.pool)) {
-    if (options.signal.aborted) return corrections;
+  await eachProject(context, async (project) => {
+    if (options.signal.aborted) return;
     try {
-      corrections.subjects += await compareWithForge(context, project, options.signal);
-      if (options.thorough) {
-        await readRepositoryAgain(context, project, options.signal);
-        corrections.redelivered += await redeliverFailed(context, project);
-        await lookAtStrangers(context, project.id);
-      }
+      const differences = await compareWithForge(context, project, options.signal);
+      corrections.subjects += differences;
+      if (!options.thorough) return;
+      await readRepositoryAgain(context, project, options.signal);
+      const redelivered = await redeliverFailed(context, project);
+      corrections.redelivered += redelivered;
+      await lookAtStrangers(context, project.id);
     } catch (error) {
       context.log.warn(
         { project: project.slug, error },
         'the forge could not be listed; nothing is concluded for this project',
       );
     }
-  }
+  });
+  if (options.signal.aborted) return corrections;
   corrections.deliveries += await requeueDeliveries(context);
   corrections.subjects += await requeueRequests(context);
   corrections.environments += await requeueEnvironments(context, options.thorough);
@@ -92,15 +94,26 @@ export async function resync(
 
 /** Polls each project that is polled. One whose repository is gone or forbidden must not keep the others from being looked at. */
 export async function pollAll(context: Context, signal: AbortSignal): Promise<Outcome> {
-  for (const project of await listProjects(context.pool)) {
-    if (project.intake !== 'poll' || signal.aborted) continue;
+  await eachProject(context, async (project) => {
+    if (project.intake !== 'poll' || signal.aborted) return;
     for (const read of [poll, pollComments]) {
       await read(context, project, signal).catch((error: unknown) => {
         context.log.warn({ project: project.slug, error }, 'the forge could not be polled; tried again soon');
       });
     }
-  }
+  });
   return { kind: 'done' };
+}
+
+const PROJECTS_AT_ONCE = 8;
+
+/** Several at once: one that the forge keeps waiting does not keep the others waiting too. */
+async function eachProject(context: Context, work: (project: Project) => Promise<void>): Promise<void> {
+  const left = await listProjects(context.pool);
+  const lane = async () => {
+    for (let project = left.shift(); project !== undefined; project = left.shift()) await work(project);
+  };
+  await Promise.all(Array.from({ length: PROJECTS_AT_ONCE }, lane));
 }
 
 /** For repositories whose webhooks cannot reach us: one conditional request, which costs nothing while nothing changes. */

@@ -16,8 +16,8 @@ beforeEach(async () => {
 
 afterEach(() => bough.close());
 
-test('a repository that cannot be polled does not keep the next from being polled', async () => {
-  await insertProject(bough.pool, {
+function insertSecond() {
+  return insertProject(bough.pool, {
     installationId: 'i1',
     forge: 'github',
     forgeHost: 'github.com',
@@ -29,6 +29,32 @@ test('a repository that cannot be polled does not keep the next from being polle
     production: 'external',
     intake: 'poll',
   });
+}
+
+test.each(['resync', 'poll'])(
+  '%s: a repository whose forge does not answer keeps no other waiting',
+  async (kind) => {
+    await insertSecond();
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const listOpen: Forge['listOpen'] = async ({ id }) => {
+      if (id === 1) await answered;
+      else answer();
+      return { pulls: [] };
+    };
+    const readBranch = async () => 'gone';
+    const newestComment = async () => 'none';
+    const forge = () => ({ host: 'github.com', listOpen, readBranch, newestComment }) as unknown as Forge;
+    const context = { ...bough.context, forge };
+    await (kind === 'poll' ? pollAll(context, never) : resync(context, { thorough: false, signal: never }));
+    await answered;
+  },
+);
+
+test('a repository that cannot be polled does not keep the next from being polled', async () => {
+  await insertSecond();
   const listed: number[] = [];
   const listOpen: Forge['listOpen'] = async ({ id }) => {
     listed.push(id);

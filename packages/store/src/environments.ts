@@ -199,6 +199,21 @@ export async function writeAbsent(
   return { environment: toEnvironment(row), changed };
 }
 
+/** Notes that the forge does not know the subject, and returns since when it has not. */
+export async function writeMissing(db: Database, of: { id: string; now: Date }): Promise<Date> {
+  const { rows } = await db.query<{ since: string }>(
+    `update environments set facts = jsonb_build_object('missingSince', $2::text) || facts
+     where id = $1 returning facts ->> 'missingSince' as since`,
+    [of.id, of.now.toISOString()],
+  );
+  return new Date(only(rows).since);
+}
+
+/** The forge knows it again. */
+export async function clearMissing(db: Database, id: string): Promise<void> {
+  await db.query(`update environments set facts = facts - 'missingSince' where id = $1`, [id]);
+}
+
 export async function findEnvironment(db: Database, id: string): Promise<Environment | undefined> {
   const { rows } = await db.query<EnvironmentRow>(`select ${COLUMNS} from environments e where id = $1`, [
     id,

@@ -13,12 +13,14 @@ export interface Publication {
   readonly publishedAt: Date;
   /** Tried so long ago that trying once more is no nuisance. */
   readonly isOld: boolean;
+  /** So long ago that whatever a forge was still to do with an earlier request is done. */
+  readonly isSettled: boolean;
 }
 
 export async function listPublications(db: Database, environmentId: string): Promise<Publication[]> {
   const { rows } = await db.query<Publication>(
     `select kind, key, external_id as "externalId", hash, detail, failure, published_at as "publishedAt",
-       published_at < now() - interval '10 minutes' as "isOld"
+       published_at < now() - interval '10 minutes' as "isOld", published_at < now() - interval '1 minute' as "isSettled"
      from publications where environment_id = $1 order by published_at`,
     [environmentId],
   );

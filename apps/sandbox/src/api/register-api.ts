@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { validateAnswer } from '@bough/forge/github/schema/validate-answer';
 import { validateCall } from '@bough/forge/github/schema/validate-call';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -12,6 +11,7 @@ import { authenticate, type Caller, type Credentials } from './caller.ts';
 import { commentRoutes } from './comment-routes.ts';
 import { gitRoutes } from './git-routes.ts';
 import { hookRoutes } from './hook-routes.ts';
+import { falsify, meetFault, spoil } from './meet-fault.ts';
 import { pullRoutes } from './pull-routes.ts';
 import { RateLimit } from './rate-limit.ts';
 import { reportRoutes } from './report-routes.ts';
@@ -21,7 +21,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     caller?: Caller;
     apiCall?: ApiCall;
-    fault?: Fault;
+    fault?: Fault | undefined;
   }
 }
 
@@ -41,7 +41,8 @@ export async function registerApi(server: FastifyInstance, options: ApiOptions):
   server.addHook('preHandler', async (request, reply) => {
     const call = startCall(options, request);
     request.apiCall = call;
-    await meetFault(options.faults, request, reply, call);
+    request.fault = options.faults.takeForCall(call.method, call.path);
+    if (request.fault) await meetFault(options.faults, request.fault, request, reply);
     if (reply.sent) return reply;
     const caller = authenticate(world, options.credentials, request.headers.authorization);
     if (!caller) throw unauthorized(request);
@@ -61,11 +62,12 @@ export async function registerApi(server: FastifyInstance, options: ApiOptions):
         body: payload,
       });
     }
-    return payload;
+    return request.fault ? falsify(request.fault, payload) : payload;
   });
   server.addHook('onSend', async (request, reply, payload) => {
     if (request.fault?.disconnect === 'after') request.raw.socket.destroy();
-    const answer = withEtag(request, reply, payload);
+    const honest = withEtag(request, reply, payload);
+    const answer = request.fault ? spoil(request.fault, request, reply, honest) : honest;
     rateLimit.count(reply.statusCode !== 304);
     for (const [name, value] of Object.entries(rateLimit.headers())) {
       if (!reply.hasHeader(name)) reply.header(name, value);
@@ -110,44 +112,6 @@ function startCall(options: ApiOptions, request: FastifyRequest): ApiCall {
   recordCall(options.calls, call);
   return call;
 }
-
-async function meetFault(
-  faults: Faults,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  call: ApiCall,
-): Promise<void> {
-  const fault = faults.takeForCall(call.method, call.path);
-  if (!fault) return;
-  request.fault = fault;
-  if (fault.delayMs) await delay(fault.delayMs);
-  if (fault.disconnect === 'before') {
-    reply.hijack();
-    request.raw.socket.destroy();
-  } else if (fault.primaryLimitResetS !== undefined) {
-    const reset = Math.floor(Date.now() / 1000) + fault.primaryLimitResetS;
-    throw new GithubError(403, fault.message ?? 'API rate limit exceeded for user ID 1001.', {
-      headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(reset) },
-    });
-  } else if (fault.status !== undefined) {
-    const limited = fault.retryAfter !== undefined;
-    const message = limited
-      ? 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.'
-      : STATUS_WORDS[fault.status];
-    throw new GithubError(fault.status, fault.message ?? message ?? 'Server Error', {
-      headers: limited ? { 'retry-after': String(fault.retryAfter) } : {},
-    });
-  }
-}
-
-const STATUS_WORDS: Record<number, string> = {
-  401: 'Bad credentials',
-  403: 'Resource not accessible by integration',
-  404: 'Not Found',
-  409: 'Conflict',
-  410: 'Gone',
-  422: 'Validation Failed',
-};
 
 function unauthorized(request: FastifyRequest): GithubError {
   return new GithubError(401, request.headers.authorization ? 'Bad credentials' : 'Requires authentication');

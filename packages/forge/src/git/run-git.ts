@@ -111,6 +111,9 @@ function gitEnvironment({ git, env, access }: GitRun): Record<string, string> {
     'protocol.http.allow': 'always',
     'protocol.https.allow': 'always',
     'protocol.file.allow': 'user',
+    // A server that works on an answer says so every five seconds.
+    'http.lowSpeedLimit': '1',
+    'http.lowSpeedTime': '60',
     // A redirect would carry the credentials along to wherever it points.
     'http.followRedirects': 'false',
     ...HARMLESS_OBJECTS,

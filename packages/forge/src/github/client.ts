@@ -136,7 +136,8 @@ function clientFactory(options: GitHubForgeOptions): (limiter: string) => Instan
   const writes = new Bottleneck.Group({ maxConcurrent: 1, minTime: spacingMs });
   // The plugin's own groups are shared by the whole process and have fixed pauses; its type does not list these.
   const groups = {
-    global: new Bottleneck.Group({ maxConcurrent: 10 }),
+    // GitHub takes a hundred at once. A repository about which it answers nothing must leave the others enough.
+    global: new Bottleneck.Group({ maxConcurrent: 50 }),
     write: writes,
     notifications: writes,
   };

@@ -13,6 +13,8 @@ export const GitHubConfig = z
     GITHUB_TOKEN: z.string().min(1).optional(),
     /** GitHub asks for a second between writes; a forge of one's own need not. */
     BOUGH_FORGE_WRITE_SPACING_MS: z.coerce.number().int().min(0).max(60_000).default(1_000),
+    /** For one request; GitHub itself ends one after ten seconds. */
+    BOUGH_FORGE_TIMEOUT_SECONDS: z.coerce.number().int().min(1).max(300).default(15),
   })
   .transform((given, context): GitHubSettings | null => {
     const auth = authOf(given, (message) => context.addIssue({ code: 'custom', message }));
@@ -26,6 +28,7 @@ export const GitHubConfig = z
         .map((secret) => new Secret(secret)),
       auth,
       writeSpacingMs: given.BOUGH_FORGE_WRITE_SPACING_MS,
+      requestTimeoutMs: given.BOUGH_FORGE_TIMEOUT_SECONDS * 1_000,
     };
   });
 
@@ -35,6 +38,7 @@ export interface GitHubSettings {
   readonly webhookSecrets: readonly Secret[];
   readonly auth: GitHubAuth;
   readonly writeSpacingMs: number;
+  readonly requestTimeoutMs: number;
 }
 
 function authOf(

@@ -25,17 +25,27 @@ const PAGES_MAX = 30;
 export async function publishComment(
   context: GitHubContext,
   repository: RepositoryRef,
-  comment: { number: number; body: string; marker: string; externalId?: string },
+  comment: { number: number; body: string; marker: string; externalId?: string; mayBeDoubled?: boolean },
 ): Promise<Published> {
   const body = comment.body.includes(comment.marker) ? comment.body : `${comment.body}\n${comment.marker}`;
   if (comment.externalId !== undefined) {
     const updated = await update(context, repository, comment.externalId, body);
-    if (updated !== 'gone') return updated;
+    if (updated !== 'gone') {
+      if (comment.mayBeDoubled) {
+        const found = await findOwn(context, repository, comment);
+        await removeAll(
+          context,
+          repository,
+          found.filter(({ id }) => String(id) !== updated.externalId),
+        );
+      }
+      return updated;
+    }
   }
   const [own, ...doubles] = await findOwn(context, repository, comment);
   if (own) {
     const updated = await update(context, repository, String(own.id), body);
-    for (const double of doubles.slice(0, 10)) await removeComment(context, repository, String(double.id));
+    await removeAll(context, repository, doubles);
     if (updated !== 'gone') return updated;
   }
   const { data } = await callRepository(context, repository, {
@@ -45,6 +55,16 @@ export async function publishComment(
     reply: CommentReply,
   });
   return { externalId: String(data.id), url: data.html_url, outcome: 'created' };
+}
+
+const DOUBLES_MAX = 10;
+
+async function removeAll(
+  context: GitHubContext,
+  repository: RepositoryRef,
+  doubles: readonly CommentReply[],
+): Promise<void> {
+  for (const { id } of doubles.slice(0, DOUBLES_MAX)) await removeComment(context, repository, String(id));
 }
 
 /** Removing what is gone succeeds. */

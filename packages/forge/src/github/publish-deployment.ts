@@ -22,7 +22,9 @@ export async function publishDeployment(
   repository: RepositoryRef,
   deployment: DeploymentReport,
 ): Promise<Published> {
-  const found = deployment.externalId ?? (await findByMarker(context, repository, deployment));
+  const [first] =
+    deployment.externalId === undefined ? await findByMarker(context, repository, deployment) : [];
+  const found = deployment.externalId ?? first;
   if (found === undefined) {
     const externalId = await create(context, repository, deployment);
     await addStatus(context, repository, externalId, deployment);
@@ -30,6 +32,7 @@ export async function publishDeployment(
   }
   try {
     await addStatus(context, repository, found, deployment);
+    if (deployment.mayBeDoubled) await endDoubles(context, repository, deployment, found);
     return { externalId: found, outcome: 'updated' };
   } catch (error) {
     if (statusOf(error) !== 404) throw error;
@@ -97,19 +100,31 @@ async function addStatus(
   });
 }
 
-/** A deployment that was created just before a crash, so that its id was never stored. */
+async function endDoubles(
+  context: GitHubContext,
+  repository: RepositoryRef,
+  deployment: DeploymentReport,
+  externalId: string,
+): Promise<void> {
+  for (const double of await findByMarker(context, repository, deployment))
+    if (double !== externalId)
+      await addStatus(context, repository, double, { ...deployment, state: 'inactive' });
+}
+
+/** Deployments that were created while nobody could store their ids: just before a crash, or after the answer was given up. */
 async function findByMarker(
   context: GitHubContext,
   repository: RepositoryRef,
   { commit, environment, marker }: DeploymentReport,
-): Promise<string | undefined> {
-  if (marker === undefined) return undefined;
+): Promise<string[]> {
+  if (marker === undefined) return [];
   const { data } = await callRepository(context, repository, {
     method: 'GET',
     path: '/deployments',
     parameters: { sha: commit, environment, per_page: 100 },
     reply: z.array(DeploymentReply),
   });
-  const ours = data.find(({ payload }) => OurPayload.safeParse(payload).data?.bough === marker);
-  return ours === undefined ? undefined : String(ours.id);
+  return data
+    .filter(({ payload }) => OurPayload.safeParse(payload).data?.bough === marker)
+    .map(({ id }) => String(id));
 }
