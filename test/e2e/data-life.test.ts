@@ -158,7 +158,7 @@ if (count > 2) { console.error('too many runs: ' + count); process.exit(1); }
   );
 });
 
-const tools = await findDumpTools(14).catch(() => undefined);
+const tools = await findDumpTools({ least: 14, target: 14 }).catch(() => undefined);
 
 /** A dump as the operator of a production elsewhere would put it there. */
 async function writeDump(file: string, major: number): Promise<void> {

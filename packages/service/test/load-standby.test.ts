@@ -11,7 +11,7 @@ import type { Address, Credentials, ServiceDeclaration, ServiceProgram } from '.
 import { query } from './query.ts';
 import { createServiceRunner, type ServiceRunner } from './service-runner.ts';
 
-const tools = await findDumpTools(14).catch(() => undefined);
+const tools = await findDumpTools({ least: 14, target: 14 }).catch(() => undefined);
 const bin = dirname(tools?.dump ?? '');
 const baseBackup = join(bin, 'pg_basebackup');
 const canMake =
@@ -72,11 +72,11 @@ describe.skipIf(!canMake)(title, { timeout: 120_000 }, () => {
   async function loadInParts(): Promise<void> {
     const { address, credentials } = target;
     const places: string[] = [];
-    const found = await findDumpTools(14);
+    const found = await findDumpTools({ least: 14, target: 14 });
     await loadParallel(parseSourceUrl(`postgresql://main:x@127.0.0.1:${standby.port}/postgres`, 'database'), {
       tools: found,
       target: {
-        ...{ service: 'database', database: 'main', ...address },
+        ...{ service: 'database', major: found.major, database: 'main', ...address },
         ...{ user: credentials.username, password: credentials.password.reveal() },
       },
       meter: { take: async () => {}, at: (place) => places.push(place), done() {} },

@@ -17,7 +17,7 @@ import { digestsOf, joinSnapshot, oddTables, openSession, shapesOf } from './mom
 import { query } from './query.ts';
 import { createServiceRunner, type ServiceRunner } from './service-runner.ts';
 
-const tools = await findDumpTools(14).catch(() => undefined);
+const tools = await findDumpTools({ least: 14, target: 14 }).catch(() => undefined);
 const title = tools === undefined ? 'load - SKIPPED: no pg_dump of 14 or newer here' : 'load';
 const declaration: ServiceDeclaration = {
   name: 'database',
@@ -205,11 +205,11 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
     const read = (of: Pick<ParallelLoad, 'meter' | 'signal'> & Partial<ParallelLoad>) => {
       const { username: user, password } = main(target);
       const login = parseSourceUrl(url(main(source).password.reveal()).reveal(), 'database');
-      return findDumpTools(14).then((found) =>
+      return findDumpTools({ least: 14, target: 14 }).then((found) =>
         loadParallel(login, {
           tools: found,
           target: {
-            ...{ ...target.address, service: 'database', database: 'main' },
+            ...{ ...target.address, service: 'database', major: found.major, database: 'main' },
             ...{ user, password: password?.reveal() ?? '' },
           },
           ...{ connections, sourceMajor: found.major, partBytes: 100_000, line: () => {} },
@@ -278,71 +278,81 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
       await vanished;
     });
 
-    test('what is written meanwhile is not seen, and every row of that moment comes once', async () => {
-      await empty();
-      const [writer, moment, copy] = await Promise.all([
-        openSession(source),
-        openSession(source),
-        openSession(target),
-      ]);
-      let isRead = false;
-      let writes = 0;
-      const write = async () => {
-        for (; !isRead; writes += 1)
-          await writer.query(
-            `update ledger set amount = amount + 1, note = note || 'x' where id % 100 = ${writes % 100};
+    test.each([
+      ['pg_restore', {}],
+      ['the SQL of a pg_restore that is newer than the server', { major: 17 }],
+    ])(
+      'what is written meanwhile is not seen, and every row of that moment comes once, by %s',
+      async (_, newer) => {
+        await empty();
+        const [writer, moment, copy] = await Promise.all([
+          openSession(source),
+          openSession(source),
+          openSession(target),
+        ]);
+        let isRead = false;
+        let writes = 0;
+        const write = async () => {
+          for (; !isRead; writes += 1)
+            await writer.query(
+              `update ledger set amount = amount + 1, note = note || 'x' where id % 100 = ${writes % 100};
              insert into "Odd"."big $1" (note) values ('later'); delete from years where id = ${writes};
              create table if not exists late as select 1 as id`,
+            );
+        };
+        // Nothing is read before somebody else has joined the same snapshot.
+        let joined: Promise<void> | undefined;
+        let writing: Promise<void> | undefined;
+        let most = 0;
+        let counted = Promise.resolve();
+        const places: string[] = [];
+        const meter = {
+          async take() {
+            joined ??= joinSnapshot(moment).then(() => {
+              writing = write();
+            });
+            await joined;
+          },
+          at(place: string) {
+            if (place.includes('(part ')) places.push(place);
+            counted = counted.then(async () => {
+              most = Math.max(most, await ours());
+            });
+          },
+          done() {},
+        };
+        try {
+          await read({
+            meter,
+            signal: AbortSignal.timeout(60_000),
+            tools: { ...(await findDumpTools({ least: 14, target: 14 })), ...newer },
+          });
+          isRead = true;
+          await writing;
+          const then = await digestsOf(moment);
+          expect(await digestsOf(copy)).toEqual(then);
+          expect(Object.keys(then)).not.toContain('late');
+          await moment.query('rollback; drop table late');
+          expect((await digestsOf(moment)).ledger).not.toEqual(then.ledger);
+          expect(await shapesOf(copy)).toEqual(await shapesOf(moment));
+          expect(await copy.query('select * from sums')).toMatchObject({ rows: [{ n: '8000' }] });
+          const large = new Set(places.map((place) => place.replace(/ \(part .*/, '')));
+          expect([...large].sort()).toEqual(
+            ['"Odd"."big $1"', 'public.emptied', 'public.guarded', 'public.ledger'].concat(
+              ...['public.wide', 'public.years_new', 'public.years_old'],
+            ),
           );
-      };
-      // Nothing is read before somebody else has joined the same snapshot.
-      let joined: Promise<void> | undefined;
-      let writing: Promise<void> | undefined;
-      let most = 0;
-      let counted = Promise.resolve();
-      const places: string[] = [];
-      const meter = {
-        async take() {
-          joined ??= joinSnapshot(moment).then(() => {
-            writing = write();
-          });
-          await joined;
-        },
-        at(place: string) {
-          places.push(place);
-          counted = counted.then(async () => {
-            most = Math.max(most, await ours());
-          });
-        },
-        done() {},
-      };
-      try {
-        await read({ meter, signal: AbortSignal.timeout(60_000) });
-        isRead = true;
-        await writing;
-        const then = await digestsOf(moment);
-        expect(await digestsOf(copy)).toEqual(then);
-        expect(Object.keys(then)).not.toContain('late');
-        await moment.query('rollback');
-        expect((await digestsOf(moment)).ledger).not.toEqual(then.ledger);
-        expect(await shapesOf(copy)).toEqual(await shapesOf(moment));
-        expect(await copy.query('select * from sums')).toMatchObject({ rows: [{ n: '8000' }] });
-        const large = new Set(places.map((place) => place.replace(/ \(part .*/, '')));
-        expect([...large].sort()).toEqual(
-          ['', '"Odd"."big $1"', 'public.emptied', 'public.guarded', 'public.ledger'].concat(
-            ...['public.wide', 'public.years_new', 'public.years_old'],
-          ),
-        );
-        expect(places.length).toBeGreaterThan(30);
-        await counted;
-        expect(most).toBeGreaterThan(0);
-        expect(most).toBeLessThanOrEqual(connections);
-        await waitFor('the source to be left alone', async () => (await ours()) === 0);
-      } finally {
-        isRead = true;
-        await Promise.all([writer, moment, copy].map((client) => client.end()));
-      }
-    });
+          expect(places.length).toBeGreaterThan(30);
+          await counted;
+          expect(most).toBeGreaterThan(0);
+          expect(most).toBeLessThanOrEqual(connections);
+          await waitFor('the source to be left alone', async () => (await ours()) === 0);
+        } finally {
+          isRead = true;
+          await Promise.all([writer, moment, copy].map((client) => client.end()));
+        }
+      },
+    );
   });
 
   test('a plain dump is nobody special, whole or refused, and its values are in no message', async () => {

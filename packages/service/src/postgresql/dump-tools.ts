@@ -13,11 +13,44 @@ export interface DumpTools {
 const debianPrefix = '/usr/lib/postgresql';
 const standardDirectories = ['/usr/local/bin', '/usr/bin', '/bin'];
 
+interface ToolNeed {
+  /** Of the source: pg_dump refuses servers that are newer than itself. 0 for a file, which says when it is too new. */
+  readonly least: number;
+  /** Of the server that is filled: what newer tools write may not be understood by it. */
+  readonly target: number;
+  /** What is asked of the way there may need newer ones than the source does; where there are none, that is said later. */
+  readonly wished?: number;
+}
+
+/** `pg_dump` and `pg_restore` of this machine. The servers that Bough unpacks from npm come without them. */
+export async function findDumpTools(need: ToolNeed): Promise<DumpTools> {
+  const found = await listDumpTools();
+  const fit = chooseTools(found, need);
+  if (fit !== undefined) return fit;
+  const { least } = need;
+  const newest = Math.max(0, ...found.map(({ major }) => major));
+  throw new BoughError({
+    code: 'dump-tool-missing',
+    message: `Reading this source needs pg_dump and pg_restore ${least === 0 ? '' : `${least} or newer`} on this machine; ${newest === 0 ? 'there is none' : `the newest here is ${newest}`}.`,
+    hint: `Install them: apt install postgresql-client${least === 0 ? '' : `-${least}, from apt.postgresql.org where the distribution lacks it`}.`,
+  });
+}
+
 /**
- * `pg_dump` and `pg_restore` of this machine, of at least that major: pg_dump refuses servers that are newer than itself.
- * The servers that Bough unpacks from npm come without them.
+ * The newest that the target understands, because a newer pg_restore reads the files of older ones and not the other way
+ * round; else the oldest that is left. Pure.
  */
-export async function findDumpTools(majorMin: number): Promise<DumpTools> {
+export function chooseTools<Tools extends Pick<DumpTools, 'major'>>(
+  found: readonly Tools[],
+  { least, target, wished = 0 }: ToolNeed,
+): Tools | undefined {
+  const able = found.filter(({ major }) => major >= least).sort((a, b) => a.major - b.major);
+  const asWished = able.filter(({ major }) => major >= wished);
+  const fit = asWished.length > 0 ? asWished : able;
+  return fit.findLast(({ major }) => major <= target) ?? fit[0];
+}
+
+async function listDumpTools(): Promise<readonly DumpTools[]> {
   const majors = await readdir(debianPrefix).catch((): string[] => []);
   const directories = [...majors.map((major) => join(debianPrefix, major, 'bin')), ...standardDirectories];
   const found: DumpTools[] = [];
@@ -26,15 +59,7 @@ export async function findDumpTools(majorMin: number): Promise<DumpTools> {
     const major = await askMajor(dump);
     if (major !== undefined && (await askMajor(restore)) === major) found.push({ dump, restore, major });
   }
-  // The oldest that can: what it writes is understood by most servers.
-  const [fit] = found.filter(({ major }) => major >= majorMin).sort((a, b) => a.major - b.major);
-  if (fit !== undefined) return fit;
-  const newest = Math.max(0, ...found.map(({ major }) => major));
-  throw new BoughError({
-    code: 'dump-tool-missing',
-    message: `Reading this source needs pg_dump and pg_restore ${majorMin === 0 ? '' : `${majorMin} or newer`} on this machine; ${newest === 0 ? 'there is none' : `the newest here is ${newest}`}.`,
-    hint: `Install them: apt install postgresql-client${majorMin === 0 ? '' : `-${majorMin}, from apt.postgresql.org where the distribution lacks it`}.`,
-  });
+  return found;
 }
 
 async function askMajor(file: string): Promise<number | undefined> {

@@ -14,7 +14,7 @@ import { findDumpTools } from './dump-tools.ts';
 import { postgresEndpoints } from './endpoints.ts';
 import { loadParallel } from './load-parallel.ts';
 import { loadPlain } from './load-plain.ts';
-import { parseSourceUrl, type SourceLogin, withRoots } from './parse-source-url.ts';
+import { parseSourceUrl, type SourceLogin, toolsMajorFor, withRoots } from './parse-source-url.ts';
 import { askSource, type SourceFacts } from './source-login.ts';
 import { restoreFrom } from './transfer.ts';
 import type { LoadTarget } from './with-target.ts';
@@ -40,7 +40,10 @@ export async function postgresLoad(
 function loadFile(path: string, target: LoadTarget, options: LoadOptions): Promise<LoadedSource> {
   return loadDumpFile(path, options, async ({ format, bytes }, { meter, signal }) => {
     if (format === 'custom') {
-      await restoreFrom(bytes, { tools: await findDumpTools(0), target, meter, signal });
+      await restoreFrom(bytes, {
+        tools: await findDumpTools({ least: 0, target: target.major }),
+        ...{ target, meter, signal },
+      });
       return 'a dump of pg_dump';
     }
     await loadPlain(metered(bytes, meter, signal), target, { meter, signal });
@@ -57,12 +60,15 @@ async function loadServer(
   const login = parseSourceUrl(source.url.reveal(), declaration.name);
   const facts = await askSource(login, declaration.name, signal);
   refuseUnfit(facts, { declaration, login, isStandbyWanted: source.standby === true });
-  const tools = await findDumpTools(facts.major);
+  const target = targetOf(of);
+  const tools = await findDumpTools({
+    ...{ least: facts.major, target: target.major, wished: toolsMajorFor(login) },
+  });
   const words = `PostgreSQL ${facts.major}${standbyWords(facts)}`;
   line(`reading ${words} with pg_dump ${tools.major}`);
   const meter = createReadMeter(line);
   await loadParallel(withRoots(login, tools.major, declaration.name), {
-    ...{ tools, target: targetOf(of), meter, signal, line },
+    ...{ tools, target, meter, signal, line },
     ...{ connections: source.connections ?? connectionsDefault, sourceMajor: facts.major },
   });
   meter.done();
@@ -108,6 +114,7 @@ function targetOf(of: {
   if (endpoint === undefined) throw new Error('a postgresql service without an endpoint');
   return {
     service: of.declaration.name,
+    major: Number(majorOf(of.declaration)),
     ...of.address,
     user: endpoint.username,
     password: endpoint.password?.reveal() ?? '',

@@ -62,15 +62,22 @@ function modeOf(parameters: URLSearchParams, service: string): string {
   });
 }
 
+/** How new a dump tool must be for what is asked of the connection. */
+export function toolsMajorFor({ env }: SourceLogin): number {
+  return isVerified(env.PGSSLMODE) ? systemRootsMajor : 0;
+}
+
+const isVerified = (mode = ''): boolean => mode.startsWith('verify-');
+
 /** What the dump tool of that version is to check the server's certificate against: else it looks for a file of its own. */
 export function withRoots(login: SourceLogin, toolsMajor: number, service: string): SourceLogin {
   const { PGSSLMODE: mode = '' } = login.env;
-  if (!mode.startsWith('verify-')) return login;
+  if (!isVerified(mode)) return login;
   if (toolsMajor < systemRootsMajor)
     throw new BoughError({
       code: 'source-malformed',
       message: `The source of "${service}" is to be read with sslmode=${mode}, and pg_dump ${toolsMajor} of this machine cannot check a certificate against the system's.`,
-      hint: `Install a newer one: apt install postgresql-client-${systemRootsMajor}, and remove the older; or say sslmode=require, which encrypts but does not look at the certificate.`,
+      hint: `Install a newer one: apt install postgresql-client-${systemRootsMajor}; or say sslmode=require, which encrypts but does not look at the certificate.`,
     });
   // With these roots libpq takes nothing less: anybody may have a certificate of theirs for another name.
   return { ...login, env: { ...login.env, PGSSLMODE: 'verify-full', PGSSLROOTCERT: 'system' } };

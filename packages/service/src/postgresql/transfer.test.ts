@@ -32,7 +32,15 @@ test('a reader that waits for its source ends with the load that was refused', {
   const signal = AbortSignal.timeout(25_000);
   const loading = dumpInto(parseSourceUrl('postgresql://u:p@h/main', 'database'), {
     tools: { dump, restore, major: 16 },
-    target: { service: 'database', host: '127.0.0.1', port: 1, user: 'u', password: 'p', database: 'main' },
+    target: {
+      service: 'database',
+      major: 16,
+      host: '127.0.0.1',
+      port: 1,
+      user: 'u',
+      password: 'p',
+      database: 'main',
+    },
     meter: createReadMeter(() => {}),
     signal,
   });

@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BoughError } from '@bough/domain/bough-error';
 import { metered, type ReadMeter } from '../read-meter.ts';
@@ -7,6 +8,7 @@ import { stopReader } from '../stop-reader.ts';
 import { readOnlyOptions } from './connect-source.ts';
 import type { DumpTools } from './dump-tools.ts';
 import { firstError } from './error-words.ts';
+import { loadPlain } from './load-plain.ts';
 import type { SourceLogin } from './parse-source-url.ts';
 import { isRecoveryConflict, readableHint, recoveryConflict, snapshotLost } from './source-login.ts';
 import type { LoadTarget } from './with-target.ts';
@@ -64,29 +66,18 @@ function isSnapshotLost(errors: string): boolean {
   return /ERROR: {2}(?:invalid snapshot identifier|snapshot "[^"]*" does not exist)/.test(errors);
 }
 
-export async function restoreFrom(
-  dump: AsyncIterable<Buffer>,
-  { tools, target, meter, signal }: Transfer,
-): Promise<void> {
-  const child = spawn(
-    tools.restore,
-    [
-      ...['--no-owner', '--no-privileges', '--no-comments', '--exit-on-error'],
-      ...['--no-subscriptions', '--no-publications', `--dbname=${target.database}`],
-    ],
-    {
-      env: {
-        PGHOST: target.host,
-        PGPORT: String(target.port),
-        PGUSER: target.user,
-        PGPASSWORD: target.password,
-        PGSSLMODE: 'disable',
-        PATH: '/usr/bin:/bin',
-      },
-      stdio: ['pipe', 'ignore', 'pipe'],
-      signal,
-    },
-  );
+/** From here on pg_restore sets `transaction_timeout`, which no older server knows, and would end there. */
+const strangeSettingMajor = 17;
+
+/** Written by pg_restore itself, or by us, as statements, where the server is too old for what pg_restore sets first. */
+export async function restoreFrom(dump: AsyncIterable<Buffer>, of: Transfer): Promise<void> {
+  const { tools, target, meter, signal } = of;
+  const isOurs = tools.major >= strangeSettingMajor && target.major < strangeSettingMajor;
+  const child = spawn(tools.restore, [...restoreFlags, isOurs ? '--file=-' : `--dbname=${target.database}`], {
+    env: environmentOf(target),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    signal,
+  });
   const ended = outcomeOf(child);
   // Its end is no news to a pipeline that waits for the next chunk.
   const refused = new AbortController();
@@ -94,6 +85,8 @@ export async function restoreFrom(
     if (code !== 0) refused.abort();
   });
   child.once('error', () => refused.abort());
+  const written = isOurs ? writeSql(child, child.stdout, of) : undefined;
+  if (written === undefined) child.stdout.resume();
   const fed = await pipeline(dump, (chunks) => metered(chunks, meter, signal), child.stdin, {
     signal: AbortSignal.any([signal, refused.signal]),
   }).then(
@@ -101,7 +94,9 @@ export async function restoreFrom(
     (error: unknown) => error,
   );
   const { code, errors } = await ended;
+  const refusal = await written;
   signal.throwIfAborted();
+  if (refusal !== undefined) throw refusal;
   if (code !== 0)
     throw new BoughError({
       code: 'source-not-loaded',
@@ -109,6 +104,34 @@ export async function restoreFrom(
       hint: 'A dump file must be made by `pg_dump`, best with `--format=custom`. Extensions that the source uses are declared below `configuration: extensions:` of the service.',
     });
   if (fed !== undefined) throw fed;
+}
+
+const restoreFlags = [
+  ...['--no-owner', '--no-privileges', '--no-comments', '--exit-on-error'],
+  ...['--no-subscriptions', '--no-publications'],
+];
+
+function environmentOf(target: LoadTarget): Readonly<Record<string, string>> {
+  return {
+    PGHOST: target.host,
+    PGPORT: String(target.port),
+    PGUSER: target.user,
+    PGPASSWORD: target.password,
+    PGSSLMODE: 'disable',
+    PATH: '/usr/bin:/bin',
+  };
+}
+
+/** Why it was not written to its end; undefined too where it has no end, for which pg_restore has the reason. */
+async function writeSql(restore: ChildProcess, sql: Readable, of: Transfer): Promise<unknown> {
+  try {
+    await loadPlain(sql, of.target, of);
+    return undefined;
+  } catch (error) {
+    if (sql.readableEnded) return undefined;
+    stopReader(restore);
+    return error;
+  }
 }
 
 async function outcomeOf(child: ReturnType<typeof spawn>): Promise<{ code: number | null; errors: string }> {

@@ -6,6 +6,7 @@ const connectTimeoutMs = 15_000;
 /** The private server and who its database belongs to: not a superuser, whatever the source holds. */
 export interface LoadTarget {
   readonly service: string;
+  readonly major: number;
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -15,7 +16,7 @@ export interface LoadTarget {
 
 /** A connection of our own to the private server. `stop` cuts it, as the signal does: what runs on it then fails. */
 export async function withTarget<Result>(
-  { service, ...server }: LoadTarget,
+  { service, major: _, ...server }: LoadTarget,
   signal: AbortSignal,
   work: (client: Client, stop: () => void) => Promise<Result>,
 ): Promise<Result> {
