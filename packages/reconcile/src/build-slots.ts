@@ -4,6 +4,8 @@ export interface BuildWish {
   readonly projectId: string;
   readonly kind: 'production' | 'preview';
   readonly priority: number;
+  /** It asks again by itself, and there is nobody to call. */
+  readonly isWaiting?: true | undefined;
 }
 
 /** Bounds builds at once, apart from reconciles: a teardown never queues behind a build. */
@@ -46,7 +48,9 @@ export function createBuildSlots(
     );
 
   function callNext(): void {
-    const next = inOrder().slice(0, limit - taken);
+    const next = inOrder()
+      .slice(0, limit - taken)
+      .filter(({ isWaiting }) => isWaiting !== true);
     if (next.length > 0) onFree(next.map(({ environmentId }) => environmentId));
   }
 

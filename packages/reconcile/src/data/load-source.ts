@@ -30,8 +30,8 @@ export async function planElsewhere(
     trust: 'trusted' as const,
   };
   const mirror = mirrorOf(context, project);
-  const { plan } = await compile({ context, mirror, commit, lock, environment }, voice);
-  return { context, project, commit, lock, plan, environment, secrets: new Set() };
+  const compiled = await compile({ context, mirror, commit, lock, environment }, voice);
+  return { context, project, commit, mirror, lock, environment, secrets: new Set(), ...compiled };
 }
 
 /** Fills the private server of a service from its source. What goes wrong never says the connection string. What was read, for the report. */

@@ -1,94 +1,30 @@
-import { join } from 'node:path';
-import { BoughError } from '@bough/domain/bough-error';
-import type { BuildSpec, EnvironmentVariables } from '@bough/engine/engine';
-import type { Checkout } from '@bough/forge/git/sources';
-import type { SubmoduleSource } from '@bough/forge/git/submodules';
-import { artifactKey } from '@bough/manifest/artifact-key';
-import { buildVariables } from '@bough/manifest/environment-variables';
-import type { PlannedApp } from '@bough/manifest/plan';
-import { findArtifact, recordArtifact } from '@bough/store/artifacts';
 import { writeDeploymentArtifact } from '@bough/store/deployments';
 import { findRequest } from '@bough/store/requests';
-import { readVariables } from '@bough/store/variables';
-import { repositoryOf } from '../observe.ts';
-import {
-  buildSeclusionOf,
-  projectFor,
-  UNTRUSTED_BUILD,
-  UNTRUSTED_BUILD_MS,
-  variablesFor,
-} from '../trust/untrusted-tier.ts';
-import { type PlannedRun, type StepVoice, Waiting } from './run.ts';
-
-/** Comes again when a slot may be free; the release of a slot also wakes whoever waits. */
-const SLOT_RETRY_MS = 2_000;
-const BUILD_MEMORY_BYTES = 4 * 1024 ** 3;
+import { ensureArtifact, readBuildInputs } from './build-artifact.ts';
+import type { PlannedRun, StepVoice } from './run.ts';
 
 /** App name → key of its artifact. */
 export type Artifacts = ReadonlyMap<string, string>;
 
-/** Builds each app whose artifact is not there. Equal keys are the same bytes in every environment. */
+/** Builds each app whose artifact is not there, and notes in the deployment what it runs. */
 export async function build(
   run: PlannedRun,
   voice: StepVoice,
 ): Promise<{ artifacts: Artifacts; cached: boolean }> {
-  const { context, plan, project } = run;
-  const variables = await readVariables(context.pool, context.encryption, {
-    projectId: project.id,
-    at: 'build',
-    kind: run.environment.kind,
-  });
-  for (const variable of variables) if (variable.secret) run.secrets.add(variable.value);
-  const { trust } = run.environment;
-  const anew = await rebuildOf(run);
+  const inputs = await readBuildInputs(run, await rebuildOf(run));
   const artifacts = new Map<string, string>();
   const notes: string[] = [];
   let cached = true;
-  for (const app of plan.common.apps) {
-    const env = buildVariables({
-      app,
-      project: projectFor(run),
-      treeId: treeOf(run, app),
-      variables: variablesFor(run, variables),
-    });
-    const key = artifactKey({
-      app,
-      treeId: treeOf(run, app),
-      env,
-      hmacKey: context.signingKey,
-      engine: context.engine.kind,
-      architecture: process.arch,
-      trust,
-      ...(anew === null ? {} : { anew }),
-    });
+  for (const app of run.plan.common.apps) {
+    const { key, builtFor } = await ensureArtifact(run, { app, inputs }, voice);
     artifacts.set(app.name, key);
-    const present = await context.engine.artifacts.find(key);
-    const reused = present !== undefined;
-    if (reused) {
-      const known = await findArtifact(context.pool, key);
-      notes.push(`${app.name}: reused, built for ${known?.builtFor ?? 'an earlier deployment'}`);
-      voice.line(`${app.name}: artifact ${key.slice(0, 12)} is there already`);
-    } else {
-      cached = false;
-      notes.push(`${app.name}: built`);
-      await buildApp(run, { app, key, env }, voice);
-    }
-    const artifact = present ?? (await context.engine.artifacts.find(key));
-    await recordArtifact(context.pool, {
-      key,
-      projectId: project.id,
-      app: app.name,
-      treeId: treeOf(run, app),
-      commit: run.commit,
-      sizeBytes: artifact?.sizeBytes ?? 0,
-      buildMs: artifact?.durationMs ?? 0,
-      builtFor: run.environment.slug,
-    });
-    await writeDeploymentArtifact(context.pool, {
+    notes.push(`${app.name}: ${builtFor === null ? 'built' : `reused, built for ${builtFor}`}`);
+    if (builtFor === null) cached = false;
+    await writeDeploymentArtifact(run.context.pool, {
       deploymentId: run.deployment.id,
       app: app.name,
       key,
-      cached: reused,
+      cached: builtFor !== null,
     });
   }
   await voice.note(notes.join('; '));
@@ -104,99 +40,4 @@ async function rebuildOf({ context, environment, commit }: PlannedRun): Promise<
   const request = await findRequest(context.pool, environment.requestId);
   if (request?.kind !== 'rebuild') return null;
   return request.argument === null || request.argument === commit ? request.id : null;
-}
-
-/** Strangers get less of the machine, and a network of their own. */
-function boundsOf(run: PlannedRun): Pick<BuildSpec, 'limits' | 'seclusion' | 'timeoutMs'> {
-  const { buildMs } = run.context.deadlines;
-  const seclusion = buildSeclusionOf(run);
-  return seclusion === undefined
-    ? { limits: { memoryBytes: BUILD_MEMORY_BYTES, pids: 2_000, cpus: 2 }, timeoutMs: buildMs }
-    : { limits: UNTRUSTED_BUILD, seclusion, timeoutMs: Math.min(buildMs, UNTRUSTED_BUILD_MS) };
-}
-
-/** The compile step found every app's directory, so each has a tree. */
-export function treeOf(run: PlannedRun, app: PlannedApp): string {
-  const tree = run.trees.get(app.name);
-  if (tree !== undefined) return tree;
-  throw new BoughError({
-    code: 'tree-unknown',
-    message: `The source of app "${app.name}" is not known.`,
-    retryable: true,
-  });
-}
-
-/** Relative addresses in `.gitmodules` start from the project's own; each submodule has a mirror shared by all commits. */
-function submodulesOf(run: PlannedRun): SubmoduleSource {
-  const forge = run.context.forge(run.project.forge);
-  const repository = repositoryOf(run.project);
-  return {
-    forge,
-    repository,
-    url: `https://${forge.host}/${repository.owner}/${repository.name}.git`,
-    // What was once fetched with credentials is not for strangers either.
-    ...(run.environment.trust === 'untrusted'
-      ? { mirrors: join(run.context.directories.mirrors, 'submodules-untrusted'), anonymous: true }
-      : { mirrors: join(run.context.directories.mirrors, 'submodules') }),
-  };
-}
-
-async function buildApp(
-  run: PlannedRun,
-  what: { app: PlannedApp; key: string; env: EnvironmentVariables },
-  voice: StepVoice,
-): Promise<void> {
-  const { context, lock, environment } = run;
-  const { app } = what;
-  const { id: environmentId, kind, priority } = environment;
-  const wish = { environmentId, projectId: run.project.id, kind, priority };
-  const slot = context.buildSlots.take(wish, context.clock.now());
-  if (slot.kind === 'wait') {
-    throw new Waiting(
-      `all ${context.buildSlots.limit} build slots are taken; the build of "${app.name}" starts when one is free`,
-      { position: slot.position, delayMs: SLOT_RETRY_MS },
-    );
-  }
-  await voice.note(`building ${app.name}`);
-  let checkout: Checkout | undefined;
-  try {
-    checkout = await context.sources.checkout({
-      mirror: run.mirror,
-      commit: run.commit,
-      name: `e${environment.id}`,
-      signal: lock.signal,
-      submodules: submodulesOf(run),
-    });
-    const { notes } = checkout;
-    for (const { path, reason } of notes.skipped) voice.line(`submodule ${path} stays empty: ${reason}`);
-    for (const path of notes.lfsPointers)
-      voice.line(`${path} is a Git LFS pointer; its content is not there`);
-    await context.engine.build({
-      key: what.key,
-      toolchains: app.toolchains.map((toolchain) => toolchain.want),
-      source: join(checkout.path, app.root),
-      hook: app.build.hook,
-      env: what.env,
-      // Only builds of the default branch write the shared cache (DESIGN §6.3).
-      cache: {
-        // Nobody writes that of strangers, so they find nothing of the project's own builds in it.
-        key:
-          environment.trust === 'untrusted' ? `${run.project.id}-untrusted` : `${run.project.id}-${app.name}`,
-        mode: environment.kind === 'production' ? 'shared' : 'throwaway',
-      },
-      labels: {
-        installationId: context.installationId,
-        environmentId: environment.id,
-        role: 'web',
-        name: app.name,
-        release: run.deployment.id,
-      },
-      ...boundsOf(run),
-      signal: lock.signal,
-      onOutput: voice.line,
-    });
-  } finally {
-    slot.release();
-    checkout?.discard();
-  }
 }

@@ -31,9 +31,27 @@ export interface PlannedRun extends DeploymentRun {
   readonly trees: ReadonlyMap<string, string>;
 }
 
+/** A run that builds an app and runs something of it: of an environment, or of a seed command, which has none. */
+export interface AppRun
+  extends Pick<
+    PlannedRun,
+    'context' | 'lock' | 'project' | 'commit' | 'mirror' | 'policy' | 'secrets' | 'plan' | 'trees'
+  > {
+  readonly environment: Pick<
+    Environment,
+    'id' | 'slug' | 'kind' | 'subject' | 'facts' | 'trust' | 'dataEpoch' | 'priority'
+  >;
+  readonly deployment: Pick<Deployment, 'id'>;
+  /** It waits for a build slot by itself, so that nobody calls it when one is free. */
+  readonly isWaiting?: true;
+}
+
 /** A run whose services are captured. Its environment may be none: a production whose data comes from elsewhere. */
 export interface CaptureRun
-  extends Pick<PlannedRun, 'context' | 'lock' | 'project' | 'commit' | 'secrets' | 'plan'> {
+  extends Pick<
+    PlannedRun,
+    'context' | 'lock' | 'project' | 'commit' | 'mirror' | 'secrets' | 'plan' | 'trees'
+  > {
   readonly environment: Pick<Environment, 'id' | 'slug' | 'kind' | 'dataEpoch' | 'trust'>;
 }
 

@@ -11,8 +11,8 @@ import type { Relationship } from '@bough/manifest/manifest';
 import type { PlannedApp, PlannedMount } from '@bough/manifest/plan';
 import { readVariables } from '@bough/store/variables';
 import { memoryFor, projectFor, secludedWith, variablesFor } from '../trust/untrusted-tier.ts';
-import { treeOf } from './build.ts';
-import type { CaptureRun, PlannedRun } from './run.ts';
+import { treeOf } from './build-artifact.ts';
+import type { AppRun, CaptureRun } from './run.ts';
 import type { RunningService } from './services.ts';
 
 /** What of an app is to run: its web process, its hooks, or one of its workers. */
@@ -28,7 +28,7 @@ export type AppAddresses = ReadonlyMap<string, { host: string; port: number }>;
 
 /** Everything an app's process finds around it: artifact, volumes, variables, names of its relationships. */
 export async function surroundingsOf(
-  run: PlannedRun,
+  run: AppRun,
   part: Part,
   with_: {
     artifact: string;
@@ -122,7 +122,7 @@ export function mountVolumeName({ dataEpoch }: Pick<Environment, 'dataEpoch'>, v
   return `mount:${volume}${epochSuffix(dataEpoch)}`;
 }
 
-async function ensureMounts(run: PlannedRun, mounts: readonly PlannedMount[]): Promise<Mount[]> {
+async function ensureMounts(run: AppRun, mounts: readonly PlannedMount[]): Promise<Mount[]> {
   const { context, environment } = run;
   const ensured: Mount[] = [];
   for (const mount of mounts) {

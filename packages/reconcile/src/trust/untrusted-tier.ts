@@ -29,7 +29,7 @@ export function secludedWith(run: Run, peers: readonly number[]): { readonly sec
   return isUntrusted(run) ? { seclusion: { peers, network: 'none', diskBytes: VOLUMES_DISK_BYTES } } : {};
 }
 
-export function buildSeclusionOf(run: Pick<DeploymentRun, 'environment' | 'policy'>): Seclusion | undefined {
+export function buildSeclusionOf(run: Run & Pick<DeploymentRun, 'policy'>): Seclusion | undefined {
   if (!isUntrusted(run)) return undefined;
   return { peers: [], network: run.policy?.previews.forks.network ?? 'none', diskBytes: BUILD_DISK_BYTES };
 }
@@ -47,7 +47,7 @@ export function variablesFor(
 }
 
 /** Apps make keys of the project's entropy, so a stranger's get another one, from which the first cannot be found. */
-export function projectFor({ environment, project }: Pick<DeploymentRun, 'environment' | 'project'>): {
+export function projectFor({ environment, project }: Run & Pick<DeploymentRun, 'project'>): {
   slug: string;
   entropy: Secret;
 } {
