@@ -197,7 +197,72 @@ async function writeDump(file: string, major: number): Promise<void> {
   }
 }
 
-test(`production elsewhere${tools === undefined ? ' - half SKIPPED: no pg_dump here' : ''}: a preview gets what its source holds, and says when it cannot be had`, {
+const seedPolicy = `data:
+  sanitize: { ids: keep, tables: { hook_runs: { commit: email } } }
+  source: { database: { seed: "node seed.mjs", app: web } }
+`;
+
+/** Fails for as long as there is a `broken` in it. */
+const seedScript = (broken: string) => `import { query } from './database.mjs';
+const { SEED_KEY, PRODUCTION_KEY, BOUGH_ENVIRONMENT_KIND, DATABASE_PASSWORD } = process.env;
+console.log('seeding a ' + BOUGH_ENVIRONMENT_KIND + ', production ' + PRODUCTION_KEY + ', with ' + SEED_KEY + ' and ' + DATABASE_PASSWORD);
+await query('create table hook_runs (id serial primary key, commit text not null)');
+${broken}
+await query("insert into hook_runs (commit) values ('ada@customers.org')");
+`;
+
+/** The default branch names a seed command: first one that fails, then one that is mended. */
+async function seedInstead(far: Repository, manifest: string, slug: string): Promise<void> {
+  const key = (name: string, value: string, kind: 'production' | 'preview') =>
+    stage.api.send('PUT', `/projects/far/variables/${name}`, {
+      ...{ value, secret: true, build: false, run: true },
+      ...{ production: kind === 'production', preview: kind === 'preview' },
+    });
+  await key('SEED_KEY', 'sesame-of-previews', 'preview');
+  await key('PRODUCTION_KEY', 'sesame-of-production', 'production');
+  const config = `${manifest.slice(0, manifest.indexOf('data:'))}${seedPolicy}`;
+  const commit = (broken: string) =>
+    stage.forge.commit({
+      ...{ repo: far.repo, branch: 'main', user: 'fern', message: 'Seed' },
+      files: { '.bough/config.yaml': config, 'seed.mjs': seedScript(broken) },
+    });
+  const failure = async () => {
+    const { failure: said } = (await stage.api.get('/projects/far/data')) as {
+      failure: { message: string; hint: string } | null;
+    };
+    return said;
+  };
+  await commit("console.error('no catalogue');\nprocess.exit(3);");
+  await waitFor('the seed to fail', async () => (await failure())?.message.includes('seed'), {
+    timeoutMs: READY_MS,
+  });
+  expect(await failure()).toMatchObject({
+    message:
+      'The seed command "node seed.mjs" of app "web" failed with exit code 3. Its last lines: ' +
+      'seeding a preview, production undefined, with [redacted] and [redacted] | no catalogue',
+    hint: expect.stringContaining('bough data refresh far'),
+  });
+
+  await commit('');
+  await stage.api.send('POST', '/projects/far/data/refresh');
+  await waitFor(
+    'the golden of the seed',
+    async () => {
+      const rows = await stage.query(
+        `select 1 from snapshots s where s.state = 'frozen'
+         and s.report #>> '{sources,database}' = 'seed command "node seed.mjs" of app "web"'`,
+      );
+      return rows.length === 1;
+    },
+    { timeoutMs: READY_MS },
+  );
+  await ask(slug, 'sync', 'ready');
+  const [seeded, ...others] = await hookRuns(slug);
+  expect(seeded).toMatch(/^u[0-9a-f]{16}@example\.test$/);
+  expect(others).toHaveLength(1);
+}
+
+test(`production elsewhere${tools === undefined ? ' - a part SKIPPED: no pg_dump here' : ''}: a preview gets what its source holds or its seed writes, and says when it cannot be had`, {
   timeout: WHOLE_MS,
 }, async () => {
   const major = tools?.major ?? 17;
@@ -221,13 +286,14 @@ test(`production elsewhere${tools === undefined ? ' - half SKIPPED: no pg_dump h
   const empty = await stage.readEnvironment(pull.slug);
   expect(empty?.data.note).toContain('There is no dump far.dump');
   expect(await hookRuns(pull.slug)).toEqual([pull.commit]);
-  if (tools === undefined) return;
-
-  await writeDump(join(stage.home, 'dumps/far/far.dump'), major);
-  await stage.api.send('POST', '/projects/far/data/refresh');
-  await waitFor('the golden of the dump', async () => (await data()).goldens.length === 1, {
-    timeoutMs: READY_MS,
-  });
-  await ask(pull.slug, 'sync', 'ready');
-  expect(await hookRuns(pull.slug)).toEqual(['elsewhere', pull.commit]);
+  if (tools !== undefined) {
+    await writeDump(join(stage.home, 'dumps/far/far.dump'), major);
+    await stage.api.send('POST', '/projects/far/data/refresh');
+    await waitFor('the golden of the dump', async () => (await data()).goldens.length === 1, {
+      timeoutMs: READY_MS,
+    });
+    await ask(pull.slug, 'sync', 'ready');
+    expect(await hookRuns(pull.slug)).toEqual(['elsewhere', pull.commit]);
+  }
+  await seedInstead(far, config, pull.slug);
 });

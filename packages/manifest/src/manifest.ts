@@ -133,7 +133,10 @@ export interface RehearsalPolicy {
   readonly stallBudgetMs: number;
 }
 
-export type ServiceSource =
+export type ServiceSource = ReadSource | SeedSource;
+
+/** A place that the data is read from. */
+export type ReadSource =
   /** A project secret that holds a connection string. */
   | {
       readonly kind: 'secret';
@@ -145,3 +148,11 @@ export type ServiceSource =
     }
   /** A dump in the project's folder on the machine. */
   | { readonly kind: 'file'; readonly name: string };
+
+/** A command of an app of the default branch, which fills every service that names it, at one go. */
+export interface SeedSource {
+  readonly kind: 'seed';
+  readonly command: string;
+  /** The app's name; it has a relationship to the service. */
+  readonly app: string;
+}

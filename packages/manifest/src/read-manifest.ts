@@ -201,11 +201,11 @@ function finish(
   );
   const routes = merged.routes.flatMap((entry) => readRoute(report, include(entry, configDirectory)) ?? []);
   const previews = readPreviews(report, merged.previews);
-  const data = readData(report, merged.data);
+  // What could not be read would look as if it were absent: only a whole manifest is checked for what it names.
+  const isWhole = !merged.broken && namesAreWhole(merged, { apps, services });
+  const data = readData(report, merged.data, isWhole ? apps : 'unknown');
   if (merged.broken || report.problems.length > 0) {
-    // What could not be read would look as if it were absent: only a whole manifest is checked for what it names.
-    if (!merged.broken && namesAreWhole(merged, { apps, services }))
-      checkReferences(report, { apps, services, routes });
+    if (isWhole) checkReferences(report, { apps, services, routes });
     return { kind: 'problems', problems: inOrder(report) };
   }
   if (apps.length === 0) {

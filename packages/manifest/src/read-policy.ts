@@ -3,6 +3,7 @@ import type { DataPolicy } from './manifest.ts';
 import { readDataSource } from './read-data-source.ts';
 import { readRehearsal } from './read-rehearsal.ts';
 import { readSanitizePolicy } from './read-sanitize-policy.ts';
+import type { DeclaredApps } from './read-seed-source.ts';
 import { parseRefreshSchedule, type RefreshSchedule } from './refresh-schedule.ts';
 import type { Report } from './report.ts';
 import { openSection, type Section, textOf } from './section.ts';
@@ -11,7 +12,7 @@ const sanitizeHint =
   'Write rules below "sanitize:" (docs/data.md), "sanitize: none" to clone raw data, or remove "data:".';
 
 /** Nothing but the words `sanitize: none` opens production's raw data to previews; rules open what they make of it. */
-export function readData(report: Report, node: Located | undefined): DataPolicy | null {
+export function readData(report: Report, node: Located | undefined, apps: DeclaredApps): DataPolicy | null {
   if (node === undefined || isEmpty(node)) return null;
   const data = openSection(report, node, {
     title: 'data',
@@ -23,7 +24,7 @@ export function readData(report: Report, node: Located | undefined): DataPolicy 
     refresh: readRefresh(report, data),
     keep: readKeep(report, data),
     rehearsal: readRehearsal(report, data.get('rehearsal'), node.place),
-    source: readDataSource(report, data.get('source')),
+    source: readDataSource(report, data.get('source'), apps),
   };
   return sanitize === null ? null : { sanitize, ...life };
 }

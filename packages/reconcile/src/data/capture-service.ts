@@ -1,19 +1,19 @@
-import type { ServiceSource } from '@bough/manifest/manifest';
 import type { Credentials } from '@bough/service/service';
 import type { Snapshot, Volume } from '@bough/storage/storage';
 import { advanceSnapshot } from '@bough/store/snapshots';
 import type { CaptureRun, StepVoice } from '../deploy/run.ts';
-import type { CapturedService, WantedService } from './capture-together.ts';
+import type { RawService } from './capture-together.ts';
 import type { ProvedService } from './data-report.ts';
 import type { Rules } from './golden-parts.ts';
 import { loadSource } from './load-source.ts';
 import { holdUp, isMaskedAnew, proveFiles, sanitizeService } from './sanitize-capture.ts';
+import type { ReadableService } from './sourced-services.ts';
 import { type PrivateService, startPrivate } from './start-private.ts';
 
 export async function captureService(
   parent: CaptureRun,
   snapshotRowId: string,
-  of: CapturedService | (WantedService & { readonly source: ServiceSource }),
+  of: RawService | ReadableService,
   rules: Rules | null,
   voice: StepVoice,
 ): Promise<{
@@ -40,7 +40,7 @@ export async function captureService(
     const captured = 'source' in of ? {} : { from: ids.raw };
     const volume = await context.storage.ensure({ id: ids.volume, labels, ...captured });
     let started: PrivateService;
-    let origin: string | null = null;
+    let origin: string | null;
     if ('source' in of) {
       // Nothing but what its source says is in it: a server of our own from the first byte.
       started = await startOn(volume, own, `capture ${name}`);
@@ -55,6 +55,7 @@ export async function captureService(
       started = await startOn(volume, of.credentials, `capture ${name}`);
       await holdUp(parent, 'capture');
       await cloning.claim(started.address, of.credentials, own);
+      origin = of.origin ?? null;
     }
     const { version } = await service.ready(started.address, own, lock.signal);
     await advanceSnapshot(context.pool, snapshotRowId, 'captured');

@@ -28,9 +28,16 @@ export interface WantedMount {
   readonly isMasked: boolean;
 }
 
-/** One that runs and of which a raw copy was taken. */
-export interface CapturedService extends WantedService {
+/** One of which there is a raw copy, `ids.raw`. */
+export interface RawService extends WantedService {
+  /** What its files let in. */
   readonly credentials: Credentials;
+  /** Where its data is from if not from a production that runs here, in words. */
+  readonly origin?: string;
+}
+
+/** One that runs and of which a raw copy was taken. */
+export interface CapturedService extends RawService {
   readonly address: Address;
 }
 

@@ -14,13 +14,15 @@ import type { CaptureRun, StepVoice } from '../deploy/run.ts';
 import { writeCredentials } from '../service-credentials.ts';
 import { openKeys, refuseUnknownKeyServices, wantedKeys } from './capture-keys.ts';
 import { captureService } from './capture-service.ts';
-import { captureTogether, type Together, type WantedMount, wantService } from './capture-together.ts';
+import { captureTogether, type RawService, type Together, type WantedMount } from './capture-together.ts';
 import { maskingFacts, serviceReport } from './data-report.ts';
 import { freezeGolden } from './freeze-golden.ts';
 import { type CapturePolicy, type Capturing, noParts } from './golden-parts.ts';
 import { maskMount } from './mask-mount.ts';
 import { mountVolumes } from './mount-volumes.ts';
 import { canSanitize, mountRuleOf, refuseUndecidedMounts, refuseUnusedRules } from './sanitize-capture.ts';
+import { seedServices } from './seed.ts';
+import { type ReadableService, type SourcedServices, sourcedServices } from './sourced-services.ts';
 
 /**
  * Capture → masked, scrubbed, verified → cleanly stopped → frozen: a golden snapshot of the running parent, which keeps
@@ -49,12 +51,13 @@ export async function captureGolden(
   const parts = noParts();
   const capturing: Capturing = { parent, row, policy, rules, voice, parts };
   try {
-    const capturedAt = context.clock.now();
     const wanted = wantedOf(capturing);
+    const seeded = await fillSeeds(capturing, wanted);
+    const capturedAt = context.clock.now();
     const taken = await takeRaw(capturing, wanted);
     await freezeKeys(capturing);
     await freezeMounts(capturing, taken);
-    await freezeServices(capturing, wanted, taken);
+    await freezeServices(capturing, [...taken.services, ...seeded, ...wanted.readable]);
     if (rules !== null) {
       refuseUnusedRules(rules.policy, rules.used, voice);
       await advanceSnapshot(context.pool, row.id, 'verified');
@@ -72,9 +75,15 @@ export async function captureGolden(
   }
 }
 
-interface Wanted {
+interface Wanted extends SourcedServices {
   readonly services: readonly PlannedService[];
   readonly mounts: readonly WantedMount[];
+}
+
+/** Before anything is taken: a command may run for half an hour, and what runs here is to be of one time. */
+async function fillSeeds({ parent, row, voice, parts }: Capturing, wanted: Wanted): Promise<RawService[]> {
+  parts.raws.push(...wanted.seedable.map(({ ids }) => ids.raw));
+  return await seedServices(parent, { snapshotRowId: row.id, wanted: wanted.seedable }, voice);
 }
 
 /** Raw copies of everything that runs here, of one time; keys are read beside them. */
@@ -82,7 +91,6 @@ async function takeRaw(capturing: Capturing, wanted: Wanted): Promise<Together> 
   const { parent, row, policy, rules, voice, parts } = capturing;
   const sources = policy.source ?? {};
   const isElsewhere = policy.isElsewhere === true;
-  if (rules !== null) refuseUnknownKeyServices(parent, rules.policy, voice);
   for (const one of wantedKeys(parent, rules?.policy ?? null)) {
     const { name } = one.planned;
     if (!isElsewhere && sources[name] === undefined)
@@ -129,14 +137,11 @@ async function freezeMounts({ parent, row, rules, voice, parts }: Capturing, tak
   }
 }
 
-async function freezeServices(capturing: Capturing, wanted: Wanted, taken: Together): Promise<void> {
-  const { parent, row, policy, rules, voice, parts } = capturing;
-  const loaded = wanted.services.flatMap((planned) => {
-    const source = policy.source?.[planned.name];
-    const service = source && wantService(parent, row.id, planned);
-    return source === undefined || service === undefined ? [] : [{ ...service, source }];
-  });
-  for (const source of [...taken.services, ...loaded]) {
+async function freezeServices(
+  { parent, row, rules, voice, parts }: Capturing,
+  services: readonly (RawService | ReadableService)[],
+): Promise<void> {
+  for (const source of services) {
     const { planned } = source;
     const captured = await captureService(parent, row.id, source, rules, voice);
     parts.made.push(captured.snapshot);
@@ -154,10 +159,11 @@ async function freezeServices(capturing: Capturing, wanted: Wanted, taken: Toget
 }
 
 /** What is captured at all; the rest starts empty in previews, and why is said. */
-function wantedOf({ parent, policy, rules, voice }: Capturing): Wanted {
+function wantedOf({ parent, row, policy, rules, voice }: Capturing): Wanted {
   // Of a production elsewhere no files are taken.
   if (rules !== null && policy.isElsewhere !== true)
     refuseUndecidedMounts(rules.policy, mountVolumes(parent), voice);
+  if (rules !== null) refuseUnknownKeyServices(parent, rules.policy, voice);
   const services = parent.plan.common.services.filter((planned) => {
     const isWanted = rules === null || canSanitize(planned.type);
     const isKeyed = rules !== null && keyRulesFor(rules.policy, planned.name) !== undefined;
@@ -171,7 +177,8 @@ function wantedOf({ parent, policy, rules, voice }: Capturing): Wanted {
     voice.line(`${volume}: the data policy does not keep it, so previews start it empty`);
     return [];
   });
-  return { services, mounts };
+  const sourced = sourcedServices(parent, row.id, { wanted: services, sources: policy.source ?? {} });
+  return { services, mounts, ...sourced };
 }
 
 function failureOf(error: unknown): CaptureFailure {

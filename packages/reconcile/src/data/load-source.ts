@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
-import type { ServiceSource } from '@bough/manifest/manifest';
+import type { ReadSource } from '@bough/manifest/manifest';
 import type { PlannedService } from '@bough/manifest/plan';
 import type {
   Address,
@@ -39,7 +39,7 @@ export async function loadSource(
   run: CaptureRun,
   of: {
     planned: PlannedService;
-    source: ServiceSource;
+    source: ReadSource;
     declaration: ServiceDeclaration;
     address: Address;
     own: Credentials;
@@ -67,7 +67,7 @@ export async function loadSource(
   );
 }
 
-async function resolveSource(run: CaptureRun, service: string, source: ServiceSource): Promise<DataSource> {
+async function resolveSource(run: CaptureRun, service: string, source: ReadSource): Promise<DataSource> {
   if (source.kind === 'file') return { kind: 'file', path: await dumpPath(run, service, source.name) };
   const { context, project } = run;
   const known = (await listVariables(context.pool, project.id)).find(({ name }) => name === source.name);
