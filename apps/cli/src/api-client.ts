@@ -89,8 +89,17 @@ async function request(what: {
   if (!problem.success) {
     throw new BoughError({ code: 'server-answer', message: `${what.url} answered ${response.status}.` });
   }
-  const { code, message, hint } = problem.data.error;
-  throw new BoughError({ code, message, hint: hint ?? undefined });
+  throw refused(problem.data.error);
+}
+
+/** The API names a field of the request and its own description; whoever called a verb knows an option and its help. */
+function refused({ code, message, hint }: z.infer<typeof Problem>['error']): BoughError {
+  const isCalledWrongly = code === 'request-malformed';
+  return new BoughError({
+    code: isCalledWrongly ? 'usage' : code,
+    message: isCalledWrongly ? message.replace(/^(?:body|path|querystring)\./, '') : message,
+    hint: hint?.includes('openapi.json') ? 'The verb with --help says what it takes.' : (hint ?? undefined),
+  });
 }
 
 async function* linesOf(response: Response): AsyncIterable<string> {

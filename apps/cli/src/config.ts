@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { httpUrl } from '@bough/boot/http-url';
+import { postgresUrl } from '@bough/boot/postgres-url';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { z } from 'zod';
 
@@ -8,6 +9,7 @@ import { z } from 'zod';
 const Environment = z.object({
   BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
   BOUGH_URL: httpUrl.optional(),
+  DATABASE_URL: postgresUrl.optional(),
   BOUGH_ADMIN_TOKEN: z.string().min(1).optional(),
   USER: z.string().optional(),
 });

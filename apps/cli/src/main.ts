@@ -1,4 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { VERSION } from '@bough/domain/version';
 import { Command, CommanderError } from 'commander';
 import { readCliConfig } from './config.ts';
 import { createOutput, describeError, EXIT } from './output.ts';
@@ -20,11 +21,16 @@ import { serveVerb } from './verbs/serve.ts';
 import { storageVerbs } from './verbs/storage.ts';
 import { whyVerb } from './verbs/why.ts';
 
+// Whoever read it has gone: `bough events | head`, or a terminal that was closed while the demo removes its things.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
 const program = new Command('bough')
   .description('an environment of its own for every pull request')
+  .version(VERSION)
   .option('--json', 'for scripts')
   .exitOverride()
-  .configureHelp({ sortSubcommands: true });
+  .configureHelp({ sortSubcommands: true })
+  .showHelpAfterError('(--help says what there is)');
 const output = createOutput({
   json: process.argv.includes('--json'),
   write: (text) => process.stdout.write(text),

@@ -1,13 +1,14 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { httpUrl } from '@bough/boot/http-url';
+import { postgresUrl } from '@bough/boot/postgres-url';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { z } from 'zod';
 
 const Environment = z.object({
   BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
-  DATABASE_URL: z.string().min(1),
+  DATABASE_URL: postgresUrl,
   BOUGH_GATEWAY_HOST: z.string().min(1).default('0.0.0.0'),
   BOUGH_GATEWAY_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   BOUGH_PREVIEW_URL: z.string().default('http://*.localhost:8080'),

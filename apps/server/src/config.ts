@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { httpUrl } from '@bough/boot/http-url';
+import { postgresUrl } from '@bough/boot/postgres-url';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { GitHubConfig, type GitHubSettings } from '@bough/forge/github/config';
@@ -8,7 +9,7 @@ import { z } from 'zod';
 
 const Environment = z.object({
   BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
-  DATABASE_URL: z.string().min(1),
+  DATABASE_URL: postgresUrl,
   /** Without it the queues live in Postgres. */
   REDIS_URL: z.string().min(1).optional(),
   BOUGH_HOST: z.string().min(1).default('0.0.0.0'),

@@ -3,6 +3,7 @@ import { linkKey } from '@bough/boot/link-key';
 import { createLogger } from '@bough/boot/logger';
 import { createMetrics } from '@bough/boot/metrics';
 import { createShutdown } from '@bough/boot/signals';
+import { VERSION } from '@bough/domain/version';
 import { createQueues } from '@bough/queue/queue';
 import { createPool } from '@bough/store/database';
 import { createEncryption } from '@bough/store/encryption';
@@ -32,7 +33,7 @@ try {
   const { forges, projects } = connectRepositories({ config, home, pool, queues, log });
   const server = await buildServer({
     installationId: home.installationId,
-    version: '0.1.0',
+    version: VERSION,
     pool,
     queues,
     encryption: createEncryption({ current: home.masterKey, former: home.formerMasterKeys }),

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { httpUrl } from '@bough/boot/http-url';
+import { postgresUrl } from '@bough/boot/postgres-url';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { GitHubConfig, type GitHubSettings } from '@bough/forge/github/config';
@@ -12,7 +13,7 @@ const budget = (mebibytes: number) => z.coerce.number().int().min(1).max(104_857
 
 const Environment = z.object({
   BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
-  DATABASE_URL: z.string().min(1),
+  DATABASE_URL: postgresUrl,
   /** Without it the queues live in Postgres. */
   REDIS_URL: z.string().min(1).optional(),
   BOUGH_STORAGE: z.enum(['auto', 'btrfs', 'reflink', 'copy']).default('auto'),

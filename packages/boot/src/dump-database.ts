@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import { z } from 'zod';
+import { connectDatabase } from './connect-database.ts';
 
 /** What a dump says about itself: which migrations its rows belong to, and how many there must be. */
 export const DatabaseDump = z.object({
@@ -29,14 +30,10 @@ export async function dumpDatabase(options: {
   signal?: AbortSignal | undefined;
 }): Promise<DatabaseDump> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
-  const client = new pg.Client({
-    connectionString: options.url,
-    connectionTimeoutMillis: 10_000,
+  const client = await connectDatabase(options.url, {
     statement_timeout: statementTimeoutMs,
     application_name: 'bough backup',
   });
-  client.on('error', () => {});
-  await client.connect();
   try {
     await client.query('begin isolation level repeatable read, read only');
     const migrations = await client.query<{ name: string }>('select name from migrations order by name');

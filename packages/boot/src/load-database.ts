@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { BoughError } from '@bough/domain/bough-error';
 import pg from 'pg';
+import { connectDatabase } from './connect-database.ts';
 import { type DatabaseDump, listTables } from './dump-database.ts';
 import { migrate } from './migrate.ts';
 
@@ -27,9 +28,7 @@ export interface LoadOptions {
 export async function loadDatabase(options: LoadOptions): Promise<void> {
   const { url, dump } = options;
   await migrate({ url, directory: options.migrationsDirectory, only: dump.migrations });
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
-  client.on('error', () => {});
-  await client.connect();
+  const client = await connectDatabase(url);
   try {
     await client.query('begin');
     await refuseOccupied(client, dump);

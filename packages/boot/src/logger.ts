@@ -45,7 +45,12 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     redact: { paths: redactedPaths, censor: '[redacted]' },
     hooks: { streamWrite: (line: string) => redactLine(line, options.secrets?.() ?? []) },
   };
-  return options.destination ? pino(settings, options.destination) : pino(settings);
+  return pino(settings, options.destination ?? standardOutput());
+}
+
+/** Whoever read it may be gone, a closed terminal say: that must not end what still has to be stopped. */
+function standardOutput(): DestinationStream {
+  return pino.destination(1).on('error', () => {});
 }
 
 /** `postgres://bough:…@host` without the password. Also used wherever a URL is shown to a person. */

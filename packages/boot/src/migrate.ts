@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoughError } from '@bough/domain/bough-error';
 import pg from 'pg';
+import { connectDatabase } from './connect-database.ts';
 
 export interface MigrateOptions {
   readonly url: string;
@@ -27,10 +28,7 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     (options.only ?? []).filter((name) => !files.includes(name)),
     'The backup is of',
   );
-  const client = new pg.Client({ connectionString: options.url, connectionTimeoutMillis: 10_000 });
-  // A lost connection fails the query that runs; without a listener it would end the process.
-  client.on('error', () => {});
-  await client.connect();
+  const client = await connectDatabase(options.url);
   try {
     await client.query(`set lock_timeout = '${lockTimeout}'`);
     await client.query('select pg_advisory_lock($1)', [lockKey]);

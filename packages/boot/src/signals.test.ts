@@ -72,6 +72,22 @@ test('one Ctrl-C that arrives twice, and a SIGTERM after it, leave the steps the
   unlisten();
 });
 
+test('a terminal that is closed shuts down like a Ctrl-C', async () => {
+  const { shutdown, codes } = harness();
+  let isStopped = false;
+  shutdown.onShutdown('server', () => {
+    isStopped = true;
+  });
+  const unlisten = shutdown.listen();
+  process.emit('SIGHUP', 'SIGHUP');
+  await shutdown.shutDown('wait');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isStopped).toBe(true);
+  expect(codes).toEqual([0]);
+  unlisten();
+  expect(process.listenerCount('SIGHUP')).toBe(0);
+});
+
 test('the first signal shuts down and exits with 0, the same again exits at once', async () => {
   const { shutdown, codes } = harness(undefined, 0);
   let finish = () => {};

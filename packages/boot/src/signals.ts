@@ -11,8 +11,9 @@ export interface Shutdown {
   /** Runs the steps, once; a second call waits for the first. False when a step failed or took too long. */
   shutDown(reason: string): Promise<boolean>;
   /**
-   * SIGTERM and SIGINT shut down and exit; who sends the same again exits at once. So does the end of a parent that holds
-   * an IPC channel: killed, it cannot tell, and its successor needs the port. Returns how to stop listening.
+   * SIGTERM, SIGINT and SIGHUP (the terminal is closed) shut down and exit; who sends the same again exits at once. So does
+   * the end of a parent that holds an IPC channel: killed, it cannot tell, and its successor needs the port. Returns how to
+   * stop listening.
    */
   listen(): () => void;
 }
@@ -26,7 +27,7 @@ export interface ShutdownOptions {
   readonly exit?: ((code: number) => void) | undefined;
 }
 
-export const signalExitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+export const signalExitCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 export function createShutdown(options: ShutdownOptions): Shutdown {
   const { log, timeoutMs = 60_000, echoMs = 1_000, exit = (code) => process.exit(code) } = options;
@@ -72,7 +73,7 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
     },
     listen() {
       const first = new Map<string, number>();
-      const onSignal = (signal: 'SIGINT' | 'SIGTERM') => {
+      const onSignal = (signal: keyof typeof signalExitCodes) => {
         const now = performance.now();
         // One Ctrl-C arrives twice: from the terminal, and from npm, which passes it on. And a process of Bough that got it
         // from the terminal is told with SIGTERM as well. Neither is somebody who lost patience.
@@ -83,9 +84,12 @@ export function createShutdown(options: ShutdownOptions): Shutdown {
         void shutdown.shutDown(signal).then((isClean) => exit(isClean ? 0 : 1));
       };
       const onOrphaned = () => void shutdown.shutDown('the parent is gone').then(() => exit(1));
-      process.on('SIGTERM', onSignal).on('SIGINT', onSignal).once('disconnect', onOrphaned);
+      const signals = Object.keys(signalExitCodes) as (keyof typeof signalExitCodes)[];
+      for (const signal of signals) process.on(signal, onSignal);
+      process.once('disconnect', onOrphaned);
       return () => {
-        process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('disconnect', onOrphaned);
+        for (const signal of signals) process.off(signal, onSignal);
+        process.off('disconnect', onOrphaned);
       };
     },
   };

@@ -79,3 +79,13 @@ test("Bough's own migrations apply to an empty database", async () => {
   const applied = await migrate({ url: database.url, directory: migrationsDirectory });
   expect(applied.length).toBeGreaterThan(0);
 });
+
+test('a database that does not answer is named without its password', async () => {
+  const answer = migrate({ url: 'postgres://bough:hush@127.0.0.1:1/shop', directory: home.path });
+  await expect(answer).rejects.toMatchObject({
+    code: 'database-unreachable',
+    message: expect.stringMatching(
+      /^The database "shop" at 127\.0\.0\.1:1 cannot be used as bough: (?!.*hush)/,
+    ),
+  });
+});

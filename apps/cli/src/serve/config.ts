@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { httpUrl } from '@bough/boot/http-url';
+import { postgresUrl } from '@bough/boot/postgres-url';
 import { readConfiguration } from '@bough/boot/read-configuration';
 import { Secret } from '@bough/domain/secret';
 import { z } from 'zod';
@@ -9,7 +10,7 @@ const port = z.coerce.number().int().min(0).max(65_535);
 
 const Environment = z.object({
   BOUGH_HOME: z.string().min(1).default(join(homedir(), '.bough')),
-  DATABASE_URL: z.string().min(1).optional(),
+  DATABASE_URL: postgresUrl.optional(),
   REDIS_URL: z.string().min(1).optional(),
   BOUGH_PORT: port.default(3000),
   BOUGH_GATEWAY_PORT: port.default(8080),

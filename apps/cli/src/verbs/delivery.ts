@@ -1,8 +1,11 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
+import { count } from '../count.ts';
 import { age, table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
 import { DeliveryView } from './views.ts';
+
+const FATES = ['received', 'queued', 'observed', 'declined', 'ignored', 'failed'];
 
 export function deliveryVerbs(program: Command, context: VerbContext): void {
   const delivery = program.command('delivery').description('webhook requests and what became of them');
@@ -11,8 +14,8 @@ export function deliveryVerbs(program: Command, context: VerbContext): void {
     .command('list')
     .description('newest first')
     .option('--project <project>', 'only of this project')
-    .option('--fate <fate>', 'received, queued, observed, declined, ignored or failed')
-    .option('--limit <count>', 'how many', '30')
+    .addOption(new Option('--fate <fate>', 'only these').choices(FATES))
+    .option('--limit <count>', 'how many', count, '30')
     .action(async (options: { project?: string; fate?: string; limit: string }) => {
       const query = new URLSearchParams({ limit: options.limit });
       if (options.project !== undefined) query.set('project', options.project);

@@ -173,6 +173,7 @@ async function show(demo: Demo): Promise<boolean> {
   narrator.say(`  ${title('Preview')}  ${addresses.preview}`);
   narrator.say(`  ${title('Production')}  ${addresses.production}`);
   narrator.say(`  ${title('Bough')}  ${stage.bough.publicUrl}   token: ${join(home, 'admin-token')}`);
+  narrator.say(`  ${title('Command line')}  BOUGH_HOME=${home} npx bough env list`);
   narrator.say('');
   if (demo.isOnce) {
     await finishDemo(stage, narrator);

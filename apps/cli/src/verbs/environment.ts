@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { BoughError } from '@bough/domain/bough-error';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { count } from '../count.ts';
 import { age, duration, EXIT, table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
 import { endOf } from './branch.ts';
@@ -90,12 +91,16 @@ export function environmentVerbs(program: Command, context: VerbContext): void {
     .description('last lines of a workload, or of a step of the newest deployment')
     .option('--workload <name>', 'app, app/worker or service; default: the web process')
     .option('--step <name>', 'a step instead: build, "deploy hook", …')
-    .option('--lines <count>', 'how many', '200')
+    .option('--lines <count>', 'how many, of a workload', count, '200')
     .option('-f, --follow', 'go on as lines come')
     .action(
       async (slug: string, options: { workload?: string; step?: string; lines: string; follow?: true }) => {
         const api = await context.api();
-        for await (const line of api.lines(await logPath(context, slug, options))) context.output.line(line);
+        for await (const line of api.lines(await logPath(context, slug, options))) {
+          context.output.line(line);
+          // `bough env logs -f … | head`: nobody reads on.
+          if (process.stdout.destroyed) return;
+        }
       },
     );
 

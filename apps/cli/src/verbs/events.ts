@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { count } from '../count.ts';
 import { age, table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
 
@@ -19,7 +20,7 @@ export function eventsVerb(program: Command, context: VerbContext): void {
     .command('events')
     .description('what happened and who asked for it: the audit log of the last 14 days')
     .option('--project <project>', 'only of this project')
-    .option('--limit <count>', 'how many, newest first', '50')
+    .option('--limit <count>', 'how many, newest first', count, '50')
     .action(async (options: { project?: string; limit: string }) => {
       const query = new URLSearchParams({ limit: options.limit });
       if (options.project !== undefined) query.set('project', options.project);

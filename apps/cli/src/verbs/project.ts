@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import { table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
@@ -16,12 +16,17 @@ export function projectVerbs(program: Command, context: VerbContext): void {
   project
     .command('add <owner/repo>')
     .description('serve a repository: read it, make its events come in, look at its open pull requests')
-    .option(
-      '--production <mode>',
-      'external: Bough leaves production alone; managed: it deploys the default branch',
-      'external',
+    .addOption(
+      new Option(
+        '--production <mode>',
+        'external: Bough leaves production alone; managed: it deploys the default branch',
+      )
+        .choices(['external', 'managed'])
+        .default('external'),
     )
-    .option('--intake <way>', 'webhook, app or poll; left out: the best that works')
+    .addOption(
+      new Option('--intake <way>', 'left out: the best that works').choices(['webhook', 'app', 'poll']),
+    )
     .action(async (repository: string, options: { production: string; intake?: string }) => {
       const api = await context.api();
       const added = ProjectView.parse(

@@ -52,6 +52,8 @@ export function variableVerbs(program: Command, context: VerbContext, kind: 'sec
             hint: 'Write --for production or --for preview.',
           });
         }
+        if (given === undefined && process.stdin.isTTY)
+          process.stderr.write(`Type the value of ${name}, then Enter and Ctrl-D.\n`);
         const value = given ?? (await text(process.stdin)).replace(/\r?\n$/, '');
         const set = await (await context.api()).send('PUT', pathOf(project, name), {
           value,
@@ -63,8 +65,7 @@ export function variableVerbs(program: Command, context: VerbContext, kind: 'sec
         });
         context.output.result(
           set ?? { name },
-          () =>
-            `${name} is set. Environments get it with their next deployment: bough env redeploy <environment>`,
+          () => `${name} is set. Environments that get it are deployed again with it: bough env list`,
         );
       },
     );
@@ -78,14 +79,16 @@ export function variableVerbs(program: Command, context: VerbContext, kind: 'sec
         .parse(await (await context.api()).get(pathOf(project)));
       const rows = answer.variables.filter((variable) => variable.secret === (kind === 'secret'));
       context.output.result(rows, () =>
-        table(
-          ['NAME', 'AT', 'FOR'],
-          rows.map((row) => [
-            row.name,
-            [row.build ? 'build' : '', row.run ? 'run' : ''].filter(Boolean).join(', '),
-            [row.production ? 'production' : '', row.preview ? 'preview' : ''].filter(Boolean).join(', '),
-          ]),
-        ),
+        rows.length === 0
+          ? `No ${kind}s of ${project}. \`bough ${kind} set ${project} <name> --for preview\` sets one.`
+          : table(
+              ['NAME', 'AT', 'FOR'],
+              rows.map((row) => [
+                row.name,
+                [row.build ? 'build' : '', row.run ? 'run' : ''].filter(Boolean).join(', '),
+                [row.production ? 'production' : '', row.preview ? 'preview' : ''].filter(Boolean).join(', '),
+              ]),
+            ),
       );
     });
 

@@ -4,6 +4,8 @@ import { age, table } from '../output.ts';
 import type { VerbContext } from '../verb.ts';
 import { WhyView } from './views.ts';
 
+const SHOWN_MAX = 15;
+
 export function whyVerb(program: Command, context: VerbContext): void {
   program
     .command('why <environment>')
@@ -26,26 +28,8 @@ export function whyVerb(program: Command, context: VerbContext): void {
           ...(why.waitingReason === null ? [] : [`Waiting: ${why.waitingReason}.`]),
           ...(why.failure === null ? [] : [`Failed: ${why.failure.message} ${why.failure.hint ?? ''}`]),
           ...captureWords(why.capture),
-          '',
-          table(
-            ['DELIVERY', 'EVENT', 'FATE', 'WHY', ''],
-            why.deliveries
-              .slice(0, 15)
-              .map((row) => [
-                row.id,
-                `${row.event}${row.action === null ? '' : `.${row.action}`}`,
-                row.fate,
-                row.reason ?? '',
-                age(row.receivedAt),
-              ]),
-          ),
-          '',
-          table(
-            ['EVENT', 'BY', 'DETAIL', ''],
-            why.events
-              .slice(0, 15)
-              .map((row) => [row.kind, row.actor, JSON.stringify(row.detail), age(row.at)]),
-          ),
+          ...deliveryLines(why),
+          ...eventLines(why),
         ].join('\n'),
       );
     });
@@ -59,4 +43,26 @@ function captureWords(capture: z.infer<typeof WhyView>['capture']): string[] {
   return [
     `Data: production’s data could not be captured since ${since} (${times}): ${message} ${hint ?? ''}${next}`,
   ];
+}
+
+function deliveryLines({ deliveries }: z.infer<typeof WhyView>): string[] {
+  if (deliveries.length === 0) return ['No webhook of the last 14 days is about it.'];
+  const rows = deliveries
+    .slice(0, SHOWN_MAX)
+    .map((row) => [
+      row.id,
+      `${row.event}${row.action === null ? '' : `.${row.action}`}`,
+      row.fate,
+      row.reason ?? '',
+      age(row.receivedAt),
+    ]);
+  return ['', table(['DELIVERY', 'EVENT', 'FATE', 'WHY', ''], rows)];
+}
+
+function eventLines({ events }: z.infer<typeof WhyView>): string[] {
+  if (events.length === 0) return [];
+  const rows = events
+    .slice(0, SHOWN_MAX)
+    .map((row) => [row.kind, row.actor, JSON.stringify(row.detail), age(row.at)]);
+  return ['', table(['EVENT', 'BY', 'DETAIL', ''], rows)];
 }
