@@ -45,7 +45,7 @@ async function seedTogether(
 ): Promise<RawService[]> {
   const { storage } = parent.context;
   const run = seedRunOf(parent, snapshotRowId);
-  const voice = withoutSecrets(run, unfiltered);
+  const voice = redacting(run, unfiltered);
   const [{ source }] = services;
   const app = appOf(run, source);
   const artifact = await buildPatiently(run, app, voice);
@@ -68,7 +68,7 @@ async function seedTogether(
 }
 
 /** Its lines go to people and into our log. */
-function withoutSecrets({ secrets }: AppRun, voice: StepVoice): StepVoice {
+function redacting({ secrets }: AppRun, voice: StepVoice): StepVoice {
   return {
     line: (text) => voice.line(redact(text, secrets)),
     note: (text) => voice.note(redact(text, secrets)),
@@ -101,6 +101,7 @@ async function buildPatiently(run: AppRun, app: PlannedApp, voice: StepVoice): P
         if (!(error instanceof Waiting) || context.clock.now().getTime() > deadline) throw error;
         await voice.note(error.message);
         await context.clock.sleep(error.delayMs, lock.signal);
+        lock.signal.throwIfAborted();
       }
     }
   } finally {
