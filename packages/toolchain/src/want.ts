@@ -17,7 +17,7 @@ export function parseWant(text: string): Want {
     throw new BoughError({
       code: 'toolchain-malformed',
       message: `"${text.slice(0, 80)}" is not a toolchain.`,
-      hint: 'Write a name and a version of numbers, as in nodejs:22 or postgresql:17.',
+      hint: 'Write a name and a version of numbers, as in nodejs:22 or postgresql:17. Packages of Nix cannot be had yet.',
     });
   }
   return { text, name: match[1], version: match[2] };

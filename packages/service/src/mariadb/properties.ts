@@ -5,8 +5,9 @@ import { isRecord, type Report } from '../parse-endpoints.ts';
  * any other could reach outside the data directory, load code, or undo what keeps a copy harmless.
  */
 const properties: Readonly<Record<string, { flag: string; value: RegExp; unit?: string }>> = {
-  // The reference platform counts in megabytes here.
+  // The reference platform counts in megabytes in these two.
   max_allowed_packet: { flag: 'max-allowed-packet', value: /^\d{1,3}$/, unit: 'M' },
+  max_heap_table_size: { flag: 'max-heap-table-size', value: /^[1-9]\d{0,3}$/, unit: 'M' },
   default_charset: { flag: 'character-set-server', value: /^[a-z0-9_]{1,40}$/ },
   default_collation: { flag: 'collation-server', value: /^[a-z0-9_]{1,60}$/ },
   /** In production alone; a preview's events never run, as its crons do not. */
