@@ -44,7 +44,7 @@ function chooseFormat(request: IncomingMessage): Format {
   return terminal || accept.startsWith('text/plain') ? 'plain' : 'json';
 }
 
-export function renderErrorPage(cause: Cause, route: Route | null, format: Format): string {
+function renderErrorPage(cause: Cause, route: Route | null, format: Format): string {
   const page: CausePage = causes[cause];
   const message = page.message(route);
   const statusUrl = page.linksStatus === true ? safeLink(route?.statusUrl) : null;

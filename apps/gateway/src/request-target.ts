@@ -32,7 +32,7 @@ export function requestTarget(request: IncomingMessage): RequestTarget | null {
   return { host, hostHeader, url, path: query === -1 ? url : url.slice(0, query) };
 }
 
-export function parseHost(header: string): string | null {
+function parseHost(header: string): string | null {
   const match = /^(.*?)(?::(\d{1,5}))?$/.exec(header.trim().toLowerCase());
   const name = match?.[1]?.replace(/\.$/, '') ?? '';
   if (match?.[2] !== undefined && Number(match[2]) > 65_535) return null;

@@ -137,7 +137,7 @@ function storeUnavailable(): Answer {
 }
 
 /** Connection failures, and the classes of SQLSTATE that mean "not now": connection, resources, operator, system. */
-export function isStoreFailure(error: unknown): boolean {
+function isStoreFailure(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof BoughError) return false;
   const code = 'code' in error ? String(error.code) : '';
   if (/^(08|53|57|58)[0-9A-Z]{3}$/.test(code)) return true;

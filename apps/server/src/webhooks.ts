@@ -10,7 +10,7 @@ const bodyLimit = 25 * 1024 * 1024;
 const bytesInFlightMax = 8 * bodyLimit;
 const requestsInFlightMax = 500;
 
-export const webhookOutcomes = [
+const webhookOutcomes = [
   'queued',
   'received',
   'observed',

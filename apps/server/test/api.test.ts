@@ -2,6 +2,7 @@ import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { readAccess } from '@bough/domain/access-link';
+import { ACCESS_CREDENTIAL } from '@bough/domain/preview-access';
 import { Secret } from '@bough/domain/secret';
 import type { Engine, Workload } from '@bough/engine/engine';
 import { recordBudget } from '@bough/store/budgets';
@@ -18,7 +19,6 @@ import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-datab
 import { createTestRedis, type TestRedis } from '@bough/testkit/test-redis';
 import { waitFor } from '@bough/testkit/wait-for';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { accessCredential } from '../src/api/environments.ts';
 import { stepLogFile } from '../src/step-log.ts';
 import { bearer, pullRequestEvent, startServer, type TestServer, token } from './harness.ts';
 
@@ -194,7 +194,7 @@ test('an environment is found by slug and by id, with routes and the way in', as
       isPrimary: true,
     },
   ]);
-  const name = accessCredential;
+  const name = ACCESS_CREDENTIAL;
   await ensureCredential(
     server.pool,
     server.encryption,

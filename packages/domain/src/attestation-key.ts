@@ -37,7 +37,7 @@ export function newAttestationKey(): string {
 }
 
 /** BoughError `attestation-key-malformed`; `where` says whose file to mend. */
-export function openPrivateKey(secret: Secret, where: string): PrivateKey {
+function openPrivateKey(secret: Secret, where: string): PrivateKey {
   const key = readKey(secret, where);
   return {
     public: publicKeyOf(createPublicKey(key)),

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { checkoutSource } from '../src/git/checkout-source.ts';
 import { runGit } from '../src/git/run-git.ts';
-import { diffFiles, diffNames, listFiles, readFile as readSource, treeId } from '../src/git/source.ts';
+import { diffFiles, listFiles, readFile as readSource, treeId } from '../src/git/source.ts';
 import { git, type SandboxFixture, startSandboxFixture, TOKEN } from './sandbox-fixture.ts';
 
 let fixture: SandboxFixture;
@@ -75,15 +75,6 @@ it('reads files without a checkout', async () => {
   expect(await listFiles({ git, mirror, commit: first, path: '.bough' })).toEqual(['.bough/app.yaml']);
   expect(await listFiles({ git, mirror, commit: first, path: '' })).toHaveLength(7);
   expect(await listFiles({ git, mirror, commit: first, path: 'nowhere' })).toEqual([]);
-});
-
-it('names what a pull request changed, also after its base moved on', async () => {
-  expect(await diffNames({ git, mirror, base: first, head: second })).toEqual(['api/index.js']);
-  const base = await fixture.push('main', { 'README.md': 'moved on\n' });
-  await fixture.forge.fetch(fixture.repository, { mirror, commit: base });
-  const names = await diffNames({ git, mirror, base, head: second });
-  expect(names).not.toContain('README.md');
-  expect(names).toContain('api/index.js');
 });
 
 it('prints how files differ, whatever their names and attributes are', async () => {

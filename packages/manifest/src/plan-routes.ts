@@ -79,7 +79,7 @@ export interface PreviewUrl {
 }
 
 /** Takes `http://*.localhost:8080` apart. */
-export function parsePreviewUrl(pattern: string): PreviewUrl {
+function parsePreviewUrl(pattern: string): PreviewUrl {
   const match = /^(https?):\/\/\*\.([A-Za-z0-9.-]+?)(:\d{1,5})?\/?$/.exec(pattern);
   if (match?.[1] !== undefined && match[2] !== undefined) {
     return { scheme: match[1], suffix: match[2].toLowerCase(), port: match[3] ?? '' };

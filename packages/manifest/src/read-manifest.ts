@@ -50,7 +50,7 @@ export function missingIncludes(files: Readonly<Record<string, string>>): readon
 }
 
 /** Whether a path is one that `readManifest` reads by itself. */
-export function isManifestFile(path: string): boolean {
+function isManifestFile(path: string): boolean {
   return /^\.(?:bough|upsun)\/[^/]+\.ya?ml$/.test(path);
 }
 

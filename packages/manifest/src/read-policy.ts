@@ -54,7 +54,7 @@ function readRefresh(report: Report, data: Section): RefreshSchedule | null {
   return null;
 }
 
-export const goldensKept = 2;
+const goldensKept = 2;
 const goldensMax = 50;
 
 function readKeep(report: Report, data: Section): number {

@@ -6,7 +6,7 @@ export type RefreshSchedule =
   | { readonly kind: 'cron'; readonly written: string };
 
 /** Less would capture without end; who needs it fresher asks with `bough data refresh`. */
-export const refreshSecondsMin = 15 * 60;
+const refreshSecondsMin = 15 * 60;
 const refreshSecondsMax = 366 * 86_400;
 const units: Readonly<Record<string, number>> = { m: 60, h: 3_600, d: 86_400, w: 604_800 };
 

@@ -18,7 +18,7 @@ export interface CommandSpec {
   };
 }
 
-export const DELETED =
+const DELETED =
   'The preview is removed. It stays away until `/bough deploy`, also when the pull request is closed and opened again.';
 
 export const COMMANDS: Readonly<Record<string, CommandSpec>> = {

@@ -9,7 +9,7 @@ const services: Readonly<Record<string, Service>> = Object.fromEntries(
 );
 
 /** The types that a manifest may name, without versions. */
-export const serviceTypes: readonly string[] = Object.keys(services);
+const serviceTypes: readonly string[] = Object.keys(services);
 
 /** The service behind a manifest's `type`, with or without its version: `postgresql:16`, `redis`. */
 export function serviceFor(type: string): Service {

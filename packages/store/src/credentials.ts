@@ -5,7 +5,7 @@ import type { Encryption } from './encryption.ts';
 /** What Bough made up for one environment: service passwords, preview passwords, keys of its own. */
 export interface CredentialName {
   readonly environmentId: string;
-  /** Says what for: `service:database`, `access:basic`. */
+  /** Says what for: `service:database`, `access:basic` (`ACCESS_CREDENTIAL`). */
   readonly name: string;
 }
 
@@ -66,10 +66,6 @@ export async function readCredentials(
   return new Map(
     rows.map(({ name, value }) => [name, encryption.decrypt(value, context({ environmentId, name }))]),
   );
-}
-
-export async function deleteCredentials(db: Database, environmentId: string): Promise<void> {
-  await db.query('delete from credentials where environment_id = $1', [environmentId]);
 }
 
 const context = ({ environmentId, name }: CredentialName): string => `credential:${environmentId}:${name}`;

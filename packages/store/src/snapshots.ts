@@ -166,13 +166,6 @@ export async function findFailedCapture(db: Database, projectId: string): Promis
   return rows[0];
 }
 
-/** Somebody asks, or something changed: a capture that failed is tried again at once. */
-export async function retryCaptureNow(db: Database, projectId: string): Promise<void> {
-  await db.query(`update snapshots set retry_at = now() where project_id = $1 and state = 'failed'`, [
-    projectId,
-  ]);
-}
-
 export async function markSnapshotRemoved(db: Database, id: string): Promise<void> {
   await db.query(`update snapshots set state = 'removed' where id = $1`, [id]);
 }

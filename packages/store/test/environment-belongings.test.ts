@@ -3,13 +3,7 @@ import { Secret } from '@bough/domain/secret';
 import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import {
-  deleteCredentials,
-  ensureCredential,
-  findCredential,
-  readCredentials,
-  writeCredential,
-} from '../src/credentials.ts';
+import { ensureCredential, findCredential, readCredentials, writeCredential } from '../src/credentials.ts';
 import { createPool } from '../src/database.ts';
 import { createEncryption } from '../src/encryption.ts';
 import { writeDesired } from '../src/environments.ts';
@@ -114,8 +108,6 @@ test('a credential is made once, also for many who ask at once', async () => {
   await writeCredential(pool, encryption, { environmentId, name, value: new Secret('new') });
   const read = await readCredentials(pool, encryption, environmentId);
   expect([...read].map(([key, value]) => [key, value.reveal()])).toEqual([[name, 'new']]);
-  await deleteCredentials(pool, environmentId);
-  expect((await readCredentials(pool, encryption, environmentId)).size).toBe(0);
 });
 
 function route(over: Partial<EnvironmentRoute> = {}): EnvironmentRoute {

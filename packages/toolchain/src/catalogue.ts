@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { compareVersions, versionFits } from './want.ts';
 
 /** What a materialised directory says of itself, in `toolchain.json` at its top. */
-export const MaterialisedNote = z.object({
+const MaterialisedNote = z.object({
   name: z.string(),
   version: z.string(),
   source: z.enum(['npm', 'debian']),

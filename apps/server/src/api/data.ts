@@ -21,7 +21,7 @@ export const RefreshBody = z
   })
   .nullish();
 
-export const AttestationKeysView = z.object({
+const AttestationKeysView = z.object({
   keys: z.array(
     z.object({
       id: z.string().describe('As `keyId` of an attestation names it'),

@@ -1,6 +1,7 @@
 import { BoughError } from '@bough/domain/bough-error';
 import type { Environment } from '@bough/domain/environment';
 import { phase } from '@bough/domain/environment';
+import { ACCESS_CREDENTIAL } from '@bough/domain/preview-access';
 import { findCredential } from '@bough/store/credentials';
 import { askForRefresh } from '@bough/store/data-refreshes';
 import { listDeployments } from '@bough/store/deployments';
@@ -32,9 +33,6 @@ import { explain } from './why.ts';
 
 const ByKey = z.object({ environment: z.string().max(200).describe('Slug or id') });
 const phases = EnvironmentView.shape.phase;
-
-/** The name under which reconcile keeps the generated password of `access: basic`. */
-export const accessCredential = 'access:basic';
 
 export function environmentRoutes(options: ServerOptions): FastifyPluginAsyncZod {
   const { pool } = options;
@@ -201,6 +199,6 @@ async function wayIn(
 ): Promise<EnvironmentDetail['access']> {
   const closed = routes.find(({ access }) => access.kind === 'basic')?.access;
   if (closed?.kind !== 'basic') return null;
-  const password = await findCredential(pool, encryption, { environmentId, name: accessCredential });
+  const password = await findCredential(pool, encryption, { environmentId, name: ACCESS_CREDENTIAL });
   return password === undefined ? null : { username: closed.username, password: password.reveal() };
 }

@@ -230,7 +230,7 @@ export const VariableView = z.object({
 });
 export type VariableView = z.infer<typeof VariableView>;
 
-export const requestKinds = [
+const requestKinds = [
   'open',
   'redeploy',
   'rebuild',
@@ -244,7 +244,7 @@ export const requestKinds = [
 ] as const;
 
 /** What can be asked for today. The other kinds are words of the design that nothing acts on yet. */
-export const askableKinds = [
+const askableKinds = [
   'open',
   'redeploy',
   'rebuild',

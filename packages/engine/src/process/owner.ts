@@ -9,7 +9,7 @@ export async function ownedName(): Promise<string> {
   return `${await ownOwner()}.${randomBytes(6).toString('hex')}`;
 }
 
-export async function ownOwner(): Promise<string> {
+async function ownOwner(): Promise<string> {
   return ((await processIdentity(process.pid)) ?? `${process.pid}:0`).replace(':', '-');
 }
 

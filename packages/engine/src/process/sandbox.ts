@@ -26,7 +26,7 @@ export interface SandboxSpec {
 /** Inside, everybody is this ordinary user; outside, files belong to whoever runs Bough. */
 export const sandboxUser = { name: 'app', uid: 1000, gid: 1000, home: '/home/app' } as const;
 
-export const commandFile = '/run/bough/command';
+const commandFile = '/run/bough/command';
 export const npmrcFile = '/run/bough/npmrc';
 
 /**

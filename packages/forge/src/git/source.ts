@@ -104,24 +104,6 @@ export async function listEntries(source: SourceAt & { path: string }): Promise<
     });
 }
 
-/**
- * Paths that the head changed since it left the base (three dots: what a pull request shows); a renamed file counts
- * twice. Both commits must be in the mirror. Without a common ancestor, every difference between the two trees.
- */
-export async function diffNames(
-  source: Omit<SourceAt, 'commit'> & { base: string; head: string },
-): Promise<string[]> {
-  const args = ['merge-base', checked(source.base), checked(source.head)];
-  const ancestor = await run({ ...source, commit: source.base }, args);
-  const from = ancestor.code === 0 ? ancestor.stdout.toString('utf8').trim() : source.base;
-  const diff = ['diff-tree', '-r', '-z', '--name-only', '--no-renames', from, source.head];
-  const result = await mustRun({ ...source, commit: source.head }, diff);
-  return result.stdout
-    .toString('utf8')
-    .split('\0')
-    .filter((path) => path !== '');
-}
-
 function objectAt({ commit, path }: { commit: string; path: string }): string {
   return `${checked(commit)}:${normalize(path)}`;
 }

@@ -5,7 +5,7 @@ import type { GitHubContext } from './context.ts';
 import { statusOf } from './to-forge-error.ts';
 
 /** What is listened to; everything else would only be noise in the list of deliveries. */
-export const WEBHOOK_EVENTS = [
+const WEBHOOK_EVENTS = [
   'pull_request',
   'push',
   'delete',

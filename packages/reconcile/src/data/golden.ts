@@ -236,7 +236,7 @@ export async function removeGolden(
 }
 
 /** Removes goldens that no living preview descends from, except the newest ones; and what failed captures left. */
-export async function pruneGoldens(context: Context, projectId: string, keep: number): Promise<void> {
+async function pruneGoldens(context: Context, projectId: string, keep: number): Promise<void> {
   const kept = await listKeptSnapshots(context.pool, projectId);
   const frozen = kept.filter((row) => row.state === 'frozen');
   const stale = frozen.slice(keep).filter((row) => row.descendants === 0);

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { ACCESS_CREDENTIAL, ACCESS_USERNAME } from '@bough/domain/preview-access';
 import type { RouteAccess, RouteState } from '@bough/domain/route';
 import { Secret } from '@bough/domain/secret';
 import { ensureCredential } from '@bough/store/credentials';
@@ -13,7 +14,7 @@ import type { PlannedRun } from './run.ts';
 type Routed = Omit<PlannedRun, 'deployment' | 'trees'> & { readonly deployment?: PlannedRun['deployment'] };
 
 /** The environment's routes as the gateway will see them. `addresses` of the release that is to serve. */
-export async function routesOf(
+async function routesOf(
   run: Routed,
   state: RouteState,
   addresses: WebAddresses,
@@ -79,9 +80,6 @@ async function accessOf(run: Routed): Promise<RouteAccess> {
     passwordHash: createHash('sha256').update(password.reveal()).digest('hex'),
   };
 }
-
-export const ACCESS_USERNAME = 'preview';
-export const ACCESS_CREDENTIAL = 'access:basic';
 
 /** Address that a person opens: the primary route's. */
 export function primaryUrl(run: PlannedRun): string | undefined {

@@ -5,7 +5,7 @@ import { askForFeedback } from '../ask-for-feedback.ts';
 import { type DeploymentRun, type StepVoice, Waiting } from './run.ts';
 
 /** The steps of a deployment, in order: the ordinal is the place in this list. */
-export const STEPS = [
+const STEPS = [
   'checkout',
   'compile',
   'build',

@@ -34,7 +34,7 @@ export interface TrustFacts {
 }
 
 /** What to type: always the whole commit, so that nobody approves what they have not seen. */
-export function approveCommand(commit: string): string {
+function approveCommand(commit: string): string {
   return `\`/bough approve ${commit}\``;
 }
 

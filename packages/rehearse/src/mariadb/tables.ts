@@ -53,7 +53,7 @@ export async function readFiles(session: Session): Promise<ReadonlyMap<string, T
 }
 
 /** `shop/order@002dlines#P#p0` → `shop/order-lines`: as InnoDB writes names of files (MariaDB, "Identifier to File Name Mapping"). */
-export function tableOfFile(name: string): string {
+function tableOfFile(name: string): string {
   return name
     .replace(/#P#.*$/is, '')
     .replace(/@([0-9a-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));

@@ -21,7 +21,7 @@ const ALIASES: Readonly<Record<string, string>> = {
 };
 
 /** What a name's ending says, lower case; null: a type of which there is no small file here. */
-export function placeholderType(path: string): string | null {
+function placeholderType(path: string): string | null {
   const ending = extname(path).slice(1).toLowerCase();
   const type = ALIASES[ending] ?? ending;
   return Object.hasOwn(TINY, type) ? type : null;

@@ -6,7 +6,7 @@ import { bullBase, isKombuBinding, isQueueKey, maybeTellsOfQueue, type QueueKeys
 import { buffers, type RedisSession, text, withRedis } from './redis-session.ts';
 
 /** A preview's server has 64 MiB, and what it starts with must leave room for what it writes. */
-export const keysBytesMax = 32 * 1024 * 1024;
+const keysBytesMax = 32 * 1024 * 1024;
 /** One that is larger would stop production for longer than a glance. */
 const keyBytesMax = 8 * 1024 * 1024;
 /** What is under way between the two servers. */

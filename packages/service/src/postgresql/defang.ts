@@ -58,7 +58,7 @@ export async function postgresDefang(path: string): Promise<void> {
   await replaceFile(join(cluster, 'pg_ident.conf'), '# Written by Bough.\n');
 }
 
-export function harmlessSettings(text: string): string {
+function harmlessSettings(text: string): string {
   const kept = text.split('\n').filter((line) => {
     const name = /^\s*([a-z_]+)\s*(?:=|\s)/i.exec(line)?.[1]?.toLowerCase();
     return name !== undefined && keptSettings.has(name);

@@ -19,7 +19,7 @@ import {
 
 const megabyte = 1_000_000;
 /** Less than this neither file system can work with. */
-export const poolBytesMin = 512 * megabyte;
+const poolBytesMin = 512 * megabyte;
 /** Stays free for everything else below BOUGH_HOME, were the pool full. */
 const hostBytesMin = 1_000 * megabyte;
 
