@@ -4,6 +4,7 @@ import { type BuildSlots, type BuildWish, createBuildSlots } from './build-slots
 const at = (seconds: number) => new Date(seconds * 1_000);
 const wish = (environmentId: string, projectId: string, over: Partial<BuildWish> = {}): BuildWish => ({
   ...{ environmentId, projectId, kind: 'preview', priority: 0 },
+  ...{ deploymentId: '1', app: 'app', artifactKey: `artifact of ${environmentId}` },
   ...over,
 });
 
@@ -46,6 +47,19 @@ test('a higher priority comes before who waits longer', () => {
   expect(ask(slots, wish('a2', 'a'))).toBe(1);
   expect(ask(slots, wish('a3', 'a', { priority: 5 }))).toBe(1);
   expect(ask(slots, wish('a2', 'a'))).toBe(2);
+});
+
+test('who looks again has its place, counts as having asked, and learns that it is its turn', () => {
+  const slots = createBuildSlots(1, () => {});
+  const first = take(slots, wish('a1', 'a'));
+  ask(slots, wish('a2', 'a'));
+  ask(slots, wish('a3', 'a'));
+  const again = (id: string, seconds: number) => slots.askAgain(id, at(seconds));
+  expect(again('a1', 0)).toBeUndefined();
+  expect(again('a3', 14)).toMatchObject({ position: 2, isTurn: false, wish: wish('a3', 'a') });
+  expect(again('a3', 20)).toMatchObject({ position: 1, isTurn: false });
+  first();
+  expect(again('a3', 30)).toMatchObject({ position: 1, isTurn: true });
 });
 
 test('nobody waits for who went away, and who says so makes way at once', () => {

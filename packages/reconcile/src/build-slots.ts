@@ -1,6 +1,10 @@
-/** Who wants to build, as far as the order goes. */
+/** Who wants to build what. */
 export interface BuildWish {
   readonly environmentId: string;
+  /** What is wanted since has another, and may need no build. */
+  readonly deploymentId: string;
+  readonly app: string;
+  readonly artifactKey: string;
   readonly projectId: string;
   readonly kind: 'production' | 'preview';
   readonly priority: number;
@@ -15,6 +19,14 @@ export interface BuildSlots {
     wish: BuildWish,
     now: Date,
   ): { readonly kind: 'taken'; release(): void } | { readonly kind: 'wait'; readonly position: number };
+  /**
+   * The wish of one that waits, and its place now; `isTurn`: it may take a slot. It counts as asked. Undefined: it does not
+   * wait, or nobody knows any more.
+   */
+  askAgain(
+    environmentId: string,
+    now: Date,
+  ): { readonly wish: BuildWish; readonly position: number; readonly isTurn: boolean } | undefined;
   /** It does not want to build any more, or not now. */
   leave(environmentId: string): void;
   readonly limit: number;
@@ -72,16 +84,27 @@ export function createBuildSlots(
     };
   }
 
+  /** Returns its place. */
+  function queueUp(wish: BuildWish, now: Date): number {
+    for (const [id, { askedAt }] of waiting)
+      if (now.getTime() - askedAt > FORGOTTEN_AFTER_MS) waiting.delete(id);
+    tickets += 1;
+    const ticket = waiting.get(wish.environmentId)?.ticket ?? tickets;
+    waiting.set(wish.environmentId, { ...wish, ticket, askedAt: now.getTime() });
+    return inOrder().findIndex(({ environmentId }) => environmentId === wish.environmentId) + 1;
+  }
+
   return {
     limit,
     take(wish, now) {
-      for (const [id, { askedAt }] of waiting)
-        if (now.getTime() - askedAt > FORGOTTEN_AFTER_MS) waiting.delete(id);
-      tickets += 1;
-      const ticket = waiting.get(wish.environmentId)?.ticket ?? tickets;
-      waiting.set(wish.environmentId, { ...wish, ticket, askedAt: now.getTime() });
-      const position = inOrder().findIndex(({ environmentId }) => environmentId === wish.environmentId) + 1;
+      const position = queueUp(wish, now);
       return taken + position > limit ? { kind: 'wait', position } : { kind: 'taken', release: start(wish) };
+    },
+    askAgain(environmentId, now) {
+      const wish = waiting.get(environmentId);
+      if (wish === undefined) return undefined;
+      const position = queueUp(wish, now);
+      return { wish, position, isTurn: taken + position <= limit };
     },
     leave(environmentId) {
       if (waiting.delete(environmentId) && taken < limit) callNext();

@@ -7,7 +7,7 @@ import { createFakeStorage } from '@bough/storage/fake/storage';
 import { findProject } from '@bough/store/projects';
 import { createTempHome } from '@bough/testkit/temp-home';
 import { afterEach, expect, test } from 'vitest';
-import { createBuildSlots } from '../src/build-slots.ts';
+import { type BuildWish, createBuildSlots } from '../src/build-slots.ts';
 import { planElsewhere } from '../src/data/load-source.ts';
 import { seedServices } from '../src/data/seed.ts';
 import { sourcedServices } from '../src/data/sourced-services.ts';
@@ -86,11 +86,16 @@ test('a service without a row is refused, although the command ended well', asyn
   expect(await world.left()).toEqual({ workloads: 0, volumes: 0, snapshots: 0 });
 });
 
+/** Of somebody else. */
+const WISH: BuildWish = {
+  ...{ environmentId: '1', projectId: '1', kind: 'preview', priority: 0 },
+  ...{ deploymentId: '1', app: 'web', artifactKey: 'a'.repeat(64) },
+};
+
 test('its build waits for a slot by itself, and nobody is called for it', async () => {
   const called: (readonly string[])[] = [];
   const buildSlots = createBuildSlots(1, (ids) => called.push(ids));
-  const wish = { environmentId: '1', projectId: '1', kind: 'preview' as const, priority: 0 };
-  const taken = buildSlots.take(wish, new Date());
+  const taken = buildSlots.take(WISH, new Date());
   const world = await open();
   const waited: number[] = [];
   const sleep = async (ms: number) => {
@@ -104,7 +109,7 @@ test('its build waits for a slot by itself, and nobody is called for it', async 
 
 test('it stops waiting when it is aborted', async () => {
   const buildSlots = createBuildSlots(1, () => {});
-  buildSlots.take({ environmentId: '1', projectId: '1', kind: 'preview', priority: 0 }, new Date());
+  buildSlots.take(WISH, new Date());
   const world = await open();
   const controller = new AbortController();
   const sleep = async () => controller.abort(new Error('the worker stops'));

@@ -16,10 +16,9 @@ import {
   UNTRUSTED_BUILD_MS,
   variablesFor,
 } from '../trust/untrusted-tier.ts';
-import { type AppRun, type StepVoice, Waiting } from './run.ts';
+import { takeBuildSlot } from './build-slot.ts';
+import type { AppRun, StepVoice } from './run.ts';
 
-/** Comes again when a slot may be free; the release of a slot also wakes whoever waits. */
-const SLOT_RETRY_MS = 2_000;
 const BUILD_MEMORY_BYTES = 4 * 1024 ** 3;
 
 /** What the builds of one run have in common. */
@@ -124,14 +123,10 @@ async function buildApp(
   const { context, lock, environment } = run;
   const { app } = what;
   const { id: environmentId, kind, priority } = environment;
-  const wish = { environmentId, projectId: run.project.id, kind, priority, isWaiting: run.isWaiting };
-  const slot = context.buildSlots.take(wish, context.clock.now());
-  if (slot.kind === 'wait') {
-    throw new Waiting(
-      `all ${context.buildSlots.limit} build slots are taken; the build of "${app.name}" starts when one is free`,
-      { position: slot.position, delayMs: SLOT_RETRY_MS },
-    );
-  }
+  const releaseSlot = takeBuildSlot(context, {
+    ...{ environmentId, projectId: run.project.id, kind, priority, isWaiting: run.isWaiting },
+    ...{ deploymentId: run.deployment.id, app: app.name, artifactKey: what.key },
+  });
   await voice.note(`building ${app.name}`);
   let checkout: Checkout | undefined;
   try {
@@ -171,7 +166,7 @@ async function buildApp(
       onOutput: voice.line,
     });
   } finally {
-    slot.release();
+    releaseSlot();
     checkout?.discard();
   }
 }

@@ -18,6 +18,7 @@ import { policyOf } from '../policy-of.ts';
 import { describeFailure, RETRIES_MAX } from '../record-failure.ts';
 import { askForRehearsal, wantsRehearsal } from '../rehearse/wants-rehearsal.ts';
 import { withoutSecrets } from '../without-secrets.ts';
+import { keepWaitingForSlot } from './build-slot.ts';
 import { deploy, stopEarlier } from './deploy.ts';
 import { stopReleasesBut } from './release.ts';
 import { type DeploymentRun, type PlannedRun, Waiting } from './run.ts';
@@ -29,6 +30,7 @@ export async function deployOnce(context: Context, of: Locked): Promise<Outcome>
   const commit = environment.desiredCommit;
   if (commit === null) return { kind: 'done' };
   const deployment = await openDeployment(context.pool, lock.fence, commit);
+  await keepWaitingForSlot(context, deployment);
   const secrets = new Set<Secret>();
   const previous = await previousRelease(context, environment);
   const dataRequest =
