@@ -180,7 +180,7 @@ test('projects: connected, listed, found by name, removed', async () => {
 });
 
 test('an environment is found by slug and by id, with routes and the way in', async () => {
-  await replaceRoutes(server.pool, environmentId, [
+  await replaceRoutes(server.pool, { environmentId, lease: '0' }, [
     {
       host: `${slug}.localhost`,
       path: '/',
@@ -231,7 +231,7 @@ test('links are signed for one environment and can all be revoked', async () => 
     indexable: false,
   } as const;
   const access = { kind: 'link', epoch: 0 } as const;
-  await replaceRoutes(server.pool, environmentId, [
+  await replaceRoutes(server.pool, { environmentId, lease: '0' }, [
     {
       ...shared,
       access,

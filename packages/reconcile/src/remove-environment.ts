@@ -25,7 +25,7 @@ export async function removeEnvironment(
     context.faultPoint?.({ slug: environment.slug, point, signal: lock.signal });
   await holdUp('before-remove');
   await cancelDeployments(context.pool, lock.fence);
-  await deleteRoutes(context.pool, environment.id);
+  await deleteRoutes(context.pool, lock.fence);
   lock.signal.throwIfAborted();
   // It ends by itself within a second, and what it is just making must not come after this.
   await untilRehearsalEnds(context, environment.id, lock.signal);

@@ -24,7 +24,7 @@ export async function sleepEnvironment(
 ): Promise<void> {
   const { environment, lock } = of;
   await cancelDeployments(context.pool, lock.fence);
-  await setRouteState(context.pool, environment.id, 'asleep');
+  await setRouteState(context.pool, lock.fence, 'asleep');
   const workloads = await context.engine.list({ environmentId: environment.id });
   const isService = ({ labels }: Workload) => labels.role === 'service';
   await stopAll(

@@ -263,7 +263,7 @@ test('a name is taken by a branch, a git branch, an address, or whoever asks a m
   await expect(ask({ name: 'feature' })).rejects.toThrow('environment of the git branch feature');
 
   const { environment } = await preview(7, main);
-  await replaceRoutes(pool, environment.id, [
+  await replaceRoutes(pool, { environmentId: environment.id, lease: '0' }, [
     {
       ...{
         host: `api--${project.slug}.localhost`,

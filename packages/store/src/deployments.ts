@@ -176,15 +176,21 @@ export async function listDeployments(
   return rows;
 }
 
+/** Throws Interrupted, and changes nothing, when the lease is another's. */
 export async function writeDeploymentArtifact(
   db: Database,
+  fence: Fence,
   use: { deploymentId: string; app: string; key: string; cached: boolean },
 ): Promise<void> {
-  await db.query(
-    `insert into deployment_artifacts (deployment_id, app, key, cached) values ($1, $2, $3, $4)
-     on conflict (deployment_id, app) do update set key = excluded.key, cached = excluded.cached and deployment_artifacts.cached`,
-    [use.deploymentId, use.app, use.key, use.cached],
+  const { rows } = await db.query<{ held: boolean }>(
+    `with ${HELD}, written as (
+       insert into deployment_artifacts (deployment_id, app, key, cached) select $3, $4, $5, $6 from held
+       on conflict (deployment_id, app) do update set key = excluded.key, cached = excluded.cached and deployment_artifacts.cached
+     )
+     select exists (select from held) as held`,
+    [fence.environmentId, fence.lease, use.deploymentId, use.app, use.key, use.cached],
   );
+  refuseUnheld(rows);
 }
 
 export async function listDeploymentArtifacts(

@@ -2,6 +2,7 @@ import { BoughError } from '@bough/domain/bough-error';
 import type { Route, RouteAccess, RouteState, RouteTable } from '@bough/domain/route';
 import type pg from 'pg';
 import { type Database, transaction } from './database.ts';
+import { HELD, type HeldLease, holdLease, refuseUnheld } from './held-lease.ts';
 
 /** What the gateway serves. Every change is announced on the channel `routes`; the payload is the environment's id. */
 export const routesChannel = 'routes';
@@ -23,17 +24,20 @@ export interface EnvironmentRoute {
 
 /**
  * Replaces all routes of an environment in one transaction: the gateway sees the old ones or the new ones. BoughError
- * `route-taken` when another environment has one of them.
+ * `route-taken` when another environment has one of them; Interrupted, as from the next ones, when the lease is another's.
  */
 export async function replaceRoutes(
   pool: pg.Pool,
-  environmentId: string,
+  held: HeldLease,
   routes: readonly EnvironmentRoute[],
 ): Promise<void> {
-  await transaction(pool, (db) => writeRoutes(db, environmentId, routes));
+  await transaction(pool, async (db) => {
+    await holdLease(db, held);
+    await writeRoutes(db, held.environmentId, routes);
+  });
 }
 
-/** The same inside a transaction of the caller's, together with what must change with it. */
+/** The same inside a transaction of the caller's, who has proved its fence there, together with what must change with it. */
 export async function writeRoutes(
   db: Database,
   environmentId: string,
@@ -65,23 +69,37 @@ function routeTaken({ host, path, route }: EnvironmentRoute): BoughError {
 }
 
 /** Changes the state of all routes of an environment: hold while swapping, asleep, failed. */
-export async function setRouteState(db: Database, environmentId: string, state: RouteState): Promise<void> {
-  await db.query(
-    `with changed as (
-       update routes set state = $2, updated_at = now() where environment_id = $1 and state <> $2 returning environment_id
+export async function setRouteState(
+  db: Database,
+  { environmentId, lease }: HeldLease,
+  state: RouteState,
+): Promise<void> {
+  const { rows } = await db.query<{ held: boolean }>(
+    `with ${HELD}, changed as (
+       update routes set state = $3, updated_at = now()
+       where environment_id in (select id from held) and state <> $3 returning environment_id
      )
-     select pg_notify('${routesChannel}', environment_id::text) from (select distinct environment_id from changed) as one`,
-    [environmentId, state],
+     select exists (select from held) as held, ${ANNOUNCED}`,
+    [environmentId, lease, state],
   );
+  refuseUnheld(rows);
 }
 
-export async function deleteRoutes(db: Database, environmentId: string): Promise<void> {
-  await db.query(
-    `with deleted as (delete from routes where environment_id = $1 returning environment_id)
-     select pg_notify('${routesChannel}', environment_id::text) from (select distinct environment_id from deleted) as one`,
-    [environmentId],
+export async function deleteRoutes(db: Database, { environmentId, lease }: HeldLease): Promise<void> {
+  const { rows } = await db.query<{ held: boolean }>(
+    `with ${HELD}, changed as (
+       delete from routes where environment_id in (select id from held) returning environment_id
+     )
+     select exists (select from held) as held, ${ANNOUNCED}`,
+    [environmentId, lease],
   );
+  refuseUnheld(rows);
 }
+
+/** Once, and only when something changed. */
+const ANNOUNCED = `(
+  select pg_notify('${routesChannel}', environment_id::text) from (select distinct environment_id from changed) as one
+) as announced`;
 
 async function announce(db: Database, environmentId: string): Promise<void> {
   await db.query(`select pg_notify('${routesChannel}', $1)`, [environmentId]);

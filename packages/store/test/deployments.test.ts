@@ -6,9 +6,11 @@ import {
   cancelDeployments,
   closeDeployment,
   findDeployment,
+  listDeploymentArtifacts,
   listDeployments,
   openDeployment,
   readPlan,
+  writeDeploymentArtifact,
   writePlan,
 } from '../src/deployments.ts';
 import { Interrupted } from '../src/environment-lock.ts';
@@ -140,12 +142,15 @@ test('whoever lost the lease writes nothing into what its new holder goes on wit
   await writePlan(pool, fence, id, { fingerprint: 'f', plan: {} });
   await noteStep(pool, fence, { deploymentId: id, name: 'build', note: 'of the new one' });
   const step = { deploymentId: id, name: 'build' };
+  const artifact = { deploymentId: id, app: 'web', key: 'of the new one', cached: false };
+  await writeDeploymentArtifact(pool, fence, artifact);
   const late: (() => Promise<void>)[] = [
     () => startStep(pool, stale, { ...step, ordinal: 0 }),
     () => startStep(pool, stale, { ...step, name: 'data', ordinal: 1 }),
     () => noteStep(pool, stale, { ...step, note: 'of the old one' }),
     () => finishStep(pool, stale, { ...step, state: 'failed' }),
     () => writePlan(pool, stale, id, { fingerprint: 'g', plan: {} }),
+    () => writeDeploymentArtifact(pool, stale, { ...artifact, key: 'of the old one' }),
     () => closeDeployment(pool, stale, id, { state: 'failed' }),
     () => cancelDeployments(pool, stale),
   ];
@@ -153,6 +158,9 @@ test('whoever lost the lease writes nothing into what its new holder goes on wit
   for (const write of late) await expect(write()).rejects.toMatchObject({ why: 'lock-lost' });
   expect(await findDeployment(pool, id)).toEqual({ ...resumed, fingerprint: 'f' });
   expect(await listSteps(pool, id)).toEqual(before);
+  expect(await listDeploymentArtifacts(pool, id)).toEqual([
+    { app: 'web', key: 'of the new one', cached: false },
+  ]);
   // Its holder may still close it when something newer is wanted.
   await environment(NEWER);
   await finishStep(pool, fence, { ...step, state: 'aborted' });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { ensureCredential, findCredential, readCredentials, writeCredential } from '../src/credentials.ts';
 import { createPool } from '../src/database.ts';
 import { createEncryption } from '../src/encryption.ts';
-import { writeDesired } from '../src/environments.ts';
+import { takeLease, writeDesired } from '../src/environments.ts';
 import { appendEvent, deleteEvents, listEvents } from '../src/events.ts';
 import { findProject, insertProject } from '../src/projects.ts';
 import {
@@ -110,6 +110,9 @@ test('a credential is made once, also for many who ask at once', async () => {
   expect([...read].map(([key, value]) => [key, value.reveal()])).toEqual([[name, 'new']]);
 });
 
+/** As whoever was first to hold it. */
+const held = (of = environmentId) => ({ environmentId: of, lease: '0' });
+
 function route(over: Partial<EnvironmentRoute> = {}): EnvironmentRoute {
   return {
     host: `${slug}.localhost`,
@@ -134,8 +137,8 @@ test('routes are replaced whole, read back by environment and as the gateway tab
     access: { kind: 'basic', username: 'u', passwordHash: 'ab' },
     isPrimary: false,
   });
-  await replaceRoutes(pool, environmentId, [route({ host: 'old.localhost' })]);
-  await replaceRoutes(pool, environmentId, [www, route()]);
+  await replaceRoutes(pool, held(), [route({ host: 'old.localhost' })]);
+  await replaceRoutes(pool, held(), [www, route()]);
   expect(await listRoutes(pool, environmentId)).toEqual([route(), www]);
   const table = await readRouteTable(pool, 'http://bough.test/');
   expect(table.routes.filter((found) => found.environmentId === environmentId)).toContainEqual({
@@ -156,11 +159,11 @@ test('routes are replaced whole, read back by environment and as the gateway tab
 });
 
 test('a host that another environment has is refused, and nothing is lost', async () => {
-  await replaceRoutes(pool, environmentId, [route()]);
+  await replaceRoutes(pool, held(), [route()]);
   const other = await environment('pull/8', `pr-8--p${counter}`);
-  await replaceRoutes(pool, other, [route({ host: 'eight.localhost' })]);
+  await replaceRoutes(pool, held(other), [route({ host: 'eight.localhost' })]);
   const taken = [route({ host: 'nine.localhost' }), route()];
-  await expect(replaceRoutes(pool, other, taken)).rejects.toMatchObject({
+  await expect(replaceRoutes(pool, held(other), taken)).rejects.toMatchObject({
     code: 'route-taken',
     message: expect.stringContaining(`${slug}.localhost/`),
   });
@@ -181,16 +184,28 @@ test('every change of routes is announced, and what changes nothing is not', asy
     return heard.length - before;
   };
   try {
-    expect(await hear(replaceRoutes(pool, environmentId, [route()]))).toBe(1);
-    expect(await hear(setRouteState(pool, environmentId, 'swapping'))).toBe(1);
-    expect(await hear(setRouteState(pool, environmentId, 'swapping'))).toBe(0);
+    expect(await hear(replaceRoutes(pool, held(), [route()]))).toBe(1);
+    expect(await hear(setRouteState(pool, held(), 'swapping'))).toBe(1);
+    expect(await hear(setRouteState(pool, held(), 'swapping'))).toBe(0);
     expect((await listRoutes(pool, environmentId))[0]?.state).toBe('swapping');
-    expect(await hear(deleteRoutes(pool, environmentId))).toBe(1);
-    expect(await hear(deleteRoutes(pool, environmentId))).toBe(0);
+    expect(await hear(deleteRoutes(pool, held()))).toBe(1);
+    expect(await hear(deleteRoutes(pool, held()))).toBe(0);
     expect(new Set(heard)).toEqual(new Set([environmentId]));
   } finally {
     await listener.end();
   }
+});
+
+test('whoever lost the lease changes no route', async () => {
+  await replaceRoutes(pool, held(), [route()]);
+  await takeLease(pool, environmentId);
+  const late = [
+    () => replaceRoutes(pool, held(), [route({ host: 'late.localhost' })]),
+    () => setRouteState(pool, held(), 'asleep'),
+    () => deleteRoutes(pool, held()),
+  ];
+  for (const write of late) await expect(write()).rejects.toMatchObject({ why: 'lock-lost' });
+  expect(await listRoutes(pool, environmentId)).toEqual([route()]);
 });
 
 test('events are listed newest first and forgotten by age', async () => {

@@ -90,7 +90,7 @@ test('what the forge says is written when it differs', async () => {
 test('links end when a repository becomes public, and only then', async () => {
   const { id } = await insertProject(pool, { ...shop, repositoryId: 10, slug: 'ten', private: true });
   const { environment } = await writeDesired(pool, examplePreview(id, 10));
-  await replaceRoutes(pool, environment.id, [
+  await replaceRoutes(pool, { environmentId: environment.id, lease: '0' }, [
     {
       ...{ host: 'ten.localhost', path: '/', deploymentId: null, route: 'r', state: 'asleep', target: null },
       ...{ redirect: null, access: { kind: 'link', epoch: 0 }, indexable: false, isPrimary: true },

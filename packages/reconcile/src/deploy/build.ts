@@ -20,7 +20,7 @@ export async function build(
     artifacts.set(app.name, key);
     notes.push(`${app.name}: ${builtFor === null ? 'built' : `reused, built for ${builtFor}`}`);
     if (builtFor === null) cached = false;
-    await writeDeploymentArtifact(run.context.pool, {
+    await writeDeploymentArtifact(run.context.pool, run.lock.fence, {
       deploymentId: run.deployment.id,
       app: app.name,
       key,

@@ -56,7 +56,7 @@ export async function swapRoutes(run: PlannedRun, addresses: WebAddresses): Prom
 
 /** Before the first release there is nothing to serve, but the address already says so honestly. */
 export async function announceRoutes(run: Routed, state: 'starting' | 'asleep' | 'failed'): Promise<void> {
-  await replaceRoutes(run.context.pool, run.environment.id, await routesOf(run, state, new Map()));
+  await replaceRoutes(run.context.pool, run.lock.fence, await routesOf(run, state, new Map()));
 }
 
 /** Closed by default when cloned data is held (DESIGN §9); the policy's word decides otherwise. */

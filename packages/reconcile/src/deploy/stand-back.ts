@@ -52,6 +52,6 @@ export async function standBack(context: Context, of: Locked, previous: string |
 /** Nothing serves: the address says that it failed, instead of that it is about to start, and nothing is to be restored. */
 async function giveUpRelease(context: Context, lock: EnvironmentLock): Promise<void> {
   await transaction(context.pool, async (db) => {
-    if (await writeRelease(db, lock.fence, null)) await setRouteState(db, lock.fence.environmentId, 'failed');
+    if (await writeRelease(db, lock.fence, null)) await setRouteState(db, lock.fence, 'failed');
   });
 }
