@@ -163,6 +163,28 @@ test('a service that is dropped stays until the release without it is verified',
   expect(await bough.running(id)).toEqual([(await bough.row(id)).releaseDeploymentId]);
 });
 
+test('the volume of a dropped service that a crash left is removed by the next look', async () => {
+  const { storage } = bough.context;
+  let dies = true;
+  const remove: typeof storage.remove = async (id) => {
+    if (dies) throw new Error('the process died');
+    await storage.remove(id);
+  };
+  const service = () => ({ ...QUEUE, persistent: () => true });
+  Object.assign(bough.context, { service, storage: { ...storage, remove } });
+  const services = 'services: { queue: { type: "redis:7" } }\n';
+  const { id } = await deployFirst({ '.bough/config.yaml': MANIFEST + services });
+  await bough.wish(await bough.commit({ 'a.txt': '2' }));
+  await bough.look(id);
+  const { releaseDeploymentId } = await bough.row(id);
+  expect((await storage.list()).map(({ labels }) => labels.name)).toEqual(['service:queue']);
+
+  dies = false;
+  await bough.look(id);
+  expect(await storage.list()).toEqual([]);
+  expect(await bough.running(id)).toEqual([releaseDeploymentId]);
+});
+
 test('a version that cannot read what the volume holds is refused before anything is stopped', async () => {
   const unreadable = async ({ version }: { version: string }) => (version === '7.0' ? undefined : '7.0');
   Object.assign(bough.context, { service: () => ({ ...QUEUE, persistent: () => true, unreadable }) });

@@ -329,8 +329,8 @@ export async function lastLines(run: Pick<DeploymentRun, 'context'>, id: string)
 
 /**
  * Stops services that the plan no longer has, or that run on data that was replaced; only once its release serves, because
- * the one before still uses them and must be able to come back. A preview's volume of a dropped one goes with it;
- * production's stays.
+ * the one before still uses them and must be able to come back. A preview's volume of a dropped one goes with it, and before
+ * the workload is forgotten: that is how the next look finds what a crash has left. Production's stays.
  */
 export async function removeDroppedServices(run: PlannedRun): Promise<void> {
   const { context, environment } = run;
@@ -339,8 +339,10 @@ export async function removeDroppedServices(run: PlannedRun): Promise<void> {
   for (const workload of await context.engine.list({ environmentId: environment.id })) {
     const { role, name } = workload.labels;
     if (role !== 'service' || wanted.has(workload.id)) continue;
-    await context.engine.remove(workload.id);
-    if (environment.kind === 'preview' && !names.has(name))
+    if (environment.kind === 'preview' && !names.has(name)) {
+      await context.engine.stop(workload.id);
       await context.storage.remove(serviceVolumeId(run, name));
+    }
+    await context.engine.remove(workload.id);
   }
 }
