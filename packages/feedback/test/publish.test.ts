@@ -112,7 +112,7 @@ async function fenceNow(): Promise<Fence> {
 async function deployed(): Promise<void> {
   const fence = await fenceNow();
   const deployment = await openDeployment(pool, fence, commit);
-  await replaceRoutes(pool, { environmentId, lease: '0' }, [
+  await replaceRoutes(pool, fence, [
     exampleRoute({ host: `pr-${number}--p${projectId}.localhost`, deploymentId: deployment.id }),
   ]);
   await closeDeployment(pool, fence, deployment.id, { state: 'ready' });
@@ -453,9 +453,7 @@ describe('checks and deployments', () => {
 test('a link stands in comments of private repositories alone, and is renewed some days before it ends', async () => {
   await deployed();
   const host = `pr-${number}--p${projectId}.localhost`;
-  await replaceRoutes(pool, { environmentId, lease: '0' }, [
-    exampleRoute({ host, access: { kind: 'link', epoch: 0 } }),
-  ]);
+  await replaceRoutes(pool, await fenceNow(), [exampleRoute({ host, access: { kind: 'link', epoch: 0 } })]);
   const body = async () => {
     const [comment] = await read<{ body: string }[]>(`/issues/${number}/comments`);
     return comment?.body ?? '';

@@ -263,7 +263,8 @@ test('a name is taken by a branch, a git branch, an address, or whoever asks a m
   await expect(ask({ name: 'feature' })).rejects.toThrow('environment of the git branch feature');
 
   const { environment } = await preview(7, main);
-  await replaceRoutes(pool, { environmentId: environment.id, lease: '0' }, [
+  const lease = (await takeLease(pool, environment.id)) ?? '';
+  await replaceRoutes(pool, { environmentId: environment.id, lease }, [
     {
       ...{
         host: `api--${project.slug}.localhost`,
