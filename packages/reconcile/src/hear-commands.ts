@@ -96,6 +96,7 @@ interface Decision {
 async function decide(listening: Listening, comment: Comment, parsed: ParsedCommand): Promise<Decision> {
   const refusal = await refuseCommand(listening, comment.user);
   if (refusal !== undefined) return declined(refusal);
+  if (comment.action === 'edited') return EDITED;
   const unknown = unknownCommand(parsed);
   if (unknown !== undefined) {
     return { verdict: 'unknown', reason: unknown.reason, request: null, answer: unknown.answer };
@@ -127,6 +128,15 @@ async function decide(listening: Listening, comment: Comment, parsed: ParsedComm
   }
   return { verdict: 'accepted', reason: null, request: spec.request, answer: spec.answer ?? null };
 }
+
+/** Where Bough polls: a webhook tells what was written, and edits after that are ignored. */
+const EDITED: Decision = {
+  verdict: 'unknown',
+  reason: 'the comment was edited before Bough read it, so nothing was done',
+  request: null,
+  answer:
+    'The comment was edited before Bough read it, and nobody can tell what it said at first, so nothing was done. Write the command as a new comment.',
+};
 
 function declined(reason: string): Decision {
   return { verdict: 'declined', reason, request: null, answer: null };

@@ -52,32 +52,35 @@ export async function pollComments(
 
 interface Spoken {
   readonly comment: WrittenComment;
+  readonly action: 'created' | 'edited';
   readonly user: string;
   readonly subject: `pull/${number}`;
 }
 
 /**
- * Pure: new comments by people on pull requests that hold a command. An edited one is none, as with webhooks: nobody can tell
- * what it said when it was written.
+ * Pure: new comments by people on pull requests that hold a command. One that was edited before anybody read it is no command,
+ * for nobody can tell what it said when it was written; it is delivered as such, so that its author is told.
  */
 function spokenCommands(comments: readonly WrittenComment[], { after }: CommentCursor): Spoken[] {
   return comments.flatMap((comment) => {
     const { id, author, authorIsBot, pullNumber, writtenAt, changedAt, body } = comment;
-    if (id <= after || changedAt > writtenAt) return [];
+    if (id <= after) return [];
     if (author === null || authorIsBot || pullNumber === null) return [];
     if (parseCommand(body) === undefined) return [];
-    return [{ comment, user: author, subject: `pull/${pullNumber}` }];
+    const action = changedAt > writtenAt ? 'edited' : 'created';
+    return [{ comment, action, user: author, subject: `pull/${pullNumber}` }];
   });
 }
 
 async function deliver(context: PollContext, project: Project, spoken: readonly Spoken[]): Promise<void> {
   const subjects = new Set<string>();
   const ids: string[] = [];
-  for (const { comment, user, subject } of spoken) {
+  for (const { comment, action, user, subject } of spoken) {
     const { id: commentId, body } = comment;
     const { owner, name, repositoryId } = project;
+    // One for a comment, so that editing what was read already changes nothing.
     const deliveryId = `comment-${repositoryId}-${commentId}`;
-    const common = { deliveryId, event: 'issue_comment', action: 'created', repositoryId };
+    const common = { deliveryId, event: 'issue_comment', action, repositoryId };
     const payload: ParsedDelivery = {
       ...common,
       ...{ kind: 'comment', owner, name, subject, body, user, commentId },

@@ -179,14 +179,25 @@ test('who may only read gets a sign and a reason, and is not answered again with
   ]);
 });
 
-test('an edited comment is no command, whatever it says now, and neither are talk and bots', async () => {
-  await edit(await write('ada', 'looks good'), '/bough delete');
-  await edit(await write('ada', '/bough delete'), '/bough delete');
+test('an edited comment is no command, and says so once; neither are talk and bots, nor what is edited into talk', async () => {
+  await edit(await write('ada', '/bough delete'), 'rather not');
   await write('ada', 'talk about /bough delete');
   await write('sandbox[bot]', '/bough delete');
   await pollOut(5);
   expect(enqueued.size).toBe(0);
   expect(await listDeliveries(pool)).toEqual([]);
+  const edited = await write('ada', '/bough redeploy');
+  await edit(edited, '/bough delete');
+  await pollOut(5);
+  await observeAll();
+  expect(await requests()).toEqual([]);
+  expect(await forge.reactions(edited)).toMatchObject({ confused: 1, rocket: 0 });
+  expect(await listDeliveries(pool)).toMatchObject([
+    { action: 'edited', fate: 'declined', reason: expect.stringContaining('edited before Bough read it') },
+  ]);
+  await edit(edited, '/bough redeploy');
+  await pollOut(5);
+  expect(enqueued.size).toBe(0);
   // Edited after it was followed: neither again, nor undone.
   const id = await write('ada', '/bough redeploy');
   await pollOut(5);
