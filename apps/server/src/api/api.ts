@@ -16,6 +16,8 @@ import { linkRoutes } from './links.ts';
 import { projectRoutes } from './projects.ts';
 import { rehearsalRoutes } from './rehearsals.ts';
 import { statusRoutes } from './status.ts';
+import { subjectRoutes } from './subjects.ts';
+import { variableRoutes } from './variables.ts';
 import { workloadRoutes } from './workloads.ts';
 
 const bodyLimit = 256 * 1024;
@@ -55,6 +57,8 @@ export function registerApi(
         });
         for (const routes of [
           projectRoutes(options),
+          subjectRoutes(options),
+          variableRoutes(options),
           branchRoutes(options),
           environmentRoutes(options),
           linkRoutes(options),

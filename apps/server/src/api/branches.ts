@@ -7,10 +7,9 @@ import type { ServerOptions } from '../options.ts';
 import { notFound, Problem } from '../problem.ts';
 import { requireProject } from './find.ts';
 import { look } from './look.ts';
-import { ActionAnswer, BranchOf, EnvironmentView } from './schemas.ts';
+import { ActionAnswer, BranchOf, EnvironmentView, ProjectByKey } from './schemas.ts';
 import { viewEnvironment } from './views.ts';
 
-const ByKey = z.object({ project: z.string().max(200).describe('Slug or id') });
 const Name = z.string().min(1).max(100);
 /** Long enough for a weekend, short enough that none is forgotten. */
 const DEFAULT_EXPIRES = '3d';
@@ -50,7 +49,7 @@ export function branchRoutes(options: ServerOptions): FastifyPluginAsyncZod {
       schema: {
         tags: ['branches'],
         summary: 'Environments that were branched',
-        params: ByKey,
+        params: ProjectByKey,
         response: { 200: z.object({ branches: z.array(EnvironmentView) }), default: Problem },
       },
       handler: async ({ params }) => {
@@ -66,7 +65,7 @@ export function branchRoutes(options: ServerOptions): FastifyPluginAsyncZod {
       schema: {
         tags: ['branches'],
         summary: 'Branch production, or a preview: its code and the golden snapshot of its data',
-        params: ByKey,
+        params: ProjectByKey,
         body: BranchBody,
         response: { 202: BranchAnswer, default: Problem },
       },
@@ -93,7 +92,7 @@ export function branchRoutes(options: ServerOptions): FastifyPluginAsyncZod {
       schema: {
         tags: ['branches'],
         summary: 'Remove a branch with its data',
-        params: ByKey.extend({ name: Name }),
+        params: ProjectByKey.extend({ name: Name }),
         querystring: z.object({ askedBy: z.string().min(1).max(100).default('admin') }),
         response: { 202: ActionAnswer, default: Problem },
       },

@@ -9,11 +9,10 @@ import { DataReportView, readDataReport } from '../data-report.ts';
 import type { ServerOptions } from '../options.ts';
 import { Problem } from '../problem.ts';
 import { requireProject } from './find.ts';
-import { GoldensView } from './schemas.ts';
+import { GoldensView, ProjectByKey } from './schemas.ts';
 import { viewGolden, viewRefresh } from './views.ts';
 import { failingCapture } from './why.ts';
 
-const ByKey = z.object({ project: z.string().max(200).describe('Slug or id') });
 /** May be left out. */
 export const RefreshBody = z
   .object({
@@ -42,7 +41,7 @@ export function dataRoutes(options: ServerOptions): FastifyPluginAsyncZod {
       schema: {
         tags: ['data'],
         summary: 'Golden snapshots, newest first, and the last refresh',
-        params: ByKey,
+        params: ProjectByKey,
         response: { 200: GoldensView, default: Problem },
       },
       handler: async ({ params }) => {
@@ -63,7 +62,7 @@ export function dataRoutes(options: ServerOptions): FastifyPluginAsyncZod {
       schema: {
         tags: ['data'],
         summary: 'What a golden snapshot is and how it was proved, signed; also of one whose data is gone',
-        params: ByKey,
+        params: ProjectByKey,
         querystring: z.object({
           golden: z
             .string()
@@ -96,7 +95,7 @@ export function dataRoutes(options: ServerOptions): FastifyPluginAsyncZod {
       schema: {
         tags: ['data'],
         summary: 'Make a new golden snapshot; previews that start or sync afterwards get it',
-        params: ByKey,
+        params: ProjectByKey,
         body: RefreshBody,
         response: { 202: z.object({ queued: z.boolean() }), default: Problem },
       },

@@ -311,3 +311,6 @@ export const Status = z.object({
     .nullable()
     .describe('What volumes are kept on and why, as a worker found it; null before its first start'),
 });
+
+/** How routes below a project name it. */
+export const ProjectByKey = z.object({ project: z.string().max(200).describe('Slug or id') });
