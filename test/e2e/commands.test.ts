@@ -36,35 +36,41 @@ const comments = (number: number) =>
 const deploymentsOf = async (slug: string) =>
   ((await stage.api.get(`/environments/${slug}/deployments`)) as { deployments: unknown[] }).deployments;
 
+/** A comment by somebody, and the one sign that it gets. */
+async function sayOn(number: number, user: string, body: string, sign: string): Promise<void> {
+  await stage.forge.comment({ repo: tiny.repo, number, user, body });
+  await waitFor(
+    `"${body}" of ${user} to have the sign ${sign}`,
+    async () => {
+      const theirs = (await comments(number)).filter((comment) => comment.body === body);
+      return theirs.at(-1)?.reactions[sign] === 1;
+    },
+    LOOK,
+  );
+}
+
+/** There is one comment of Bough, whatever is asked. */
+function untilSaidOn(number: number, words: string): Promise<true> {
+  return waitFor(
+    `the comment to say "${words}"`,
+    async () => {
+      const ours = (await comments(number)).filter(({ body }) => body.startsWith('<!-- bough '));
+      expect(ours.length).toBe(1);
+      expect(ours[0]?.body).toContain(words);
+      return true as const;
+    },
+    LOOK,
+  );
+}
+
 test(
   'redeploy, why, delete, and back again',
   async () => {
     const { number, slug, commit } = await tiny.open('cart');
     await stage.untilReady(slug, commit);
     const first = (await stage.ask<{ deployment: string }>(slug)).deployment;
-    const say = async (user: string, body: string, sign: string) => {
-      await stage.forge.comment({ repo: tiny.repo, number, user, body });
-      await waitFor(
-        `"${body}" of ${user} to have the sign ${sign}`,
-        async () => {
-          const theirs = (await comments(number)).filter((comment) => comment.body === body);
-          return theirs.at(-1)?.reactions[sign] === 1;
-        },
-        LOOK,
-      );
-    };
-    /** There is one comment of Bough, whatever is asked. */
-    const untilSaid = (words: string) =>
-      waitFor(
-        `the comment to say "${words}"`,
-        async () => {
-          const ours = (await comments(number)).filter(({ body }) => body.startsWith('<!-- bough '));
-          expect(ours.length).toBe(1);
-          expect(ours[0]?.body).toContain(words);
-          return true;
-        },
-        LOOK,
-      );
+    const say = (user: string, body: string, sign: string) => sayOn(number, user, body, sign);
+    const untilSaid = (words: string) => untilSaidOn(number, words);
 
     await say('ben', '/bough delete', '-1');
     const why = WhyView.parse(await stage.api.get(`/environments/${slug}/why`));
@@ -94,6 +100,60 @@ test(
     await stage.untilReady(slug, commit);
     await untilSaid('Preview is ready');
     expect((await comments(number)).length).toBe(7);
+  },
+  TEST_MS,
+);
+
+/** What Bough writes about comments from now on. The test's own come another way. */
+function countWrites() {
+  const from = stage.forge.apiCalls.length;
+  const comment = `/repos/${tiny.repo}/issues/comments/`;
+  return () => {
+    const calls = stage.forge.apiCalls.slice(from).map(({ method, path }) => `${method} ${path}`);
+    return {
+      comments: calls.filter((call) => /^POST .*\/issues\/\d+\/comments$/.test(call)).length,
+      edits: calls.filter((call) => call.startsWith(`PATCH ${comment}`)).length,
+      signs: calls.filter((call) => call.startsWith(`POST ${comment}`)).length,
+    };
+  };
+}
+
+test(
+  'each command gets one sign, its answer is one edit, and nothing is a new comment',
+  async () => {
+    const { number, slug, commit } = await tiny.open('each');
+    await stage.untilReady(slug, commit);
+    await untilSaidOn(number, 'Preview is ready');
+    // The last words about the deployment are said with this answer at the latest.
+    await sayOn(number, 'ada', '/bough help', 'rocket');
+    await untilSaidOn(number, '**ada** asked for `/bough help`');
+    const written = countWrites();
+    const answered = [
+      ['/bough why', 'rocket'],
+      ['/bough keep 2d', 'rocket'],
+      ['/bough wake', 'rocket'],
+      ['/bough approve', 'confused'],
+      ['/bough Deploy', 'confused'],
+      ['/bough delete it', 'confused'],
+    ] as const;
+    for (const [index, [body, sign]] of answered.entries()) {
+      await sayOn(number, 'ada', body, sign);
+      await untilSaidOn(number, `**ada** asked for \`${body}\``);
+      expect(written(), body).toEqual({ comments: 0, edits: index + 1, signs: index + 1 });
+    }
+    const changing = ['deploy', 'rebuild', 'sync', 'reset', 'sleep', 'redeploy'];
+    for (const word of changing) await sayOn(number, 'ada', `/bough ${word}`, 'rocket');
+    await sayOn(number, 'ben', '/bough sleep', '-1');
+    await stage.untilReady(slug, commit);
+    await untilSaidOn(number, '**ada** asked for `/bough redeploy`');
+    await untilSaidOn(number, 'Preview is ready');
+    const signs = answered.length + changing.length + 1;
+    expect(written()).toMatchObject({ comments: 0, signs });
+    const theirs = (await comments(number)).filter(({ body }) => body.startsWith('/bough'));
+    expect(theirs).toHaveLength(signs + 1);
+    for (const { body, reactions } of theirs) expect(reactions, body).toMatchObject({ total_count: 1 });
+    await tiny.close(number);
+    await stage.untilRemoved(slug);
   },
   TEST_MS,
 );
