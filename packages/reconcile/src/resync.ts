@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '@bough/domain/clock';
 import { type Environment, phase } from '@bough/domain/environment';
 import type { Workload } from '@bough/engine/engine';
 import type { PullRequest } from '@bough/forge/forge';
@@ -105,15 +106,27 @@ export async function pollAll(context: Context, signal: AbortSignal): Promise<Ou
   return { kind: 'done' };
 }
 
-const PROJECTS_AT_ONCE = 8;
+/** A forge that answers does so in less. */
+const PATIENCE_MS = 5_000;
 
-/** Several at once: one that the forge keeps waiting does not keep the others waiting too. */
+/** One after the other; but one that the forge keeps waiting does not keep the others waiting too. */
 async function eachProject(context: Context, work: (project: Project) => Promise<void>): Promise<void> {
-  const left = await listProjects(context.pool);
-  const lane = async () => {
-    for (let project = left.shift(); project !== undefined; project = left.shift()) await work(project);
-  };
-  await Promise.all(Array.from({ length: PROJECTS_AT_ONCE }, lane));
+  const begun: Promise<void>[] = [];
+  for (const project of await listProjects(context.pool)) {
+    const working = work(project);
+    begun.push(working);
+    await endsWithin(context.clock, PATIENCE_MS, working);
+  }
+  await Promise.all(begun);
+}
+
+async function endsWithin(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
+  let timer: Timer | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = clock.after(ms, resolve);
+  });
+  await Promise.race([work.catch(() => undefined), late]);
+  timer?.cancel();
 }
 
 /** For repositories whose webhooks cannot reach us: one conditional request, which costs nothing while nothing changes. */

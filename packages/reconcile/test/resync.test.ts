@@ -1,3 +1,4 @@
+import { systemClock } from '@bough/domain/clock';
 import type { Forge } from '@bough/forge/forge';
 import { listDeliveries, receiveDelivery } from '@bough/store/deliveries';
 import { insertProject, removeProject } from '@bough/store/projects';
@@ -47,7 +48,8 @@ test.each(['resync', 'poll'])(
     const readBranch = async () => 'gone';
     const newestComment = async () => 'none';
     const forge = () => ({ host: 'github.com', listOpen, readBranch, newestComment }) as unknown as Forge;
-    const context = { ...bough.context, forge };
+    const clock = { ...systemClock, after: (_: number, run: () => void) => systemClock.after(1, run) };
+    const context = { ...bough.context, forge, clock };
     await (kind === 'poll' ? pollAll(context, never) : resync(context, { thorough: false, signal: never }));
     await answered;
   },

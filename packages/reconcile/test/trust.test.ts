@@ -187,6 +187,7 @@ test('the button of the check does the same, and asks the forge who pressed it',
     actions: [{ label: 'Approve this commit', description: 'Run it', identifier: 'approve' }],
   };
   const { externalId } = await forge.forge.publishCheck(forge.repository, check);
+  const from = forge.sandbox.apiCalls.length;
   const press = async (user: string) => {
     await forge.sandbox.requestCheckAction({
       repo: 'acme/shop',
@@ -209,6 +210,8 @@ test('the button of the check does the same, and asks the forge who pressed it',
   expect((await row()).heldReason).not.toBeNull();
   await press('ada');
   expect((await row()).heldReason).toBeNull();
+  // There is no comment to sign; what came of it is said where the preview is reported.
+  expect(forge.sandbox.apiCalls.slice(from).filter(({ method }) => method !== 'GET')).toEqual([]);
 });
 
 test('an approval ends: nothing new starts with it, and what runs goes on', async () => {
