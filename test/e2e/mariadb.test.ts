@@ -16,7 +16,7 @@ const SECRET = 'zqxjmraw';
 const CUSTOMERS = 12;
 const { series, why } = await findSeries('mariadb');
 
-const project = async (): Promise<Files> => ({
+const project = async (source = ''): Promise<Files> => ({
   ...(await clientFiles('mysql2')),
   '.bough/config.yaml': `${manifest({ database: true })
     .replace('database:postgresql', 'database:mysql')
@@ -25,7 +25,7 @@ const project = async (): Promise<Files> => ({
     ids: keep
     tables:
       customers: { email: email, name: name }
-`,
+${source}`,
   'database.mjs': `import { createConnection } from 'mysql2/promise';
 export async function query(text) {
   const connection = await createConnection(process.env.DATABASE_URL);
@@ -54,6 +54,7 @@ createServer(async (request, response) => {
       await query('insert into plain values (1)');
       await query('drop table plain');
     }
+    if (request.url === '/address') return response.end(JSON.stringify(process.env.DATABASE_URL));
     const rows = request.url === '/customers' ? await query('select * from customers order by id') : [];
     response.end(JSON.stringify(rows));
   } catch (error) {
@@ -95,6 +96,12 @@ describe.skipIf(why !== undefined)(`an app with a MariaDB${skipNote(why)}`, () =
       { timeoutMs: READY_MS, intervalMs: 100 },
     );
 
+  function expectMasked(customers: readonly { id: number; email: string }[]): void {
+    expect(customers.map(({ id }) => id)).toEqual(Array.from({ length: CUSTOMERS }, (_, index) => index + 1));
+    for (const { email } of customers) expect(email).toMatch(/^u[0-9a-f]{16}@example\.test$/);
+    expect(createSearch([Buffer.from(SECRET)]).count(Buffer.from(JSON.stringify(customers)), 0)).toBe(0);
+  }
+
   async function rawBytes(slug: string): Promise<number> {
     const [row] = await stage.query<{ id: string }>('select id::text from environments where slug = $1', [
       slug,
@@ -118,9 +125,7 @@ describe.skipIf(why !== undefined)(`an app with a MariaDB${skipNote(why)}`, () =
     await held.release();
     await stage.untilReady(pull.slug, pull.commit);
     const customers = await stage.ask<{ id: number; email: string }[]>(pull.slug, '/customers');
-    expect(customers.map(({ id }) => id)).toEqual(Array.from({ length: CUSTOMERS }, (_, index) => index + 1));
-    for (const { email } of customers) expect(email).toMatch(/^u[0-9a-f]{16}@example\.test$/);
-    expect(createSearch([Buffer.from(SECRET)]).count(Buffer.from(JSON.stringify(customers)), 0)).toBe(0);
+    expectMasked(customers);
     expect(await rawBytes(pull.slug)).toBe(0);
     const { verdict, report } = await rehearsalOf(pull.slug);
     expect({ verdict, reasons: report?.reasons }).toEqual({ verdict: 'pass', reasons: [] });
@@ -174,5 +179,44 @@ describe.skipIf(why !== undefined)(`an app with a MariaDB${skipNote(why)}`, () =
     );
     await expectNoCaptureLeft(stage, 'maria');
     await expectNoWorkLeft(stage);
+  });
+
+  test('a production that runs elsewhere is read by its connection string, and masked', {
+    timeout: WHOLE_MS,
+  }, async () => {
+    const far = await connectRepository(stage.forge, [stage], {
+      name: 'far',
+      files: await project('  source: { database: { secret: FAR_DATABASE } }\n'),
+    });
+    const data = async () =>
+      (await stage.api.get('/projects/far/data')) as {
+        goldens: unknown[];
+        failure: { message: string } | null;
+      };
+    await waitFor('the missing secret to be told', async () => (await data()).failure !== null, {
+      timeoutMs: READY_MS,
+    });
+    expect((await data()).failure?.message).toContain('no secret FAR_DATABASE');
+    // Elsewhere is the other project's production: a server that serves. Only its own apps know it by name.
+    const address = await stage.ask<string>('maria', '/address');
+    const value = address.replace('database.internal', '127.0.0.1');
+    await stage.api.send('PUT', '/projects/far/variables/FAR_DATABASE', {
+      ...{ value, secret: true, build: false, run: true, production: true, preview: false },
+    });
+    await stage.api.send('POST', '/projects/far/data/refresh');
+    await waitFor(
+      'the golden of elsewhere',
+      async () => {
+        const { goldens, failure } = await data();
+        expect({ goldens: goldens.length, failure }).toEqual({ goldens: 1, failure: null });
+        return true;
+      },
+      { timeoutMs: READY_MS },
+    );
+    const pull = await far.open('elsewhere');
+    await stage.untilReady(pull.slug, pull.commit);
+    expectMasked(await stage.ask(pull.slug, '/customers'));
+    expect(await rawBytes(pull.slug)).toBe(0);
+    expect(await stage.ask('maria', '/write')).toEqual([]);
   });
 });
