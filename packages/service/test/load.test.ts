@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -7,6 +8,7 @@ import { Secret } from '@bough/domain/secret';
 import { waitFor } from '@bough/testkit/wait-for';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { copyOut } from '../src/postgresql/copy-out.ts';
 import { findDumpTools } from '../src/postgresql/dump-tools.ts';
 import { postgresLoad } from '../src/postgresql/load.ts';
 import { loadParallel, type ParallelLoad } from '../src/postgresql/load-parallel.ts';
@@ -223,6 +225,23 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
           `select state from pg_stat_activity where application_name = 'bough'`,
         )
       ).rows.length;
+
+    test('rows that are taken late are what the server sent', async () => {
+      // Of a size at which pg keeps some in memory that it writes the next ones to.
+      const rows = 'select n, repeat(md5(n::text), 600) as text from generate_series(1, 500) n';
+      const digest = createHash('md5');
+      for await (const bytes of copyOut(
+        watcher,
+        `copy (select text from (${rows}) r order by n) to stdout`,
+      )) {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        digest.update(bytes);
+      }
+      const all = await watcher.query<{ md5: string }>(
+        `select md5(string_agg(text || E'\\n', '' order by n)) from (${rows}) r`,
+      );
+      expect(digest.digest('hex')).toBe(all.rows[0]?.md5);
+    });
 
     test('who is told to stop stops all of them, and leaves nothing on the source', async () => {
       await empty();

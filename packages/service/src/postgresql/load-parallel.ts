@@ -48,9 +48,7 @@ async function loadParts(login: SourceLogin, given: ParallelLoad): Promise<boole
     const rest = () => dump('data', { flags: large.map(({ name }) => `--exclude-table-data=${name}`) });
     const parts = large.flatMap((table) => partsOf(table, partBytes));
     await readTogether(login, { ...of, holder, snapshot, rest, parts });
-    of.line(
-      `read the rows of ${large.length} large tables in ${parts.length} parts; indexes and constraints are made`,
-    );
+    of.line(`large tables are read (${parts.length} parts); indexes and constraints are made`);
     // Making an index takes longer than reading what it is called, and an old snapshot is a burden on its server.
     await dump('post-data', { whenRead: () => void holder.end().catch(() => {}) });
     return true;
