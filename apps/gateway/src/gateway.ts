@@ -1,26 +1,23 @@
-import http, { type IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Route, RouteTable } from '@bough/domain/route';
 import type { Secret } from '@bough/domain/secret';
 import { createAccessGuard } from './access.ts';
+import { answerOwnPath, enter, ownPrefix, redirect, refuse } from './answers.ts';
 import type { Cause } from './cause.ts';
-import { sendErrorPage } from './error-page.ts';
 import { type ForwardContext, forward } from './forward.ts';
 import type { GatewayLog } from './gateway-log.ts';
 import { type GatewayMetrics, noMetrics, type VisitOutcome } from './gateway-metrics.ts';
 import { createHolding } from './holding.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
-import { enterHeaders, type LinkEntry } from './link-access.ts';
+import type { LinkEntry } from './link-access.ts';
 import { visitorScheme } from './proxy-headers.ts';
-import { redirectLocation } from './redirect-location.ts';
-import { refuseBytes } from './refuse-bytes.ts';
 import { requestTarget } from './request-target.ts';
 import { indexRoutes, type RouteIndex } from './route-index.ts';
 import { createTableFile } from './table-file.ts';
 import { trustedProxies } from './trusted-proxies.ts';
 import type { Visit } from './visit.ts';
 import { comesToSee, wantsPage } from './visitor.ts';
+import { type Arrival, createVisitorServer } from './visitor-server.ts';
 import type { Visits } from './visits.ts';
 
 export interface GatewayOptions {
@@ -59,8 +56,6 @@ type Settled =
 /** Below the five seconds after which most Node servers close an idle connection: fewer races for us to lose. */
 const pooledIdleMs = 4_000;
 
-const ownPrefix = '/.well-known/bough/';
-
 export function createGateway(options: GatewayOptions): Gateway {
   const { log } = options;
   const limits: GatewayLimits = { ...defaultLimits, ...options.limits };
@@ -80,7 +75,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     timeout: pooledIdleMs,
   });
   const closing = new AbortController();
-  const upgraded = new Set<Duplex>();
 
   const saved = tableFile.load();
   let index: RouteIndex | null = saved === null ? null : indexRoutes(saved);
@@ -95,11 +89,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     closing: () => closing.signal.aborted,
   };
 
-  async function serve(
-    request: IncomingMessage,
-    response: ServerResponse,
-    extra: Pick<Visit, 'upgrade' | 'expectsContinue'>,
-  ): Promise<void> {
+  async function serve(request: IncomingMessage, response: ServerResponse, extra: Arrival): Promise<void> {
     const startedAt = performance.now();
     const gone = new AbortController();
     response.once('close', () => gone.abort());
@@ -118,15 +108,13 @@ export function createGateway(options: GatewayOptions): Gateway {
   async function answer(
     request: IncomingMessage,
     response: ServerResponse,
-    extra: Pick<Visit, 'upgrade' | 'expectsContinue' | 'gone'>,
+    extra: Arrival & Pick<Visit, 'gone'>,
   ): Promise<VisitOutcome> {
     if (closing.signal.aborted) response.shouldKeepAlive = false;
     if (request.url?.startsWith(ownPrefix) === true) return answerOwnPath(request, response);
     const target = requestTarget(request);
     if (target === null) return refuse(request, response, 'bad-host', null);
-    const visit: Visit = { request, response, target, ...extra };
-
-    return await proxy(visit);
+    return await proxy({ request, response, target, ...extra });
   }
 
   /** Looks the route up and asks for the password. Done again after each wait, since both may have changed. */
@@ -170,24 +158,6 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
   }
 
-  function enter({ request, response }: Visit, entry: LinkEntry): VisitOutcome {
-    const { status, headers } = enterHeaders(request, entry);
-    response.writeHead(status, headers);
-    response.end();
-    return 'redirected';
-  }
-
-  function redirect(visit: Visit, route: Route, { to, code }: { to: string; code: number }): VisitOutcome {
-    visit.response.writeHead(code, {
-      location: redirectLocation(to, visit.target.url, route.path),
-      'content-length': 0,
-      'x-bough-environment': route.environmentSlug,
-      ...(route.indexable ? {} : { 'x-robots-tag': 'noindex, nofollow' }),
-    });
-    visit.response.end();
-    return 'redirected';
-  }
-
   /** Waits, in a bounded place and for a bounded time, until a release is swapped or an environment has woken. */
   async function settle(visit: Visit): Promise<Settled> {
     const startedAt = performance.now();
@@ -225,92 +195,19 @@ export function createGateway(options: GatewayOptions): Gateway {
     return { ms: wantsPage(visit.request) ? limits.wakePageMs : limits.holdMs, cause: 'waking' };
   }
 
-  function answerOwnPath(request: IncomingMessage, response: ServerResponse): VisitOutcome {
-    const path = request.url?.split('?')[0];
-    if (path !== `${ownPrefix}healthz`) return refuse(request, response, 'reserved-path', null);
-    response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
-    response.end('ok\n');
-    return 'health';
-  }
-
-  function refuse(
-    request: IncomingMessage,
-    response: ServerResponse,
-    cause: Cause,
-    route: Route | null,
-  ): VisitOutcome {
-    if (response.destroyed) return 'abandoned';
-    if (response.headersSent) response.destroy();
-    else sendErrorPage(request, response, cause, route);
-    return cause;
-  }
-
-  const server = http.createServer({
-    maxHeaderSize: limits.headerBytes,
-    headersTimeout: limits.headersMs,
-    // Uploads may take as long as they move; the idle timeout below ends those that do not.
-    requestTimeout: 0,
-    requireHostHeader: false,
-    keepAliveTimeout: 65_000,
-    connectionsCheckingInterval: 5_000,
-    noDelay: true,
-  });
-  server.maxConnections = limits.connections;
-  server.timeout = Math.max(limits.idleMs, limits.holdMs + limits.upstreamMs);
-  server.on('drop', () => metrics.dropped());
-  server.on('request', (request, response) => {
-    void serve(request, response, { upgrade: null, expectsContinue: false });
-  });
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    void serve(request, response, { upgrade: null, expectsContinue: true });
-  });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const cause = refuseBytes(error, socket);
-    if (cause !== null) metrics.visit(cause, 0);
-  });
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    upgraded.add(socket);
-    socket.once('close', () => upgraded.delete(socket));
-    socket.on('error', () => {});
-    const response = new ServerResponse(request);
-    response.shouldKeepAlive = false;
-    if (socket instanceof Socket) response.assignSocket(socket);
-    response.once('finish', () => socket.end());
-    // Other protocols that are offered (h2c) may be ignored: the request is then an ordinary one.
-    const webSocket = request.headers.upgrade?.toLowerCase() === 'websocket' && request.method === 'GET';
-    void serve(request, response, { upgrade: webSocket ? { socket, head } : null, expectsContinue: false });
-  });
-
+  const visitors = createVisitorServer({ limits, metrics, serve });
   return {
-    server,
+    server: visitors.server,
     setTable(table) {
       index = indexRoutes(table);
       holding.release();
       tableFile.save(table);
     },
-    listen(port, host) {
-      return new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(port, host, () => {
-          server.removeListener('error', reject);
-          const address = server.address();
-          resolve({ port: typeof address === 'object' && address !== null ? address.port : port });
-        });
-      });
-    },
+    listen: visitors.listen,
     async close() {
       closing.abort();
       holding.release();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      const idle = setInterval(() => server.closeIdleConnections(), 50);
-      const cut = setTimeout(() => {
-        server.closeAllConnections();
-        for (const socket of upgraded) socket.destroy();
-      }, limits.closeGraceMs);
-      await closed;
-      clearInterval(idle);
-      clearTimeout(cut);
-      for (const socket of upgraded) socket.destroy();
+      await visitors.close();
       pool.destroy();
       await tableFile.flush();
     },
