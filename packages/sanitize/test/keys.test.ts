@@ -17,7 +17,8 @@ import { scanFiles } from '../src/scan-files.ts';
 vi.setConfig({ testTimeout: 120_000 });
 
 /** In every name and value that must stay behind. */
-const secret = `zq${randomBytes(6).toString('hex')}`;
+/** Ends in what no pattern of a queue's name ends in. */
+const secret = `zq${randomBytes(6).toString('hex')}z`;
 const soon = () => AbortSignal.timeout(60_000);
 const rule = (allow: string | string[], over: Partial<KeyRule> = {}): KeyRule => ({
   ...{ allow: [allow].flat(), why: null, types: [], ttl: null, holds: [] },
