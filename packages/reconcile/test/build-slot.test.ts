@@ -1,9 +1,9 @@
 import type { Clock } from '@bough/domain/clock';
 import { createFakeMachine } from '@bough/engine/fake/engine';
 import { expect, test } from 'vitest';
-import { type BuildWish, createBuildSlots } from '../build-slots.ts';
-import { keepWaitingForSlot, takeBuildSlot } from './build-slot.ts';
-import { Waiting } from './run.ts';
+import { type BuildWish, createBuildSlots } from '../src/build-slots.ts';
+import { keepWaitingForSlot, takeBuildSlot } from '../src/deploy/build-slot.ts';
+import { Waiting } from '../src/deploy/run.ts';
 
 const wish = (environmentId: string): BuildWish => ({
   ...{ environmentId, deploymentId: '3', projectId: '1', kind: 'preview', priority: 0 },
