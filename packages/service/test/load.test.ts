@@ -278,6 +278,19 @@ describe.skipIf(tools === undefined)(title, { timeout: 120_000 }, () => {
       await watcher.query('alter table guarded no force row level security');
       await waitFor('the source to be left alone', async () => (await ours()) === 0, { timeoutMs: 30_000 });
 
+      // The holder of the snapshot is idle when the definitions come; on a standby, replay ends such a session.
+      const end = () =>
+        watcher.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'bough' and query like '%pg_export_snapshot%'`,
+        );
+      const ending = { ...meter, take: async () => void (await end()) };
+      await expect(read({ meter: ending, signal })).rejects.toMatchObject({
+        code: 'source-unreachable',
+        message: expect.stringContaining('57P01'),
+        retryable: true,
+      });
+      await empty();
+
       await watcher.query('begin; drop table empty');
       const vanished = expect(read({ meter, signal })).rejects.toMatchObject({
         code: 'source-changed',

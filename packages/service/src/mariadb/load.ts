@@ -69,7 +69,9 @@ async function loadServer(
     });
   const tool = await findDumpTool(of.declaration, options);
   const words = `${facts.version}${facts.isReadOnly ? ', a read-only server' : ''}`;
-  line(`reading ${words} with mariadb-dump`);
+  const one =
+    source.connections === undefined ? '' : ', which has one connection whatever `connections:` says';
+  line(`reading ${words} with mariadb-dump${one}`);
   const meter = createReadMeter(line);
   const dump = spawn(tool.command, [...dumpFlags, ...loginFlags(login, facts.hasTls), login.database], {
     env: { ...tool.env, MYSQL_PWD: login.password, LC_ALL: 'C' },

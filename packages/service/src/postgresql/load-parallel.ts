@@ -36,6 +36,8 @@ async function loadParts(login: SourceLogin, given: ParallelLoad): Promise<boole
   const stop = new AbortController();
   const of = { ...given, stop, signal: AbortSignal.any([given.signal, stop.signal]) };
   return await withSource(login, { service: target.service, signal: of.signal }, async (holder) => {
+    // While it is idle nobody else is told of its end, and the snapshot ends with it.
+    holder.on('error', (error) => of.stop.abort(sourceError(error, login, target.service)));
     const tables = await listTables(holder);
     const large = largeOf(tables, partBytes);
     if (large.length === 0) return false;
