@@ -97,7 +97,7 @@ async function runHook(builder: Builder, spec: BuildSpec, work: string): Promise
     secluded: spec.seclusion && { seclusion: spec.seclusion, written: [work] },
     stage: {
       hosts: {},
-      command: `${limitLines(context, spec.limits, spec.seclusion)}set -e\n${spec.hook}\n`,
+      command: `${limitLines(context, spec)}set -e\n${spec.hook}\n`,
     },
     sandbox: (stage) => ({
       ...{ base: context.base, stage, sharedMemoryBytes: Math.floor(spec.limits.memoryBytes / 2) },

@@ -16,7 +16,7 @@ export async function run(context: EngineContext, shelf: ArtifactShelf, spec: Ru
     secluded: secludedOf(spec),
     stage: {
       hosts: spec.hosts,
-      command: `${limitLines(context, spec.limits, spec.seclusion)}${spec.command}\n`,
+      command: `${limitLines(context, spec)}${spec.command}\n`,
     },
     sandbox: (stage) => ({
       ...{ base: context.base, stage, mounts: spec.mounts, sharedMemoryBytes: memoryBytes },

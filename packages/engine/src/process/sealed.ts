@@ -104,18 +104,33 @@ export function withSandboxProcesses(limits: Limits, hasDoor = false): Limits {
  */
 export function limitLines(
   context: Pick<EngineContext, 'hierarchies'>,
-  limits: Limits,
-  seclusion?: Seclusion,
+  {
+    limits,
+    seclusion,
+    toolchains,
+  }: { limits: Limits; seclusion?: Seclusion | undefined; toolchains: readonly string[] },
 ): string {
   const grouped = context.hierarchies.flatMap((hierarchy) => hierarchy.resources);
   const lines = [];
-  if (!grouped.includes('memory')) lines.push(`ulimit -d ${Math.ceil(limits.memoryBytes / 1024)}`);
+  if (!grouped.includes('memory')) {
+    const dataBytes = limits.memoryBytes + reservedBytes(toolchains);
+    lines.push(`ulimit -d ${Math.ceil(dataBytes / 1024)}`);
+  }
   // RLIMIT_NPROC counts within the sandbox's own user namespace. dash says -p, bash -u.
   if (!grouped.includes('pids'))
     lines.push(`ulimit -p ${limits.pids} 2>/dev/null || ulimit -u ${limits.pids}`);
   // One file alone cannot fill the disk between two looks at it.
   if (seclusion) lines.push(`ulimit -f ${Math.ceil(seclusion.diskBytes / 512)}`);
   return lines.map((line) => `${line}\n`).join('');
+}
+
+/** Node reserves the room for its machine code at the start; from 24 on it does so in a way that counts as data. */
+const NODE_CODE_BYTES = 512 * 1024 * 1024;
+
+/** What a process may reserve and never use, on top of its limit: without it no Node 24 would start. */
+function reservedBytes(toolchains: readonly string[]): number {
+  const majors = toolchains.map((toolchain) => Number(/^nodejs:(\d+)/.exec(toolchain)?.[1] ?? 0));
+  return Math.max(0, ...majors) >= 24 ? NODE_CODE_BYTES : 0;
 }
 
 /** Memory that the sandbox's temporary file systems may take: it counts as the workload's. */

@@ -306,7 +306,7 @@ function doorOf(spec: WorkloadSpec, seclusion: Seclusion, listen: number | undef
  */
 function workloadScript(context: EngineContext, spec: WorkloadSpec): string {
   const traps = "trap 'exit 143' TERM\ntrap 'exit 130' INT\ntrap 'exit 131' QUIT\n";
-  return `${limitLines(context, spec.limits, spec.seclusion)}${traps}${spec.command}\n`;
+  return `${limitLines(context, spec)}${traps}${spec.command}\n`;
 }
 
 /** Part of a file name. */
