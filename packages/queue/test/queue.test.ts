@@ -276,20 +276,20 @@ describe.each([
     const queues = await open();
     await queues.enqueue('reconcile', 'k');
     const frozen = await startConsumerProcess();
-    await frozen.said('started k', 15_000);
+    await frozen.said('started k', 40_000);
     frozen.child.kill('SIGSTOP');
     const run = gatedHandler();
     consume(queues, run.handler);
-    await until(() => run.starts.length === 1, 15_000);
+    await until(() => run.starts.length === 1, 40_000);
     frozen.child.kill('SIGCONT');
-    await frozen.said('aborted k', 15_000);
+    await frozen.said('aborted k', 40_000);
     // The aborted run asks for another look: had the store lost the key, nobody else would.
     run.release();
     frozen.child.kill('SIGKILL');
-    await until(() => run.starts.length === 2, 15_000);
+    await until(() => run.starts.length === 2, 40_000);
     run.release();
     await idle(queues);
-  }, 60_000);
+  }, 180_000);
 
   test('a store that is down is said so quickly, and works again when it is back', async () => {
     const queues = await open();
