@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readlink, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret } from '@bough/domain/secret';
+import { freePort } from '@bough/testkit/free-port';
 import { testToolchain } from '@bough/testkit/test-toolchain';
 import { type ResolvedToolchain, toolchainEnvironment } from '@bough/toolchain/toolchain';
 import type { Address, RunBeside, ServiceProgram } from '../src/service.ts';
@@ -170,14 +170,4 @@ async function serverOf(child: ChildProcess): Promise<number | undefined> {
   const childOf = async (pid: number) =>
     Number((await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ')[0]);
   return childOf(await childOf(child.pid));
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
