@@ -1,25 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { systemClock } from '@bough/domain/clock';
-import { createSources } from '@bough/forge/git/sources';
-import { createPool } from '@bough/store/database';
 import { listDeliveries, receiveDelivery } from '@bough/store/deliveries';
 import { findLastEnvironment } from '@bough/store/environments';
 import type { Project } from '@bough/store/projects';
 import { insertRequest } from '@bough/store/requests';
-import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
-import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { git, type SandboxFixture, startSandboxFixture } from '../../forge/test/sandbox-fixture.ts';
+import type { SandboxFixture } from '../../forge/test/sandbox-fixture.ts';
 import { type ObserveContext, observe, observeKey } from '../src/observe.ts';
 import { insertShop } from './insert-shop.ts';
+import { type ObserveHarness, openObserveHarness } from './observe-harness.ts';
 
 /** A forge that says 404 about what it has: real Postgres, the GitHub driver, and the sandbox forge at its other end. */
 
-let database: TestDatabase;
+let harness: ObserveHarness;
 let pool: pg.Pool;
-let home: TempHome;
 let forge: SandboxFixture;
 let project: Project;
 let context: ObserveContext;
@@ -28,29 +23,14 @@ let pull: string;
 let minutesLater = 0;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  pool = createPool({ url: database.url, max: 4, applicationName: 'test' });
-  home = await createTempHome('absence');
-  forge = await startSandboxFixture('token');
+  harness = await openObserveHarness('absence', 'token');
+  ({ pool, forge } = harness);
   project = await insertShop(pool, forge);
-  context = {
-    pool,
-    clock: { ...systemClock, now: () => new Date(Date.now() + minutesLater * 60_000) },
-    installationId: 'i1',
-    enqueue: async () => {},
-    forge: () => forge.forge,
-    sources: createSources(git, join(home.path, 'checkouts')),
-    directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
-    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
-  };
+  const now = () => new Date(Date.now() + minutesLater * 60_000);
+  context = harness.context({ clock: { ...systemClock, now } });
 });
 
-afterAll(async () => {
-  await forge.close();
-  await pool.end();
-  await database.drop();
-  await home.remove();
-});
+afterAll(() => harness.close());
 
 beforeEach(async () => {
   minutesLater = 0;

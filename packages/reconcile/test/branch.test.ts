@@ -1,8 +1,5 @@
-import { join } from 'node:path';
 import { type Clock, systemClock } from '@bough/domain/clock';
 import { phase } from '@bough/domain/environment';
-import { createSources } from '@bough/forge/git/sources';
-import { createPool } from '@bough/store/database';
 import { closeDeployment, openDeployment } from '@bough/store/deployments';
 import {
   findLastEnvironment,
@@ -16,20 +13,18 @@ import { insertProject, type Project } from '@bough/store/projects';
 import { insertRequest, lastRequest, listUnheardSubjects } from '@bough/store/requests';
 import { replaceRoutes } from '@bough/store/routes';
 import { freezeSnapshot, insertSnapshot, listKeptSnapshots } from '@bough/store/snapshots';
-import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
-import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { git, type SandboxFixture, startSandboxFixture } from '../../forge/test/sandbox-fixture.ts';
+import type { SandboxFixture } from '../../forge/test/sandbox-fixture.ts';
 import { expire } from '../src/idle.ts';
 import { type ObserveContext, observe, observeKey } from '../src/observe.ts';
 import { type BranchWish, openBranch } from '../src/open-branch.ts';
+import { type ObserveHarness, openObserveHarness } from './observe-harness.ts';
 
 /** Branches from the wish to the row and away again: real Postgres, the GitHub driver, and the sandbox forge at its other end. */
 
-let database: TestDatabase;
+let harness: ObserveHarness;
 let pool: pg.Pool;
-let home: TempHome;
 let forge: SandboxFixture;
 let context: ObserveContext;
 let project: Project;
@@ -37,10 +32,8 @@ let main: string;
 let repositories = 0;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  pool = createPool({ url: database.url, max: 6, applicationName: 'test' });
-  home = await createTempHome('branches');
-  forge = await startSandboxFixture('token');
+  harness = await openObserveHarness('branches', 'token');
+  ({ pool, forge } = harness);
   main = await forge.push('main', {
     '.bough/config.yaml':
       'applications:\n  app: { type: "nodejs:22", web: { commands: { start: node a.js } } }\npreviews: { limits: { environments: 2 } }\n',
@@ -51,10 +44,7 @@ afterAll(async () => {
   try {
     forge.expectConformingCalls();
   } finally {
-    await forge.close();
-    await pool.end();
-    await database.drop();
-    await home.remove();
+    await harness.close();
   }
 });
 
@@ -65,13 +55,7 @@ beforeEach(async () => {
     ...{ repositoryId: forge.repository.id, owner: 'acme', name: 'shop', slug: `shop${repositories}` },
     ...{ defaultBranch: 'main', production: 'external', intake: 'webhook' },
   });
-  context = {
-    ...{ pool, installationId: 'i1', enqueue: async () => {}, forge: () => forge.forge },
-    sources: createSources(git, join(home.path, 'checkouts')),
-    directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
-    clock: systemClock,
-    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
-  };
+  context = harness.context();
 });
 
 const signal = () => AbortSignal.timeout(60_000);

@@ -1,25 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
-import { systemClock } from '@bough/domain/clock';
 import type { ParsedDelivery } from '@bough/forge/forge';
-import { createSources } from '@bough/forge/git/sources';
-import { createPool } from '@bough/store/database';
 import { type Delivery, findDelivery, receiveDelivery } from '@bough/store/deliveries';
 import { findLastEnvironment } from '@bough/store/environments';
 import type { Project } from '@bough/store/projects';
-import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
-import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { git, type SandboxFixture, startSandboxFixture } from '../../forge/test/sandbox-fixture.ts';
+import type { SandboxFixture } from '../../forge/test/sandbox-fixture.ts';
 import { type ObserveContext, observe, observeKey } from '../src/observe.ts';
 import { insertShop } from './insert-shop.ts';
+import { type ObserveHarness, openObserveHarness } from './observe-harness.ts';
 
 /** Commands as observe sees them: real Postgres, the GitHub driver, and the sandbox forge at its other end. */
 
-let database: TestDatabase;
+let harness: ObserveHarness;
 let pool: pg.Pool;
-let home: TempHome;
 let forge: SandboxFixture;
 let project: Project;
 let branch: string;
@@ -31,15 +25,13 @@ let interfere: (method: string, path: string) => Response | undefined;
 let context: ObserveContext;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  pool = createPool({ url: database.url, max: 6, applicationName: 'test' });
-  home = await createTempHome('commands');
-  forge = await startSandboxFixture('app', {
+  harness = await openObserveHarness('commands', 'app', {
     fetch: async (input, init) => {
       const { method, url } = new Request(input, init);
       return interfere(method, new URL(url).pathname) ?? (await fetch(input, init));
     },
   });
+  ({ pool, forge } = harness);
   await forge.setPermission('ada', 'write');
   await forge.setPermission('ben', 'read');
   project = await insertShop(pool, forge);
@@ -49,10 +41,7 @@ afterAll(async () => {
   try {
     forge.expectConformingCalls();
   } finally {
-    await forge.close();
-    await pool.end();
-    await database.drop();
-    await home.remove();
+    await harness.close();
   }
 });
 
@@ -63,22 +52,16 @@ beforeEach(async () => {
   number = await forge.openPullRequest(branch);
   enqueued = [];
   warnings = [];
-  context = {
-    pool,
-    clock: systemClock,
-    installationId: 'i1',
+  context = harness.context({
     enqueue: async (queue, key) => {
       enqueued.push(`${queue} ${key}`);
     },
-    forge: () => forge.forge,
-    sources: createSources(git, join(home.path, 'checkouts')),
-    directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
     log: {
       info: () => undefined,
       warn: (_, message) => warnings.push(message),
       error: () => undefined,
     },
-  };
+  });
 });
 
 const look = () => observe(context, observeKey(project.id, `pull/${number}`), new AbortController().signal);

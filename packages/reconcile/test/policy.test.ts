@@ -1,55 +1,33 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
-import { systemClock } from '@bough/domain/clock';
-import { createSources } from '@bough/forge/git/sources';
-import { createPool } from '@bough/store/database';
 import { findDeclined } from '@bough/store/declined-subjects';
 import { findLivingEnvironment } from '@bough/store/environments';
 import type { Project } from '@bough/store/projects';
 import { insertRequest, openRequests } from '@bough/store/requests';
-import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
-import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { git, type SandboxFixture, startSandboxFixture } from '../../forge/test/sandbox-fixture.ts';
+import type { SandboxFixture } from '../../forge/test/sandbox-fixture.ts';
 import { type ObserveContext, observe, observeKey } from '../src/observe.ts';
 import { MANIFEST } from './harness.ts';
 import { insertShop } from './insert-shop.ts';
+import { type ObserveHarness, openObserveHarness } from './observe-harness.ts';
 
 /** The policy as observe asks for it: real Postgres, real git, the GitHub driver and the sandbox forge. */
 
-let database: TestDatabase;
+let harness: ObserveHarness;
 let pool: pg.Pool;
-let home: TempHome;
 let forge: SandboxFixture;
 let project: Project;
 let context: ObserveContext;
 const repo = 'acme/shop';
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  pool = createPool({ url: database.url, max: 6, applicationName: 'test' });
-  home = await createTempHome('policy');
-  forge = await startSandboxFixture('token');
+  harness = await openObserveHarness('policy', 'token');
+  ({ pool, forge } = harness);
   project = await insertShop(pool, forge);
-  context = {
-    pool,
-    clock: systemClock,
-    installationId: 'i1',
-    enqueue: async () => {},
-    forge: () => forge.forge,
-    sources: createSources(git, join(home.path, 'checkouts')),
-    directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
-    log: { info: () => {}, warn: () => {}, error: () => {} },
-  };
+  context = harness.context();
 });
 
-afterAll(async () => {
-  await forge.close();
-  await pool.end();
-  await database.drop();
-  await home.remove();
-});
+afterAll(() => harness.close());
 
 const policy = (lines: string) =>
   forge.push('main', { '.bough/config.yaml': `${MANIFEST}previews:\n  access: open\n${lines}` });

@@ -1,26 +1,20 @@
-import { join } from 'node:path';
-import { systemClock } from '@bough/domain/clock';
-import { createSources } from '@bough/forge/git/sources';
-import { createPool } from '@bough/store/database';
 import { listDeliveries } from '@bough/store/deliveries';
 import { findProject, type Project, removeProject } from '@bough/store/projects';
-import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
-import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { git, type SandboxFixture, startSandboxFixture, TOKEN } from '../../forge/test/sandbox-fixture.ts';
+import { type SandboxFixture, TOKEN } from '../../forge/test/sandbox-fixture.ts';
 import { connectProject, disconnectProject } from '../src/connect-project.ts';
 import { type ObserveContext, observe } from '../src/observe.ts';
 import { pollComments } from '../src/poll-comments.ts';
+import { type ObserveHarness, openObserveHarness } from './observe-harness.ts';
 
 /** Comments where no webhook arrives: real Postgres, the GitHub driver, and the sandbox forge at its other end. */
 
 const never = () => new AbortController().signal;
 const PAGE = 5;
 
-let database: TestDatabase;
+let harness: ObserveHarness;
 let pool: pg.Pool;
-let home: TempHome;
 let forge: SandboxFixture;
 let context: ObserveContext;
 let project: Project;
@@ -30,9 +24,6 @@ let enqueued: Set<string>;
 let nowMs = Date.parse('2026-01-01T00:00:00Z');
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  pool = createPool({ url: database.url, max: 6, applicationName: 'test' });
-  home = await createTempHome('poll-comments');
   // Pages of five, so that a dozen comments fill three.
   const smallPages: typeof fetch = (input, init) => {
     const url = new URL(String(input));
@@ -40,33 +31,24 @@ beforeAll(async () => {
       url.searchParams.set('per_page', String(PAGE));
     return fetch(url, init);
   };
-  forge = await startSandboxFixture('token', { fetch: smallPages });
+  harness = await openObserveHarness('poll-comments', 'token', { fetch: smallPages });
+  ({ pool, forge } = harness);
   await forge.setPermission('ada', 'write');
   await forge.setPermission('ben', 'read');
   await forge.push('cart', { 'cart.txt': 'cart\n' });
   number = await forge.openPullRequest('cart');
-  context = {
-    pool,
-    clock: systemClock,
-    installationId: 'i1',
+  context = harness.context({
     enqueue: async (queue, key) => {
       if (queue === 'observe') enqueued.add(key);
     },
-    forge: () => forge.forge,
-    sources: createSources(git, join(home.path, 'checkouts')),
-    directories: { mirrors: join(home.path, 'mirrors'), dumps: join(home.path, 'dumps') },
-    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
-  };
+  });
 });
 
 afterAll(async () => {
   try {
     forge.expectConformingCalls();
   } finally {
-    await forge.close();
-    await pool.end();
-    await database.drop();
-    await home.remove();
+    await harness.close();
   }
 });
 

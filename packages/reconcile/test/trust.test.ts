@@ -1,27 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
-import { systemClock } from '@bough/domain/clock';
 import type { CheckReport, ParsedDelivery, PullRequest } from '@bough/forge/forge';
-import { createSources } from '@bough/forge/git/sources';
-import { createPool } from '@bough/store/database';
 import { findDelivery, receiveDelivery } from '@bough/store/deliveries';
 import { findLastEnvironment } from '@bough/store/environments';
 import { listEvents } from '@bough/store/events';
 import { readHeldReview } from '@bough/store/held-reviews';
-import { insertProject, type Project } from '@bough/store/projects';
-import { createTempHome, type TempHome } from '@bough/testkit/temp-home';
-import { createTestDatabase, type TestDatabase } from '@bough/testkit/test-database';
+import type { Project } from '@bough/store/projects';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { git, type SandboxFixture, startSandboxFixture } from '../../forge/test/sandbox-fixture.ts';
+import type { SandboxFixture } from '../../forge/test/sandbox-fixture.ts';
 import { type ObserveContext, observe, observeKey } from '../src/observe.ts';
+import { insertShop } from './insert-shop.ts';
+import { type ObserveHarness, openObserveHarness } from './observe-harness.ts';
 
 /** Forks as observe sees them: real Postgres, git, the GitHub driver, and the sandbox forge at its other end. */
 
 const MANIFEST = 'applications:\n  shop:\n    type: "nodejs:22"\n';
 
-let database: TestDatabase;
-let home: TempHome;
+let harness: ObserveHarness;
 let pool: pg.Pool;
 let forge: SandboxFixture;
 let project: Project;
@@ -31,37 +26,19 @@ let number: number;
 let branch: string;
 
 beforeAll(async () => {
-  home = await createTempHome('trust');
-  database = await createTestDatabase();
-  pool = createPool({ url: database.url, max: 6, applicationName: 'test' });
-  forge = await startSandboxFixture('app');
+  harness = await openObserveHarness('trust', 'app');
+  ({ pool, forge } = harness);
   await forge.setPermission('ada', 'write');
   await forge.setPermission('ben', 'read');
-  project = await insertProject(pool, {
-    ...{ installationId: 'i1', forge: 'github', forgeHost: new URL(forge.sandbox.url).host },
-    ...{ repositoryId: forge.repository.id, owner: 'acme', name: 'shop', slug: 'shop' },
-    ...{ defaultBranch: 'main', production: 'external', intake: 'webhook' },
-  });
-  context = {
-    pool,
-    clock: systemClock,
-    installationId: 'i1',
-    sources: createSources(git, join(home.path, 'checkouts')),
-    directories: { mirrors: join(home.path, 'mirrors'), dumps: '/nonexistent' },
+  project = await insertShop(pool, forge);
+  context = harness.context({
     enqueue: async (queue, key) => {
       enqueued.push(`${queue} ${key}`);
     },
-    forge: () => forge.forge,
-    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
-  };
+  });
 });
 
-afterAll(async () => {
-  await forge?.close();
-  await pool?.end();
-  await database?.drop();
-  await home?.remove();
-});
+afterAll(() => harness.close());
 
 beforeEach(async () => {
   enqueued = [];
