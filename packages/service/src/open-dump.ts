@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 
 /** A dump file, unpacked where it is gzip, and told by its first bytes: what a file is called proves nothing. */
@@ -45,6 +44,3 @@ async function firstBytes(path: string): Promise<Buffer> {
     await file.close();
   }
 }
-
-export const asStream = (bytes: AsyncIterable<Buffer>): Readable =>
-  Readable.from(bytes, { objectMode: false });

@@ -54,8 +54,8 @@ export async function listIdle(
 }
 
 /**
- * Nothing of it runs any more, and when it wakes it stands behind those who wait already. That its last deployment failed stays known; what is to be tried again is the sleep itself,
- * which has come about now.
+ * Nothing of it runs any more, and when it wakes it stands behind those who wait already. That its last deployment failed
+ * stays known; what is to be tried again is the sleep itself, which has come about now.
  */
 export function writeSleeping(db: Database, fence: Fence): Promise<boolean> {
   return writeAtFence(

@@ -1,4 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { hostOf, readSourceUrl } from '../source-url.ts';
 
 /** `preferred` takes TLS where the server has it. */
 export type Encryption = 'off' | 'preferred' | 'on' | 'verified';
@@ -26,26 +27,14 @@ export function parseSourceUrl(text: string, service: string): SourceLogin {
     message: `The secret with the source of "${service}" is no connection string.`,
     hint: `It must read mysql://user:password@host:3306/database, and may end with ?ssl-mode= and one of ${Object.keys(encryptions).join(', ')}: no other parameter is known.`,
   });
-  let url: URL;
-  let parts: { database: string; user: string; password: string };
-  try {
-    url = new URL(text.trim());
-    parts = {
-      database: decodeURIComponent(url.pathname.slice(1)),
-      user: decodeURIComponent(url.username),
-      password: decodeURIComponent(url.password),
-    };
-  } catch {
-    throw malformed;
-  }
+  const read = readSourceUrl(text, /^(mysql|mariadb):$/);
+  if (read === undefined) throw malformed;
+  const { url, ...parts } = read;
   // A leading dash would be a flag of the dump tool.
-  const isSafe = !/^-|[\0\n]/.test(parts.database) && !/[\0\n]/.test(parts.password);
-  if (!/^(mysql|mariadb):$/.test(url.protocol) || url.hostname === '' || parts.database === '' || !isSafe)
-    throw malformed;
+  if (/^-|[\0\n]/.test(parts.database) || /[\0\n]/.test(parts.password)) throw malformed;
   const ssl = encryptionOf(url.searchParams);
   if (ssl === undefined) throw malformed;
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  return { host, port: url.port === '' ? 3306 : Number(url.port), ssl, ...parts };
+  return { host: hostOf(url), port: url.port === '' ? 3306 : Number(url.port), ssl, ...parts };
 }
 
 /** A word that is passed over would mean a password and rows in the open: `?sslmode=require` is PostgreSQL's. */

@@ -24,8 +24,8 @@ const connectionsDefault = 2;
 
 /**
  * Fills an empty, private server from elsewhere. The source is read as it is at one moment, by `pg_dump` and connections that
- * cannot write, and written by `pg_restore` and COPY; a dump by `pg_restore`, or statement by statement, never by psql, so that nothing in it is a command; no raw byte of it is written
- * outside of that server.
+ * cannot write, and written by `pg_restore` and COPY; a dump by `pg_restore`, or statement by statement, never by psql, so
+ * that nothing in it is a command. No raw byte is written outside of that server.
  */
 export async function postgresLoad(
   source: DataSource,

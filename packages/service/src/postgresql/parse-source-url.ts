@@ -1,4 +1,5 @@
 import { BoughError } from '@bough/domain/bough-error';
+import { hostOf, readSourceUrl } from '../source-url.ts';
 
 export interface SourceLogin {
   /** For pg_dump: never on its command line. */
@@ -18,26 +19,16 @@ export function parseSourceUrl(text: string, service: string): SourceLogin {
     message: `The secret with the source of "${service}" is no connection string.`,
     hint: 'It must read postgresql://user:password@host:5432/database, with ?sslmode=require where the server wants it. A % in the password is written %25.',
   });
-  let url: URL;
-  let parts: { database: string; user: string; password: string };
-  try {
-    url = new URL(text.trim());
-    parts = {
-      database: decodeURIComponent(url.pathname.slice(1)),
-      user: decodeURIComponent(url.username),
-      password: decodeURIComponent(url.password),
-    };
-  } catch {
-    throw malformed;
-  }
-  if (!/^postgres(ql)?:$/.test(url.protocol) || url.hostname === '' || parts.database === '') throw malformed;
+  const read = readSourceUrl(text, /^postgres(ql)?:$/);
+  if (read === undefined) throw malformed;
+  const { url, ...parts } = read;
   // No variable of a process can hold it.
   if (Object.values(parts).some((part) => part.includes('\0'))) throw malformed;
   return {
     secret: parts.password,
     host: url.hostname,
     env: {
-      PGHOST: url.hostname.replace(/^\[|\]$/g, ''),
+      PGHOST: hostOf(url),
       PGPORT: url.port === '' ? '5432' : url.port,
       PGUSER: parts.user,
       PGPASSWORD: parts.password,
