@@ -118,7 +118,6 @@ const schemas = {
 };
 
 export type CommandName = keyof typeof schemas;
-export type CommandInput<N extends CommandName> = z.input<(typeof schemas)[N]>;
 type Parsed<N extends CommandName> = z.output<(typeof schemas)[N]>;
 
 /** Schema failures are ZodError; what GitHub would refuse is GithubError. */

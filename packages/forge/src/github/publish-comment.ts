@@ -30,17 +30,9 @@ export async function publishComment(
   const body = comment.body.includes(comment.marker) ? comment.body : `${comment.body}\n${comment.marker}`;
   if (comment.externalId !== undefined) {
     const updated = await update(context, repository, comment.externalId, body);
-    if (updated !== 'gone') {
-      if (comment.mayBeDoubled) {
-        const found = await findOwn(context, repository, comment);
-        await removeAll(
-          context,
-          repository,
-          found.filter(({ id }) => String(id) !== updated.externalId),
-        );
-      }
-      return updated;
-    }
+    if (updated !== 'gone' && comment.mayBeDoubled)
+      await removeOthers(context, repository, comment, updated.externalId);
+    if (updated !== 'gone') return updated;
   }
   const [own, ...doubles] = await findOwn(context, repository, comment);
   if (own) {
@@ -55,6 +47,20 @@ export async function publishComment(
     reply: CommentReply,
   });
   return { externalId: String(data.id), url: data.html_url, outcome: 'created' };
+}
+
+async function removeOthers(
+  context: GitHubContext,
+  repository: RepositoryRef,
+  comment: { number: number; marker: string },
+  externalId: string,
+): Promise<void> {
+  const own = await findOwn(context, repository, comment);
+  await removeAll(
+    context,
+    repository,
+    own.filter(({ id }) => String(id) !== externalId),
+  );
 }
 
 const DOUBLES_MAX = 10;
