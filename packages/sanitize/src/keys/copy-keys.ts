@@ -54,29 +54,30 @@ export async function copyKeys(of: {
         samples: [],
       };
       const databases = await from.databases();
-      const queues = new Map<number, QueueKeys>();
-      for (const database of databases) {
-        await from.ask([['select', database]]);
-        queues.set(database, await findQueues(from, of.signal));
-      }
-      const known = together([...queues.values()]);
-      let saidAt = Date.now();
-      for (const database of databases) {
-        await Promise.all([from.ask([['select', database]]), to.ask([['select', database]])]);
-        for await (const names of from.scan()) {
-          const began = Date.now();
-          await copyBatch({ ...of, from, to, known, tally }, names);
-          if (Date.now() - saidAt > progressEveryMs) {
-            of.line(`${tally.scanned} names looked at, ${tally.bytes} bytes copied`);
-            saidAt = Date.now();
-          }
-          if (tally.bytes > keysBytesMax) return { ...tally, known, findings: findingsOf(of, tally) };
-          await rest(Date.now() - began, of.signal);
-        }
-      }
+      const known = await findAllQueues(from, databases, of.signal);
+      await copyDatabases({ ...of, from, to, known, tally }, databases);
       return { ...tally, known, findings: findingsOf(of, tally) };
     }),
   );
+}
+
+/** Ends early when there is more than may be copied, which is a finding. */
+async function copyDatabases(of: Copying, databases: readonly number[]): Promise<void> {
+  const { from, to, tally, signal } = of;
+  let saidAt = Date.now();
+  for (const database of databases) {
+    await Promise.all([from.ask([['select', database]]), to.ask([['select', database]])]);
+    for await (const names of from.scan()) {
+      const began = Date.now();
+      await copyBatch(of, names);
+      if (Date.now() - saidAt > progressEveryMs) {
+        of.line(`${tally.scanned} names looked at, ${tally.bytes} bytes copied`);
+        saidAt = Date.now();
+      }
+      if (tally.bytes > keysBytesMax) return;
+      await rest(Date.now() - began, signal);
+    }
+  }
 }
 
 interface Tally {
@@ -95,6 +96,25 @@ interface Copying {
   readonly to: RedisSession;
   readonly known: QueueKeys;
   readonly tally: Tally;
+  readonly signal: AbortSignal;
+  readonly line: (text: string) => void;
+}
+
+/** A queue of one database may keep its jobs in another. */
+async function findAllQueues(
+  from: RedisSession,
+  databases: readonly number[],
+  signal: AbortSignal,
+): Promise<QueueKeys> {
+  const found: QueueKeys[] = [];
+  for (const database of databases) {
+    await from.ask([['select', database]]);
+    found.push(await findQueues(from, signal));
+  }
+  return {
+    bases: new Set(found.flatMap(({ bases }) => [...bases])),
+    names: new Set(found.flatMap(({ names }) => [...names])),
+  };
 }
 
 /** First all names, for the jobs of a queue are told only by what else it keeps. */
@@ -120,14 +140,6 @@ async function findQueues(from: RedisSession, signal: AbortSignal): Promise<Queu
     await rest(Date.now() - began, signal);
   }
   return { bases, names };
-}
-
-/** A queue of one database may keep its jobs in another. */
-function together(found: readonly QueueKeys[]): QueueKeys {
-  return {
-    bases: new Set(found.flatMap(({ bases }) => [...bases])),
-    names: new Set(found.flatMap(({ names }) => [...names])),
-  };
 }
 
 async function copyBatch(of: Copying, names: readonly Buffer[]): Promise<void> {
