@@ -2,6 +2,7 @@ import { environmentOf, maySleep } from '../expectation.ts';
 import type { Invariant, Row } from '../invariant.ts';
 import { createHolders } from './holders.ts';
 import { isCapture, isRehearsal } from './no-resurrection.ts';
+import { startedFor } from './started-for.ts';
 
 /** What sleeps has no process at all, keeps its data and its address, and sleeps only for a reason. */
 export function createAsleepRunsNothing(): Invariant {
@@ -13,14 +14,9 @@ export function createAsleepRunsNothing(): Invariant {
       return undefined;
     },
     async deed(deed, job, watched) {
-      if (deed.verb !== 'ensure' || deed.kind !== 'workload') return undefined;
-      if (isCapture(deed.labels) || isRehearsal(deed.labels)) return undefined;
-      const { environmentId } = deed.labels;
-      const row = watched.environments.get(environmentId);
+      const row = startedFor(deed, job, { watched, holders });
       if (row === undefined || !isSettledAsleep(row)) return undefined;
-      // Whoever has just lost the lock has a moment to notice.
-      if (holders.hasJustLost(environmentId, job, watched.now())) return undefined;
-      return `${deed.id} is started in environment ${environmentId}, which is asleep`;
+      return `${deed.id} is started in environment ${deed.labels.environmentId}, which is asleep`;
     },
     async atRest(rest, watched) {
       for (const pull of watched.forge.pulls.values()) {

@@ -1,6 +1,6 @@
 import type { Change, Invariant, Watched } from '../invariant.ts';
 import { createHolders } from './holders.ts';
-import { isCapture, isRehearsal } from './no-resurrection.ts';
+import { startedFor } from './started-for.ts';
 
 /** Never more previews have a place than may run at once, and only what has one runs. */
 export function createNotTooManyAwake(): Invariant {
@@ -20,14 +20,9 @@ export function createNotTooManyAwake(): Invariant {
       return undefined;
     },
     async deed(deed, job, watched) {
-      if (deed.verb !== 'ensure' || deed.kind !== 'workload') return undefined;
-      if (isCapture(deed.labels) || isRehearsal(deed.labels)) return undefined;
-      const { environmentId } = deed.labels;
-      const row = watched.environments.get(environmentId);
+      const row = startedFor(deed, job, { watched, holders });
       if (row === undefined || row.kind !== 'preview' || row.admitted_at !== null) return undefined;
-      // Whoever has just lost the lock has a moment to notice.
-      if (holders.hasJustLost(environmentId, job, watched.now())) return undefined;
-      return `${deed.id} is started in environment ${environmentId}, which has no place`;
+      return `${deed.id} is started in environment ${deed.labels.environmentId}, which has no place`;
     },
   };
 }
