@@ -148,6 +148,20 @@ it('stops at once when aborted, and at its timeout, and leaves nothing locked', 
   }
 });
 
+it('gives up a server from which nothing comes', async () => {
+  const silent = await startSilentServer();
+  // Git takes the time from here instead: a minute is too long for a test.
+  const impatient = { ...git, env: { ...git.env, GIT_HTTP_LOW_SPEED_TIME: '1' } };
+  try {
+    const asked = { ...request('a'.repeat(40)), git: impatient, url: silent.url };
+    // Its whole time is longer than this test has.
+    const fetching = fetchIntoMirror({ ...asked, timeoutMs: 600_000 });
+    await expect(fetching).rejects.toMatchObject({ code: 'forge-unreachable', retryable: true });
+  } finally {
+    await silent.close();
+  }
+});
+
 async function startFetcher(from: string): Promise<ChildProcess> {
   const script = `
     import { fetchIntoMirror } from '${new URL('../src/git/mirror.ts', import.meta.url).href}';
